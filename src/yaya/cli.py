@@ -1,0 +1,373 @@
+"""The commands. Imports lazily, so that `yaya --help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from yaya import __version__
+from yaya.core.say import UsageError, UserError, say, t
+
+STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate")
+TOOLS = ("chat", "generate", "serve", "doctor")
+
+
+def help_text() -> str:
+    return t(
+        """yaya raises your own ChatGPT: from raw text to a chat page, on the machine you have.
+
+Usage: yaya COMMAND ...
+
+The whole story
+  run RECIPE.toml [key=value ...]   all stages of a recipe, in order; what is done is skipped
+
+One stage                           (yaya STAGE [RECIPE.toml] [key=value ...])
+  prepare                           collect and clean text
+  tokenize                          train a tokenizer, turn text into tokens
+  pretrain                          train a model from scratch
+  finetune                          teach it to chat
+  evaluate                          loss, questions, the report
+
+Tools
+  chat MODEL                        talk to a model in the terminal
+  generate MODEL PROMPT             continue a text
+  serve MODEL                       chat page and API in the browser
+  doctor                            what this machine can do
+
+Start with:  yaya run recipes/laptop.toml      then:  yaya serve demo
+Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文""",
+        """yaya（牙牙）：在你自己的电脑上养大一个 ChatGPT，从原始文本到聊天网页。
+
+用法：yaya 命令 ……
+
+整个过程
+  run 配方.toml [键=值 ……]          按顺序运行配方里的所有阶段；做完的会跳过
+
+单个阶段                            （yaya 阶段 [配方.toml] [键=值 ……]）
+  prepare                           收集和清洗文本
+  tokenize                          训练分词器，把文本变成 token
+  pretrain                          从零训练模型
+  finetune                          教它聊天
+  evaluate                          损失、考题、报告
+
+工具
+  chat 模型                         在终端里聊天
+  generate 模型 开头                续写一段文本
+  serve 模型                        浏览器里的聊天网页和 API
+  doctor                            看看这台机器能做什么
+
+开始：  yaya run recipes/laptop.toml      然后：  yaya serve demo
+每个命令都有说明：  yaya 命令 --help      YAYA_LANG=en for English""",
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: runs a command and turns mistakes into messages. Exit codes: 1 a mistake, 2 usage, 130 Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        dispatch(arguments)
+        sys.stdout.flush()
+    except UsageError as error:
+        fail(str(error), 2)
+    except UserError as error:
+        fail(str(error), 1)
+    except KeyboardInterrupt:
+        say(
+            "\nStopped. What was finished is kept; the same command goes on from there.",
+            "\n已停止。做完的都保留着，再运行同一命令就会接着做。",
+        )
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        fail(explain_os_error(error), 1)
+
+
+def fail(message: str, code: int) -> None:
+    print(t(f"Error: {message}", f"出错了：{message}"), file=sys.stderr)
+    sys.exit(code)
+
+
+def explain_os_error(error: OSError) -> str:
+    where = error.filename or t("a file", "某个文件")
+    reasons = {
+        errno.ENOSPC: (
+            f"The disk is full while writing {where}. Free some space and run the same command again: what was finished is kept.",
+            f"写 {where} 时磁盘满了。请腾出空间再运行同一命令：做完的都保留着。",
+        ),
+        errno.EACCES: (
+            f"No permission for {where}. Choose another folder, or change its permissions.",
+            f"没有权限访问 {where}。请换个文件夹，或修改权限。",
+        ),
+        errno.EROFS: (
+            f"{where} is on a read-only disk. Work in a folder that can be written.",
+            f"{where} 所在的磁盘是只读的。请在可以写入的文件夹里运行。",
+        ),
+    }
+    en, zh = reasons.get(
+        error.errno or 0, (f"{where}: {error.strerror or error}", f"{where}：{error.strerror or error}")
+    )
+    return t(en, zh)
+
+
+def dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return
+    if arguments[0] in ("-V", "--version"):
+        print(f"yaya {__version__}")
+        return
+    command, rest = arguments[0], arguments[1:]
+    if command in STAGE_NAMES:
+        stage_command(command, rest)
+    elif command in TOOLS:
+        globals()[f"{command}_command"](rest)
+    else:
+        import difflib
+
+        near = difflib.get_close_matches(command, [*STAGE_NAMES, *TOOLS], 1)
+        hint = t(f" Did you mean {near[0]}?", f"你是想写 {near[0]} 吗？") if near else ""
+        raise UsageError(
+            f"Unknown command {command}.{hint} See: yaya --help", f"没有 {command} 这个命令。{hint}请看：yaya --help"
+        )
+
+
+# ---------------------------------------------------------------- stages
+
+
+def stage_command(command: str, rest: list[str]) -> None:
+    """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
+    from yaya import pipeline
+    from yaya.core.config import RunConfig, describe, keys, parse_assignment, read_recipe, set_dotted
+
+    if "-h" in rest or "--help" in rest:
+        names = pipeline.STAGES if command == "run" else (command,)
+        print(
+            t(
+                f"Usage: yaya {command} [RECIPE.toml] [key=value ...]\n\nKeys of the run:",
+                f"用法：yaya {command} [配方.toml] [键=值 ……]\n\n整个运行的键：",
+            )
+        )
+        print(describe(RunConfig))
+        for name in names:
+            print(t(f"\nKeys of {name}:", f"\n{name} 的键："))
+            print(describe(pipeline.STAGES[name].config_class(), f"{name}." if command == "run" else ""))
+        return
+    recipe: dict[str, Any] = {}
+    for text in rest:
+        if "=" not in text:
+            if recipe:
+                raise UsageError(
+                    f"Only one recipe, before the keys: {text!r}.", f"只能有一个配方，写在键的前面：{text!r}。"
+                )
+            recipe = read_recipe(Path(text))
+            continue
+        name, value = parse_assignment(text)
+        if command != "run" and "." not in name and name in keys(pipeline.STAGES[command].config_class()):
+            name = f"{command}.{name}"
+        elif command != "run" and "." not in name and name not in keys(RunConfig):
+            from yaya.core.config import unknown_key
+
+            raise unknown_key(name, [*keys(pipeline.STAGES[command].config_class()), *keys(RunConfig)], "")
+        set_dotted(recipe, name, value)
+    if command == "run" and not rest:
+        raise UsageError(
+            "Which recipe? For example: yaya run recipes/laptop.toml",
+            "要运行哪个配方？例如：yaya run recipes/laptop.toml",
+        )
+    job = pipeline.run(recipe, None if command == "run" else command)
+    next_step(command, job.config.name)
+
+
+def next_step(command: str, name: str) -> None:
+    """What to type now."""
+    following = {"prepare": "tokenize", "tokenize": "pretrain", "pretrain": "finetune", "finetune": "evaluate"}
+    if command in following:
+        say(f"Next: yaya {following[command]} name={name}", f"下一步：yaya {following[command]} name={name}")
+    else:
+        say(
+            f"Next: yaya chat {name}   or, in the browser: yaya serve {name}",
+            f"下一步：yaya chat {name}   或在浏览器里：yaya serve {name}",
+        )
+
+
+# ---------------------------------------------------------------- tools
+
+
+def model_folder(model: str) -> Path:
+    """MODEL: a path, else a run's name (its last finished training stage)."""
+    from yaya.core import artifact
+    from yaya.pipeline import RUNS, TRAINING
+
+    path, in_runs = Path(model), RUNS / model
+    is_path = (path / "config.json").is_file()
+    stages = (
+        [in_runs / stage for stage in reversed(TRAINING) if artifact.load(in_runs / stage, stage)]
+        if model.strip("./")
+        else []
+    )
+    if is_path and stages and path.resolve() != in_runs.resolve():
+        raise UserError(
+            f"{model} is both a folder and a run. Write ./{model} for the folder, {stages[0]} for the run.",
+            f"{model} 既是文件夹又是运行。文件夹请写 ./{model}，运行请写 {stages[0]}。",
+        )
+    if is_path:
+        return path
+    if stages:
+        return stages[0]
+    known = sorted(p.parent.parent.name for p in RUNS.glob("*/pretrain/manifest.json"))
+    hint_en = f" Finished runs: {', '.join(known)}." if known else " Make one with: yaya run recipes/laptop.toml"
+    hint_zh = f"已有的运行：{'、'.join(known)}。" if known else "先养一个：yaya run recipes/laptop.toml"
+    raise UserError(
+        f"No model {model}: neither a model folder nor a finished run.{hint_en}",
+        f"找不到模型 {model}：既不是模型文件夹，也不是训练好的运行。{hint_zh}",
+    )
+
+
+def parser(command: str, en: str, zh: str) -> argparse.ArgumentParser:
+    made = Parser(prog=f"yaya {command}", description=t(en, zh), add_help=False)
+    made.add_argument("-h", "--help", action="help", help=t("show this help", "显示帮助"))
+    return made
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose mistakes are ours."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message}. See: {self.prog} --help", f"{message}。请看：{self.prog} --help")
+
+
+def sampling_options(made: argparse.ArgumentParser, max_new_tokens: int) -> None:
+    made.add_argument("--greedy", action="store_true", help=t("always the likeliest token", "总是选最可能的 token"))
+    made.add_argument("--temperature", type=float, default=0.7, help=t("boldness (default 0.7)", "温度（默认 0.7）"))
+    made.add_argument("--top-k", type=int, default=0, help=t("only the k likeliest tokens", "只在最可能的 k 个里选"))
+    made.add_argument(
+        "--top-p",
+        type=float,
+        default=0.9,
+        help=t("only the likeliest with this sum (default 0.9)", "只在概率和为此值的里选（默认 0.9）"),
+    )
+    made.add_argument(
+        "--repetition-penalty", type=float, default=1.0, help=t("above 1: fewer repetitions", "大于 1 减少重复")
+    )
+    made.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=max_new_tokens,
+        help=t(f"longest reply (default {max_new_tokens})", f"最长回复（默认 {max_new_tokens}）"),
+    )
+    made.add_argument("--seed", type=int, default=None, help=t("makes the reply repeatable", "让回复可以重现"))
+    made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+
+
+def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
+    """(engine, sampling) for a tool."""
+    from yaya.core.runtime import setup
+    from yaya.inference.engine import Engine
+    from yaya.inference.sampling import Sampling
+
+    sampling = Sampling(
+        max_new_tokens=options.max_new_tokens,
+        temperature=0.0 if options.greedy else options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+    )
+    folder = model_folder(options.model)
+    return Engine.load(folder, setup(options.device, "auto"), max_batch=1), sampling
+
+
+def chat_command(rest: list[str]) -> None:
+    made = parser("chat", "Talk to a model in the terminal.", "在终端里和模型聊天。")
+    made.add_argument("model")
+    made.add_argument("--once", metavar="TEXT", help=t("one message; prints the reply alone", "只说一句，只打印回复"))
+    made.add_argument("--system", help=t("a system message", "系统消息"))
+    sampling_options(made, 256)
+    options = made.parse_args(rest)
+    engine, sampling = load_engine(options)
+    system = [{"role": "system", "content": options.system}] if options.system else []
+    if options.once is not None:
+        reply(engine, [*system, {"role": "user", "content": options.once}], sampling)
+        return
+    say(
+        f"Chatting with {options.model}. An empty line or Ctrl-D ends, /new starts afresh.",
+        f"正在和 {options.model} 聊天。空行或 Ctrl-D 结束，/new 重新开始。",
+    )
+    messages = list(system)
+    while True:
+        try:
+            text = input(t("you> ", "你> ")).strip()
+        except EOFError:
+            break
+        if not text:
+            break
+        if text == "/new":
+            messages = list(system)
+            continue
+        messages.append({"role": "user", "content": text})
+        messages.append({"role": "assistant", "content": reply(engine, messages, sampling)})
+
+
+def reply(engine: Any, messages: list[dict[str, str]], sampling: Any) -> str:
+    """Streams one reply to standard output."""
+    from yaya.tokenize.chat import fit_messages
+
+    ids, dropped = fit_messages(engine.tokenizer, messages, engine.context_length - min(32, engine.context_length // 4))
+    if dropped:
+        say(
+            f"(the conversation got long: {dropped} oldest turns are forgotten)",
+            f"（对话太长，最早的 {dropped} 轮已忘记）",
+        )
+    out = []
+    for piece in engine.stream(ids, sampling):
+        out.append(piece)
+        print(piece, end="", flush=True)
+    print(flush=True)
+    return "".join(out)
+
+
+def generate_command(rest: list[str]) -> None:
+    made = parser("generate", "Continue a text.", "续写一段文本。")
+    made.add_argument("model")
+    made.add_argument("prompt")
+    sampling_options(made, 100)
+    options = made.parse_args(rest)
+    engine, sampling = load_engine(options)
+    print(options.prompt, end="", flush=True)
+    for piece in engine.stream(engine.encode(options.prompt), sampling):
+        print(piece, end="", flush=True)
+    print()
+
+
+def serve_command(rest: list[str]) -> None:
+    made = parser("serve", "Chat page and API in the browser.", "浏览器里的聊天网页和 API。")
+    made.add_argument("model")
+    made.add_argument(
+        "--host", default="127.0.0.1", help=t("address (default: this machine alone)", "地址（默认只有本机能访问）")
+    )
+    made.add_argument(
+        "--port",
+        type=int,
+        default=8000,
+        help=t("port (default 8000; taken: the next free one)", "端口（默认 8000；被占用就用下一个）"),
+    )
+    made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    options = made.parse_args(rest)
+    folder = model_folder(options.model)
+    from yaya.core.runtime import setup
+    from yaya.serve.run import serve
+
+    serve(folder, options.model, host=options.host, port=options.port, runtime=setup(options.device, "auto"))
+
+
+def doctor_command(rest: list[str]) -> None:
+    parser("doctor", "What this machine can do.", "看看这台机器能做什么。").parse_args(rest)
+    from yaya.doctor import report
+
+    print(report())

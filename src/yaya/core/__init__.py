@@ -1,0 +1,1 @@
+"""What every room stands on: messages, recipes, artifacts, the machine, progress. Imports no other room."""

@@ -1,0 +1,247 @@
+"""Artifacts: a directory and its `manifest.json`, written last, so that its presence means complete.
+
+A stage builds in a hidden sibling folder (`.NAME.partial`) that is swapped in when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yaya import __version__
+from yaya.core.runtime import Runtime
+from yaya.core.say import UserError, say
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished result. `digest` names its content: same digest, same bytes where it matters."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.manifest["kind"]
+
+    @property
+    def digest(self) -> str:
+        return self.manifest["digest"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.manifest["config"]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return self.manifest["metrics"]
+
+
+@dataclass
+class Draft:
+    """What a stage fills: `path` is where it writes; files under `logs` and `trainer/` stay out of the digest."""
+
+    path: Path
+    kind: str
+    config: dict[str, Any]
+    parents: dict[str, str]
+    seed: int = 0
+    metrics: dict[str, Any] = field(default_factory=dict)
+    logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl")
+    resumed: bool = False
+    runtime: Runtime | None = None
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """The whole file or the old one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode("utf-8") if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def content_digest(kind: str, config: Mapping[str, Any], parents: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Digest over what decides the content; never over times, hardware, metrics or logs."""
+    content = {
+        "kind": kind,
+        "schema": SCHEMA_VERSION,
+        "config": config,
+        "parents": sorted(parents.values()),
+        "files": files,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def load(path: Path, kind: str | None = None) -> Artifact | None:
+    """The artifact at `path`, or `None` where none is finished. A newer format is refused."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(
+            f"{path / MANIFEST} is damaged. Delete {path} and run its stage again.",
+            f"{path / MANIFEST} 已损坏。请删除 {path}，再运行这一阶段。",
+        ) from None
+    found = manifest.get("schema_version", 0)
+    if found > SCHEMA_VERSION:
+        raise UserError(
+            f"{path} was made by a newer yaya (format {found}; this one reads up to {SCHEMA_VERSION}). Update yaya, or use another name=.",
+            f"{path} 是用更新版本的 yaya 生成的（格式 {found}，当前最高支持 {SCHEMA_VERSION}）。请升级 yaya，或换一个 name=。",
+        )
+    if kind is not None and manifest.get("kind") != kind:
+        raise UserError(
+            f"{path} holds a {manifest.get('kind')}, not a {kind}.",
+            f"{path} 里是 {manifest.get('kind')}，不是 {kind}。",
+        )
+    return Artifact(path, manifest)
+
+
+def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Mapping[str, Any]) -> list[str]:
+    """What distinguishes a request from a manifest (or from the identity of an unfinished build)."""
+    old = other["config"]
+    out = [f"{name}: {old.get(name)!r} -> {value!r}" for name, value in config.items() if old.get(name) != value]
+    out += [f"{name}: {old[name]!r} -> (none)" for name in old if name not in config]
+    return out + [
+        f"input {name}" for name in {**other["parents"], **parents} if other["parents"].get(name) != parents.get(name)
+    ]
+
+
+def build(
+    path: Path,
+    kind: str,
+    config: dict[str, Any],
+    parents: dict[str, str],
+    make: Callable[[Draft], None],
+    *,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    keep: bool = False,
+    overwrite: bool = False,
+) -> Artifact:
+    """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
+
+    keep: the stage is a training stage, so a finished one is replaced only with `overwrite`,
+    and an unfinished one is gone on with.
+    """
+    done = load(path)
+    if done is not None:
+        changed = differences(config, parents, done.manifest)
+        if not changed and done.kind == kind:
+            say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
+            return done
+        what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
+        if keep and not overwrite:
+            raise UserError(
+                f"{path} is finished and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
+                f"{path} 已经训练好，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
+            )
+        say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
+    partial = path.with_name(f".{path.name}.partial")
+    draft = Draft(partial, kind, config, parents, seed, runtime=runtime)
+    draft.resumed = keep and _same_identity(partial, config, parents)
+    if not draft.resumed:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write_atomic(partial / ".identity.json", json.dumps({"config": config, "parents": parents}, ensure_ascii=False))
+    started = time.perf_counter()
+    make(draft)
+    draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
+    artifact = _finish(draft)
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(partial, path)
+    shutil.rmtree(old, ignore_errors=True)
+    return Artifact(path, artifact.manifest)
+
+
+def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str]) -> bool:
+    try:
+        identity = json.loads((partial / ".identity.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not differences(config, parents, identity)
+
+
+def _finish(draft: Draft) -> Artifact:
+    """Hashes the result files and writes the manifest last."""
+    (draft.path / ".identity.json").unlink(missing_ok=True)
+    files = {}
+    for file in sorted(draft.path.rglob("*")):
+        name = file.relative_to(draft.path).as_posix()
+        if file.is_file() and name not in draft.logs and not name.startswith("trainer/"):
+            files[name] = file_digest(file)
+    manifest = {
+        "kind": draft.kind,
+        "schema_version": SCHEMA_VERSION,
+        "digest": content_digest(draft.kind, draft.config, draft.parents, files),
+        "config": draft.config,
+        "parents": draft.parents,
+        "files": files,
+        "metrics": draft.metrics,
+        "seed": draft.seed,
+        "yaya": {"version": __version__, "commit": _commit()},
+        "hardware": hardware(),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    write_atomic(draft.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+    return Artifact(draft.path, manifest)
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that this program runs from, if it is one."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def hardware() -> dict[str, Any]:
+    """The machine in a few words."""
+    import platform
+
+    import psutil
+
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpu": name,
+        "cores": psutil.cpu_count(logical=True),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }

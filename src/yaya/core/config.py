@@ -1,0 +1,204 @@
+"""Recipes: one TOML file, a table per stage; defaults < recipe < `key=value` on the command line.
+
+A stage's config is a frozen dataclass whose fields are made with `key(default, meaning, meaning in Chinese)`.
+`None` means "chosen by the run itself": what it chooses is written to `runs/NAME/recipe.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from yaya.core.say import UsageError, UserError, t
+
+C = TypeVar("C")
+
+
+def key(
+    default: Any, en: str, zh: str, choices: tuple = (), alias: str | None = None, least: float | None = None
+) -> Any:
+    """One key of a stage's table: its default, its meaning in both languages, what it may be."""
+    about = {"en": en, "zh": zh, "choices": choices, "alias": alias, "least": least}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=about)
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Keys at the top of a recipe: they belong to the whole run."""
+
+    name: str = key("demo", "name of the run: results go to runs/NAME", "运行的名字：结果写到 runs/NAME")
+    minutes: float | None = key(
+        None,
+        "wall clock for the whole run; fixes the number of steps",
+        "整个运行的时间（分钟），由它定出训练步数",
+        least=0.05,
+    )
+    seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
+    device: str = key("auto", "auto, cpu, cuda or mps", "auto、cpu、cuda 或 mps", ("auto", "cpu", "cuda", "mps"))
+    dtype: str = key(
+        "auto",
+        "compute type: auto measures which is faster",
+        "计算精度：auto 会测一测哪个快",
+        ("auto", "float32", "bfloat16"),
+    )
+    threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
+    overwrite: bool = key(False, "replace a finished training stage", "替换已经训练好的阶段")
+    from_run: str | None = key(None, "take missing inputs from this run", "缺的输入从这个运行里取", alias="from")
+
+
+def keys(config_class: type) -> dict[str, dataclasses.Field]:
+    """Fields of a config by the name that the user types."""
+    return {f.metadata.get("alias") or f.name: f for f in dataclasses.fields(config_class)}
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The recipe as nested dicts."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no recipe {path}. Recipes that come with yaya are in recipes/.",
+            f"找不到配方 {path}。自带的配方在 recipes/ 里。",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}", f"{path} 不是合法的 TOML：{error}") from None
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.", f"读不了 {path}：{error.strerror}。") from None
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string."""
+    name, equals, raw = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"Expected key=value, got {text!r}.", f"应当写成 key=value，而不是 {text!r}。")
+    try:
+        return name.strip(), tomllib.loads(f"v = {raw}")["v"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), raw
+
+
+def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:
+    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`."""
+    *tables, last = name.split(".")
+    for table in tables:
+        child = tree.setdefault(table, {})
+        if not isinstance(child, dict):
+            raise UsageError(f"{name}: {table} is not a table.", f"{name}：{table} 不是一个表。")
+        tree = child
+    tree[last] = value
+
+
+def build(config_class: type[C], values: Mapping[str, Any], where: str) -> C:
+    """A config from the user's values; every key is known and of its type, or it is an error that says so."""
+    known = keys(config_class)
+    hints = typing.get_type_hints(config_class)
+    out = {}
+    for name, value in values.items():
+        if name not in known:
+            raise unknown_key(name, known, where)
+        field = known[name]
+        out[field.name] = check_value(value, hints[field.name], field, f"{where}.{name}" if where else name)
+    return config_class(**out)
+
+
+def unknown_key(name: str, known: Iterable[str], where: str) -> UserError:
+    """The error for a key that nobody knows, with the nearest one that is known."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    full = f"{where}.{name}" if where else name
+    hint_en = f" Did you mean {near[0]}?" if near else f" Known keys: {', '.join(known)}."
+    hint_zh = f"你是想写 {near[0]} 吗？" if near else f"可用的有：{', '.join(known)}。"
+    return UserError(f"Unknown key {full}.{hint_en}", f"不认识的键 {full}。{hint_zh}")
+
+
+def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> Any:
+    """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one)."""
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    about = field.metadata
+    good = None
+    for option in options:
+        plain = typing.get_origin(option) or option
+        if option is type(None):
+            if value is None or value == "auto":
+                return None
+        elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
+            good = float(value)
+        elif plain is list:
+            items = [value] if isinstance(value, str) else value
+            (item_kind,) = typing.get_args(option) or (str,)
+            if isinstance(items, list) and all(isinstance(item, item_kind) for item in items):
+                good = items
+        elif (plain is dict and isinstance(value, dict)) or (plain in (int, bool, str) and type(value) is plain):
+            good = value
+        elif plain is str and isinstance(value, int) and not isinstance(value, bool):
+            good = str(value)  # name=2026 parses as a number
+    if good is None:
+        wanted = " | ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
+        raise UserError(f"{name} must be {wanted}, not {value!r}.", f"{name} 应当是 {wanted}，而不是 {value!r}。")
+    if about.get("choices") and good not in about["choices"]:
+        allowed = ", ".join(map(str, about["choices"]))
+        raise UserError(
+            f"{name} must be one of {allowed}; not {value!r}.", f"{name} 只能是 {allowed}，不能是 {value!r}。"
+        )
+    if about.get("least") is not None and good < about["least"]:
+        raise UserError(
+            f"{name} must be at least {about['least']}; not {value!r}.",
+            f"{name} 至少是 {about['least']}，不能是 {value!r}。",
+        )
+    return good
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The config under the user's key names."""
+    return {name: getattr(config, field.name) for name, field in keys(type(config)).items()}
+
+
+def describe(config_class: type, where: str = "") -> str:
+    """A table of every key: default and meaning, for `--help`."""
+    lines = []
+    for name, field in keys(config_class).items():
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+        shown = t("auto", "自动") if default is None else toml_value(default)
+        lines.append((f"{where}{name}", shown, t(field.metadata["en"], field.metadata["zh"])))
+    wide = [max(len(line[i]) for line in lines) for i in (0, 1)]
+    return "\n".join(f"  {n:<{wide[0]}}  {d:<{min(wide[1], 24)}}  {m}" for n, d, m in lines)
+
+
+def toml_value(value: Any) -> str:
+    """One value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        text = repr(value)
+        return text if any(c in text for c in ".en") else text + ".0"
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c
+            for c in value.replace("\\", "\\\\").replace('"', '\\"')
+        )
+        return f'"{escaped}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml_value(str(k))} = {toml_value(v)}" for k, v in value.items()) + "}"
+    raise TypeError(f"no TOML form for {type(value).__name__}")
+
+
+def to_toml(run: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], heading: str = "") -> str:
+    """A recipe file; keys that are `None` are left out."""
+    lines = [f"# {line}".rstrip() for line in heading.splitlines()]
+    lines += [f"{name} = {toml_value(value)}" for name, value in run.items() if value is not None]
+    for table, values in tables.items():
+        lines += ["", f"[{table}]"]
+        lines += [f"{name} = {toml_value(value)}" for name, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"

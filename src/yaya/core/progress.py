@@ -1,0 +1,85 @@
+"""A bar with rate and time left on long work; plain lines where standard error is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from yaya.core.say import t
+
+T = TypeVar("T")
+LINE_EVERY_S = 15.0
+
+
+def duration(seconds: float) -> str:
+    """`75` -> `1:15`."""
+    seconds = max(0, round(seconds))
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+class Bar:
+    """`with Bar("pretrain", total=500, unit="step") as bar: bar.advance(1, "loss 2.1")`."""
+
+    def __init__(self, title: str, total: int | None, unit: str = "", start: int = 0):
+        self.title, self.total, self.unit = title, total, unit
+        self.done = self.first = start
+        self.note = ""
+        self.terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> Bar:
+        self.started = self.shown = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.terminal:
+            self._draw()
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        self.done += count
+        if note is not None:
+            self.note = note
+        now = time.monotonic()
+        if now - self.shown >= (0.2 if self.terminal else LINE_EVERY_S):
+            self.shown = now
+            self._draw()
+
+    def print(self, text: str) -> None:
+        """A line above the bar."""
+        sys.stderr.write(("\r\x1b[K" if self.terminal else "") + text + "\n")
+        sys.stderr.flush()
+
+    def line(self) -> str:
+        passed = max(time.monotonic() - self.started, 1e-9)
+        rate = (self.done - self.first) / passed
+        speed = f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}"
+        if self.total:
+            left = duration((self.total - self.done) / rate) if rate else "?"
+            filled = min(20, 20 * self.done // self.total)
+            bar = "█" * filled + "·" * (20 - filled)
+            body = f"{bar} {self.done:,}/{self.total:,} {self.unit} {speed}/s {t('left', '剩余')} {left}"
+        else:
+            body = f"{self.done:,} {self.unit} {speed}/s {duration(passed)}"
+        return f"[{self.title}] {body}  {self.note}".rstrip()
+
+    def _draw(self) -> None:
+        if self.terminal:
+            sys.stderr.write("\r\x1b[K" + self.line()[:160])
+        else:
+            sys.stderr.write(self.line() + "\n")
+        sys.stderr.flush()
+
+
+def track(items: Iterable[T], title: str, total: int | None = None, unit: str = "") -> Iterator[T]:
+    """Yields the items and shows a bar."""
+    with Bar(title, total, unit) as bar:
+        for item in items:
+            yield item
+            bar.advance()

@@ -1,0 +1,108 @@
+"""The machine: device, compute type, threads, seed. Chosen by measuring, and said."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from yaya.core.say import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how tensors are computed."""
+
+    device: str
+    dtype: str
+    threads: int
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        import torch
+
+        return getattr(torch, self.dtype)
+
+
+def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None) -> Runtime:
+    """Picks device, compute type and threads; `auto` measures. Call before the first tensor."""
+    import torch
+
+    keep_freed_memory()
+    threads = threads or available_cores()
+    torch.set_num_threads(threads)
+    device = pick_device(device)
+    dtype = pick_dtype(device) if dtype == "auto" else dtype
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return Runtime(device, dtype, threads)
+
+
+def available_cores() -> int:
+    """Cores that this process may use: a container's limit counts."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = open("/sys/fs/cgroup/cpu.max").read().split()
+        if quota != "max":
+            cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def pick_device(device: str) -> str:
+    """`auto` -> cuda, else mps, else cpu; a named device that is absent is an error."""
+    import torch
+
+    found = ["cpu"]
+    if torch.backends.mps.is_available():
+        found.insert(0, "mps")
+    if torch.cuda.is_available():
+        found.insert(0, "cuda")
+    if device == "auto":
+        return found[0]
+    if device not in found:
+        raise UserError(
+            f"device={device}: not found here. There is: {', '.join(found)}.",
+            f"device={device}：这台机器上没有。有：{'、'.join(found)}。",
+        )
+    return device
+
+
+def pick_dtype(device: str) -> str:
+    """bfloat16 where a product in it is clearly faster than in float32, else float32."""
+    import torch
+
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device == "mps":
+        return "float32"
+
+    def seconds(dtype: torch.dtype) -> float:
+        a, b = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            a @ b
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    return "bfloat16" if seconds(torch.bfloat16) < 0.6 * seconds(torch.float32) else "float32"
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep large freed blocks: else every step unmaps its activations and faults them in again."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, (1 << 31) - 1)
+    except (OSError, AttributeError):
+        pass

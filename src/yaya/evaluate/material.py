@@ -1,0 +1,93 @@
+"""What a run left behind, as the report reads it: files only, each of which may be missing or damaged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yaya.core.config import read_recipe
+from yaya.core.say import UserError
+from yaya.evaluate import excerpts
+from yaya.evaluate.labels import STAGES
+from yaya.tokenize.tokenizer import Tokenizer
+
+
+@dataclass
+class Material:
+    """All that a run left, read from its folder; what is missing is empty."""
+
+    folder: Path
+    scores: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tokenizer: Tokenizer | None = None
+    texts: list[str] = field(default_factory=list)
+    chats: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # by language of the reader
+
+    def metrics(self, stage: str) -> dict[str, Any]:
+        return self.manifests.get(stage, {}).get("metrics") or {}
+
+    def config(self, stage: str) -> dict[str, Any]:
+        return self.manifests.get(stage, {}).get("config") or {}
+
+    @property
+    def last(self) -> str:
+        """The last finished training stage."""
+        return "finetune" if "finetune" in self.manifests else "pretrain"
+
+    @property
+    def is_primer(self) -> bool:
+        return "prepare" in self.manifests and not self.config("prepare").get("sources")
+
+
+def read_material(run_folder: Path, scores: dict[str, Any] | None) -> Material:
+    """Reads what there is."""
+    m = Material(run_folder, scores if scores is not None else read_json(run_folder / "evaluate" / "scores.json"))
+    if (run_folder / "recipe.toml").exists():
+        try:
+            m.recipe = read_recipe(run_folder / "recipe.toml")
+        except UserError:
+            m.recipe = {}
+    found = {name: read_json(run_folder / name / "manifest.json") for name in STAGES}
+    m.manifests = {name: manifest for name, manifest in found.items() if manifest}
+    for place in ("tokenize", "finetune", "pretrain"):
+        try:
+            m.tokenizer = m.tokenizer or Tokenizer.load(run_folder / place)
+        except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
+            continue
+    rows = excerpts.read_rows(run_folder / "prepare" / "train.parquet")
+    m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
+    return m
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file, or an empty one."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; none if it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a log; a line that is no JSON is passed over."""
+    rows = []
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    for text in lines:
+        try:
+            row = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

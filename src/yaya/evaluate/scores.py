@@ -1,0 +1,108 @@
+"""The evaluate stage.
+
+Reads: `prepare/`, `tokenize/` (validation), `pretrain/`, `finetune/`. Does: validation loss, primer questions before and after
+fine-tuning, repetition. Writes: scores.json, replies.jsonl, report.html.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.config import key
+from yaya.core.say import say
+from yaya.evaluate import tasks
+from yaya.inference.engine import Engine
+from yaya.tokenize.shards import open_shard
+
+KIND = "evaluate"
+SHOWN_REPLIES = 60
+WATTS_PER_CORE = 8.0  # a laptop's core under load, roughly; the report says that it is an estimate
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    questions_per_skill: int = key(
+        100, "primer questions for each skill, language and set", "启蒙课本：每种能力、语言、题组的题数", least=1
+    )
+    max_new_tokens: int = key(64, "longest reply", "回复最长多少 token", least=1)
+    stride: int | None = key(
+        None, "step of the sliding window (auto: half the context)", "滑动窗口的步长（自动：上文长度的一半）", least=1
+    )
+
+
+def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+    from yaya.evaluate.report import write_report  # jinja2 is wanted here alone
+
+    last = "finetune" if "finetune" in inputs else "pretrain"
+    scores, replies = score_model(config, inputs, last, draft)
+    if last == "finetune":
+        scores["before_finetuning"], _ = score_model(config, inputs, "pretrain", draft)
+    random.Random(0).shuffle(replies)
+    energies = {name: energy(found) for name, found in inputs.items()}
+    shown = scores | {"replies": replies[:SHOWN_REPLIES], "energy": energies}
+    (draft.path / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), "utf-8")
+    lines = (json.dumps(reply, ensure_ascii=False) for reply in replies)
+    (draft.path / "replies.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    write_report(inputs["prepare"].path.parent, draft.path / "report.html", shown)
+    draft.logs = ("report.html",)  # it shows times
+    draft.metrics |= {name: scores[name] for name in ("loss", "perplexity", "bits_per_byte", "repetition_rate")}
+    announce(scores)
+    report = draft.path.with_name("evaluate") / "report.html"
+    say(f"[evaluate] The report, for a browser: {report}", f"[evaluate] 报告（用浏览器打开）：{report}")
+
+
+def score_model(
+    config: EvaluateConfig, inputs: dict[str, Artifact], stage: str, draft: Draft
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Scores of one training stage's model, and every reply that it gave."""
+    assert draft.runtime is not None
+    engine = Engine.load(inputs[stage].path, draft.runtime)
+    data = inputs["tokenize"].path
+    shards = {kind: open_shard(data, "validation", kind, engine.tokenizer.vocab_size) for kind in ("text", "chat")}
+    shard = shards["text"] if shards["text"].documents else shards["chat"]
+    stride = config.stride or max(1, engine.context_length // 2)
+    scores: dict[str, Any] = tasks.validation_loss(engine.model, engine.tokenizer, shard, stride)
+    replies: list[dict[str, Any]] = []
+    if inputs["prepare"].config.get("sources"):
+        scores["repetition_rate"] = tasks.continuation_loops(engine, shard)
+    else:
+        title = f"evaluate {stage}"
+        scores["primer"], replies, scores["repetition_rate"] = tasks.primer_scores(
+            engine, config.questions_per_skill, config.max_new_tokens, title
+        )
+    return scores, replies
+
+
+def energy(found: Artifact) -> dict[str, float | None]:
+    """Seconds of a stage and an estimate of its energy: no meter is read."""
+    seconds = float(found.metrics.get("seconds", 0.0))
+    watts = WATTS_PER_CORE * (found.manifest.get("hardware", {}).get("cores") or 1)
+    return {"seconds": seconds, "joules": None, "watts_assumed": watts}
+
+
+def announce(scores: dict[str, Any]) -> None:
+    """The scores in a few lines."""
+    say(
+        f"[evaluate] validation: loss {scores['loss']:.3f}, perplexity {scores['perplexity']:.1f}, {scores['bits_per_byte']:.3f} bits per byte",
+        f"[evaluate] 验证：损失 {scores['loss']:.3f}，困惑度 {scores['perplexity']:.1f}，每字节 {scores['bits_per_byte']:.3f} 比特",
+    )
+    names = {
+        "combinations": ("new combinations", "新组合"),
+        "phrasings": ("unseen phrasings", "没见过的问法"),
+        "paraphrases": ("hand-written paraphrases", "手写的改述"),
+    }
+    for language, title in (("zh", ("Chinese", "中文")), ("en", ("English", "英文"))):
+        result = scores.get("primer", {}).get(language)
+        if result:
+            parts = {name: result if name == "combinations" else result.get(name) for name in names}
+            en = ", ".join(f"{names[n][0]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
+            zh = "，".join(f"{names[n][1]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
+            say(f"[evaluate] {title[0]}: {en}", f"[evaluate] {title[1]}：{zh}")
+    say(
+        f"[evaluate] replies that go round in circles: {scores['repetition_rate']:.1%}",
+        f"[evaluate] 原地打转的回复：{scores['repetition_rate']:.1%}",
+    )

@@ -1,0 +1,156 @@
+"""What a model is asked: validation loss, primer questions, repetition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from yaya.core.progress import Bar
+from yaya.inference.engine import Engine, Request
+from yaya.inference.likelihood import log_likelihoods, windows
+from yaya.inference.sampling import Sampling
+from yaya.model.transformer import Transformer
+from yaya.prepare import primer
+from yaya.tokenize import chat
+from yaya.tokenize.chat import ASSISTANT
+from yaya.tokenize.shards import Shard
+from yaya.tokenize.tokenizer import Tokenizer
+
+CHUNK = 256  # questions between two movements of the bar
+LOOP_UNIT, LOOP_TIMES = 16, 4
+
+
+def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stride: int) -> dict[str, float]:
+    """Loss (nats a token), perplexity and bits per byte on all of a validation shard, with sliding windows.
+
+    Of conversations only the assistant's words count.
+    """
+    sizes = np.asarray([len(b) for b in tokenizer.token_bytes])
+    context = model.config.max_position_embeddings
+    items: list[tuple[np.ndarray, int]] = []
+    tokens = size = 0
+    for document in range(shard.documents):
+        here = slice(int(shard.offsets[document]), int(shard.offsets[document + 1]))
+        ids = shard.tokens[here].astype(np.int64)
+        if shard.roles is None:
+            items += [(ids[b:e], first - b) for b, e, first in windows(len(ids), context, stride)]
+            counted = ids[1:]
+        else:
+            spans = assistant_spans(shard.roles[here])
+            items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in spans]
+            counted = np.concatenate([ids[b:e] for b, e in spans]) if spans else ids[:0]
+        tokens, size = tokens + len(counted), size + int(sizes[counted].sum())
+    nats = -float(log_likelihoods(model, items).sum())
+    loss = nats / max(tokens, 1)
+    return {
+        "loss": round(loss, 5),
+        "perplexity": round(math.exp(min(loss, 700)), 4),
+        "bits_per_byte": round(nats / math.log(2) / max(size, 1), 5),
+        "tokens": tokens,
+        "bytes": size,
+    }
+
+
+def assistant_spans(roles: np.ndarray) -> list[tuple[int, int]]:
+    """(begin, end) of each run of assistant tokens."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], roles == ASSISTANT, [0]])))
+    return [(max(1, int(b)), int(e)) for b, e in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: int, title: str) -> list[Request]:
+    """Greedy replies to questions."""
+    prompts = [chat.prompt(engine.tokenizer, list(q.messages)) for q in questions]
+    sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0)
+    out: list[Request] = []
+    with Bar(title, len(questions), "questions") as bar:
+        for start in range(0, len(prompts), CHUNK):
+            out += engine.generate(prompts[start : start + CHUNK], sampling)
+            bar.advance(min(CHUNK, len(prompts) - start))
+    return out
+
+
+def accuracy(questions: Sequence[primer.Question], correct: Sequence[bool]) -> dict[str, Any]:
+    """Share of correct replies, its 95% interval, and the share by skill."""
+    skills = {}
+    for skill in sorted({q.skill for q in questions}, key=primer.SKILLS.index):
+        hits = [c for q, c in zip(questions, correct, strict=True) if q.skill == skill]
+        skills[skill] = {"accuracy": round(sum(hits) / len(hits), 4), "n": len(hits)}
+    n, hits_total = len(questions), sum(correct)
+    low, high = wilson(hits_total, n)
+    total = round(hits_total / max(n, 1), 4)
+    return {"accuracy": total, "n": n, "interval": [round(low, 4), round(high, 4)], "skills": skills}
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95% interval of a share (1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    p, zz = hits / n, z * z / n
+    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n + zz / (4 * n))
+    return max(0.0, (middle - half) / (1 + zz)), min(1.0, (middle + half) / (1 + zz))
+
+
+def loops(ids: Sequence[int]) -> bool:
+    """Whether a reply goes round in circles: some unit of up to 16 tokens stands 4 times in a row, 8 tokens or more."""
+    for unit in range(1, LOOP_UNIT + 1):
+        run = 0
+        for i in range(unit, len(ids)):
+            run = run + 1 if ids[i] == ids[i - unit] else 0
+            if run >= max(unit * (LOOP_TIMES - 1), 8 - unit):
+                return True
+    return False
+
+
+def primer_scores(
+    engine: Engine, per_skill: int, max_new_tokens: int, title: str
+) -> tuple[dict[str, Any], list[Any], float]:
+    """(scores by language and set, all replies, repetition rate)."""
+    sets = {
+        (language, name): primer.questions(name, language, per_skill)
+        for language in primer.LANGUAGES
+        for name in primer.SETS
+    }
+    questions = [q for group in sets.values() for q in group]
+    requests = ask(engine, questions, max_new_tokens, title)
+    correct = [primer.check(q, r.text) for q, r in zip(questions, requests, strict=True)]
+    scores: dict[str, Any] = {language: {} for language in primer.LANGUAGES}
+    at = 0
+    for (language, name), group in sets.items():
+        result = accuracy(group, correct[at : at + len(group)])
+        at += len(group)
+        if name == "combinations":
+            scores[language] |= result
+        elif group:
+            scores[language][name] = result
+    replies = [
+        {
+            "set": q.set,
+            "language": q.language,
+            "skill": q.skill,
+            "prompt": " / ".join(m["content"] for m in q.messages),
+            "expected": q.answers[0],
+            "reply": r.text,
+            "correct": c,
+        }
+        for q, r, c in zip(questions, requests, correct, strict=True)
+    ]
+    looping = sum(loops(r.output_ids) for r in requests) / max(len(requests), 1)
+    return scores, replies, round(looping, 5)
+
+
+def continuation_loops(engine: Engine, shard: Shard, count: int = 50, max_new_tokens: int = 96) -> float:
+    """Share of greedy continuations of validation documents that go round in circles."""
+    prompts = []
+    for document in range(min(shard.documents, count)):
+        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].tolist()
+        if shard.roles is not None:
+            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
+            ids = ids[: int(np.argmax(roles == ASSISTANT))] or ids[:8]
+        prompts.append(
+            ids[: min(16, engine.context_length // 2)] if shard.roles is None else ids[-engine.context_length // 2 :]
+        )
+    requests = engine.generate([p for p in prompts if p], Sampling(max_new_tokens=max_new_tokens, temperature=0))
+    return round(sum(loops(r.output_ids) for r in requests) / max(len(requests), 1), 5)

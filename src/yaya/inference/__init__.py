@@ -1,0 +1,1 @@
+"""One engine for chat, evaluation, training samples and the server."""

@@ -1,0 +1,71 @@
+"""Summed log-likelihood of given tokens: perplexity, bits per byte, multiple choice.
+
+Shapes: B items, T positions, D hidden_size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yaya.model.transformer import Transformer
+
+BATCH_TOKENS = 8192
+LOGIT_ROWS = 1024
+
+
+def windows(length: int, context_length: int, stride: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, first label) of each window over a document of `length` tokens.
+
+    Every token but the first is a label exactly once; after the first window each has at least
+    `context_length - stride` tokens before it.
+    """
+    begin = labelled = 0
+    while labelled < length - 1:
+        end = min(begin + context_length + 1, length)
+        yield begin, end, labelled + 1
+        labelled = end - 1
+        begin += stride
+
+
+@torch.inference_mode()
+def log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    """For each (token ids, first label) the sum of log p(id | ids before it) over ids from `first label` on; fp64, nats."""
+    out = np.zeros(len(items))
+    order = sorted(range(len(items)), key=lambda i: len(items[i][0]))  # like lengths together: less padding
+    group: list[int] = []
+    for i in [*order, -1]:
+        if group and (i < 0 or (len(group) + 1) * len(items[i][0]) > BATCH_TOKENS):
+            out[group] = _sums(model, [items[j] for j in group])
+            group = []
+        group.append(i)
+    return out
+
+
+def _sums(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    longest = max(len(ids) for ids, _ in items)
+    padded = np.zeros((len(items), longest), np.int64)
+    counts = np.zeros((len(items), longest), bool)
+    for row, (ids, first) in enumerate(items):
+        padded[row, : len(ids)] = ids
+        counts[row, first : len(ids)] = True
+    ids = torch.from_numpy(padded).to(model.head.device)  # (B, T)
+    hidden = model(ids[:, :-1])  # (B, T-1, D); what stands right of a token never changes it
+    wanted = torch.from_numpy(counts[:, 1:]).to(ids.device)
+    scores = _label_scores(model, hidden[wanted], ids[:, 1:][wanted])
+    sums = torch.zeros(len(items), dtype=torch.float64)
+    rows = wanted.nonzero()[:, 0].cpu()
+    return sums.index_add_(0, rows, scores.double().cpu()).numpy()
+
+
+def _label_scores(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
+    """log p(label) for hidden (N, D) and labels (N,), without all logits at once."""
+    out = []
+    for start in range(0, len(hidden), LOGIT_ROWS):
+        logits = model.logits(hidden[start : start + LOGIT_ROWS])
+        picked = logits.gather(1, labels[start : start + LOGIT_ROWS, None])[:, 0]
+        out.append(picked - logits.logsumexp(-1))
+    return torch.cat(out) if out else torch.zeros(0)

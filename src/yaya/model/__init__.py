@@ -1,0 +1,1 @@
+"""The transformer, and pretrained checkpoints in and out."""

@@ -1,0 +1,143 @@
+"""Model folders in Hugging Face's format: in and out. Weights are safetensors only; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from yaya.core.artifact import write_atomic
+from yaya.core.say import UserError
+from yaya.model.transformer import ModelConfig, Transformer
+from yaya.tokenize.tokenizer import Tokenizer
+
+FP32_UP_TO = 100_000_000  # parameters; larger models are saved in bf16
+# What distinguishes the architectures that this decoder covers.
+ARCHITECTURES = {
+    "qwen3": {"name": "Qwen3ForCausalLM", "qk_norm": True, "attention_bias": False},
+    "qwen2": {"name": "Qwen2ForCausalLM", "qk_norm": False, "attention_bias": True},
+    "llama": {"name": "LlamaForCausalLM", "qk_norm": False, "attention_bias": False},
+}
+
+
+def save_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
+    """Writes an ordinary Hugging Face model folder."""
+    dtype = torch.float32 if model.num_parameters() <= FP32_UP_TO else torch.bfloat16
+    weights = {name: p.detach().to("cpu", dtype).contiguous() for name, p in model.state_dict().items()}
+    bad = [name for name, w in weights.items() if not torch.isfinite(w).all()]
+    if bad:
+        raise UserError(
+            f"Weights became NaN or infinite ({bad[0]}): not saved.", f"权重变成了 NaN 或无穷大（{bad[0]}）：没有保存。"
+        )
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    write_atomic(folder / "config.json", json.dumps(hf_config(model.config, tokenizer, dtype), indent=1))
+    generation = {
+        "eos_token_id": list(tokenizer.stop_ids),
+        "pad_token_id": tokenizer.end_of_text,
+        "do_sample": True,
+        "temperature": 0.7,
+        "top_p": 0.9,
+    }
+    write_atomic(folder / "generation_config.json", json.dumps(generation, indent=1))
+    tokenizer.save(folder, model.config.max_position_embeddings)
+
+
+def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:
+    """config.json; rope_theta stands where older and newer readers look."""
+    own = {f.name: getattr(c, f.name) for f in fields(c) if f.name != "qk_norm"}
+    return own | {
+        "architectures": [ARCHITECTURES[c.model_type]["name"]],
+        "hidden_act": "silu",
+        "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_theta},
+        "rope_scaling": None,
+        "attention_dropout": 0.0,
+        "use_sliding_window": False,
+        "initializer_range": 0.02,
+        "eos_token_id": tokenizer.turn_end,
+        "pad_token_id": tokenizer.end_of_text,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+        "use_cache": True,
+    }
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """config.json of a model folder; an architecture that we do not cover is refused by name."""
+    try:
+        raw = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} has no config.json: it is no model folder.", f"{folder} 里没有 config.json，不是模型文件夹。"
+        ) from None
+    except ValueError:
+        raise UserError(f"{folder / 'config.json'} is damaged.", f"{folder / 'config.json'} 已损坏。") from None
+    kind = raw.get("model_type")
+    if kind not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise UserError(
+            f"{folder}: model_type {kind!r} is not supported; known: {known}.",
+            f"{folder}：不支持 model_type {kind!r}；支持：{known}。",
+        )
+    scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    if scaling.get("rope_type", scaling.get("type", "default")) != "default" or raw.get("use_sliding_window"):
+        raise UserError(
+            f"{folder}: rope scaling and sliding windows are not supported.", f"{folder}：不支持 rope 缩放和滑动窗口。"
+        )
+    switches = ARCHITECTURES[kind]
+    heads = raw["num_attention_heads"]
+    return ModelConfig(
+        vocab_size=raw["vocab_size"],
+        hidden_size=raw["hidden_size"],
+        intermediate_size=raw["intermediate_size"],
+        num_hidden_layers=raw["num_hidden_layers"],
+        num_attention_heads=heads,
+        num_key_value_heads=raw.get("num_key_value_heads") or heads,
+        head_dim=raw.get("head_dim") or raw["hidden_size"] // heads,
+        max_position_embeddings=raw["max_position_embeddings"],
+        rope_theta=float(scaling.get("rope_theta") or raw.get("rope_theta") or 10000.0),
+        rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
+        tie_word_embeddings=raw.get("tie_word_embeddings", False),
+        qk_norm=bool(switches["qk_norm"]),
+        attention_bias=bool(raw.get("attention_bias", switches["attention_bias"])),
+        model_type=kind,
+    )
+
+
+def load_model(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
+    """The model of a folder, its weights in fp32, computing in `dtype`."""
+    model = Transformer(read_config(folder))
+    model.load_state_dict(read_weights(folder, model), strict=True)
+    model.dtype = dtype
+    return model.to(device)
+
+
+def read_weights(folder: Path, model: Transformer) -> dict[str, torch.Tensor]:
+    """All tensors that the model wants, in fp32; one that is missing or has another shape is named."""
+    try:
+        weights = load_file(folder / "model.safetensors")
+    except FileNotFoundError:
+        raise UserError(f"{folder} has no model.safetensors.", f"{folder} 里没有 model.safetensors。") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{folder / 'model.safetensors'} is damaged: {error}", f"{folder / 'model.safetensors'} 已损坏：{error}"
+        ) from None
+    if model.config.tie_word_embeddings:
+        weights.pop("lm_head.weight", None)
+    wanted = model.state_dict()
+    for name in sorted(wanted.keys() ^ weights.keys()):
+        what = ("misses", "缺少") if name in wanted else ("has an unknown", "多了不认识的")
+        raise UserError(
+            f"{folder}/model.safetensors {what[0]} {name}.", f"{folder}/model.safetensors {what[1]} {name}。"
+        )
+    for name, tensor in weights.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)} != {tuple(wanted[name].shape)}"
+            raise UserError(
+                f"{folder}: {name} has another shape than config.json says: {shapes}.",
+                f"{folder}：{name} 的形状与 config.json 不符：{shapes}。",
+            )
+    return {name: tensor.float() for name, tensor in weights.items()}

@@ -1,0 +1,208 @@
+"""One decoder for the Llama family: Llama, Qwen2 and Qwen3 differ in a few switches.
+
+Shapes: B batch, T positions, D hidden_size, H query heads, K key/value heads, d head_dim, F intermediate_size,
+V vocab_size, L layers, S positions in the cache. Tensor names are Hugging Face's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from yaya.model.fused import Rotary, SwiGLU, rms_norm, rotate
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and switches under Hugging Face's names."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    max_position_embeddings: int
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-6
+    tie_word_embeddings: bool = True
+    qk_norm: bool = True  # Qwen3
+    attention_bias: bool = False  # Qwen2: on q, k and v
+    model_type: str = "qwen3"
+
+
+class KVCache:
+    """Keys and values of B sequences, S positions each: (L, B, K, S, d)."""
+
+    def __init__(self, config: ModelConfig, batch: int, positions: int, dtype: torch.dtype, device: str = "cpu"):
+        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, positions, config.head_dim)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+
+
+class Attention(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.c = c
+        self.q_proj = nn.Linear(c.hidden_size, c.num_attention_heads * c.head_dim, bias=c.attention_bias)
+        self.k_proj = nn.Linear(c.hidden_size, c.num_key_value_heads * c.head_dim, bias=c.attention_bias)
+        self.v_proj = nn.Linear(c.hidden_size, c.num_key_value_heads * c.head_dim, bias=c.attention_bias)
+        self.o_proj = nn.Linear(c.num_attention_heads * c.head_dim, c.hidden_size, bias=False)
+        if c.qk_norm:
+            self.q_norm = Scale(c.head_dim)
+            self.k_norm = Scale(c.head_dim)
+
+    def forward(self, x: Tensor, where: Where, layer: int) -> Tensor:
+        c, (b, t, _) = self.c, x.shape
+        heads, kv_heads = c.num_attention_heads, c.num_key_value_heads
+        qkv = linear(x, self.q_proj, self.k_proj, self.v_proj).view(b, t, heads + 2 * kv_heads, c.head_dim)
+        qk, v = qkv.split([heads + kv_heads, kv_heads], 2)  # (B, T, H+K, d), (B, T, K, d)
+        if c.qk_norm:
+            scale = torch.cat([self.q_norm.weight.expand(heads, -1), self.k_norm.weight.expand(kv_heads, -1)])
+            qk = rms_norm(qk, scale, c.rms_norm_eps)
+        turn = Rotary.apply if torch.is_grad_enabled() else rotate
+        q, k = turn(qk, where.cos, where.sin).transpose(1, 2).split([heads, kv_heads], 1)  # (B, H, T, d), (B, K, T, d)
+        v = v.transpose(1, 2)
+        if where.cache is not None:
+            k, v = where.store(layer, k, v)
+        if kv_heads != heads:
+            k, v = (z.repeat_interleave(heads // kv_heads, 1) for z in (k, v))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=where.mask, is_causal=where.mask is None and t > 1)
+        return linear(y.transpose(1, 2).reshape(b, t, heads * c.head_dim), self.o_proj)
+
+
+class MLP(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(c.intermediate_size, c.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(SwiGLU.apply(linear(x, self.gate_proj, self.up_proj)), self.down_proj)
+
+
+class Scale(nn.Module):
+    """The weight of an RMSNorm."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+
+class Layer(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.eps = c.rms_norm_eps
+        self.input_layernorm = Scale(c.hidden_size)
+        self.self_attn = Attention(c)
+        self.post_attention_layernorm = Scale(c.hidden_size)
+        self.mlp = MLP(c)
+
+    def forward(self, x: Tensor, where: Where, layer: int) -> Tensor:
+        x = x + self.self_attn(rms_norm(x, self.input_layernorm.weight, self.eps), where, layer)
+        return x + self.mlp(rms_norm(x, self.post_attention_layernorm.weight, self.eps))
+
+
+@dataclass
+class Where:
+    """Where the tokens of one forward pass stand: rotary angles, who sees whom, and the cache."""
+
+    cos: Tensor  # (B, T, 1, d/2)
+    sin: Tensor
+    mask: Tensor | None  # (B, 1, T, S) bool, True where seen; None: all earlier positions are seen
+    cache: KVCache | None = None
+    first_row: int = 0  # the batch stands for rows first_row .. first_row + B of the cache
+    positions: Tensor | None = None  # (B, T)
+    seen: int = 0  # positions of the cache that are looked at
+
+    def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes k and v (B, K, T, d) at their positions; gives back all that is seen (B, K, seen, d), without a copy."""
+        assert self.cache is not None
+        here = slice(self.first_row, self.first_row + len(k))
+        keys, values = self.cache.keys[layer, here], self.cache.values[layer, here]
+        row = torch.arange(len(k), device=k.device)[:, None]
+        keys[row, :, self.positions] = k.transpose(1, 2)
+        values[row, :, self.positions] = v.transpose(1, 2)
+        return keys[:, :, : self.seen], values[:, :, : self.seen]
+
+
+class Body(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(c.vocab_size, c.hidden_size)
+        self.layers = nn.ModuleList(Layer(c) for _ in range(c.num_hidden_layers))
+        self.norm = Scale(c.hidden_size)
+
+
+class Transformer(nn.Module):
+    """Token ids -> hidden states; `logits` turns hidden states into scores over the vocabulary."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.dtype = torch.float32  # of the computation; weights stay fp32 while training
+        self.model = Body(config)
+        if not config.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        half = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+        angles = torch.outer(
+            torch.arange(config.max_position_embeddings, dtype=torch.float32), config.rope_theta**-half
+        )
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    @property
+    def head(self) -> Tensor:
+        """(V, D)"""
+        return self.model.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
+
+    def where(self, positions: Tensor, mask: Tensor | None) -> Where:
+        cos, sin = self.cos[positions], self.sin[positions]  # (B, T, d/2)
+        return Where(cos.unsqueeze(2).to(self.dtype), sin.unsqueeze(2).to(self.dtype), mask)
+
+    def forward(self, input_ids: Tensor, where: Where | None = None) -> Tensor:
+        """input_ids (B, T) -> hidden states (B, T, D) in the computation's dtype. Without `where`: one causal sequence a row."""
+        if where is None:
+            where = self.where(torch.arange(input_ids.shape[1], device=input_ids.device)[None], None)
+        x = F.embedding(input_ids, self.model.embed_tokens.weight).to(self.dtype)  # (B, T, D)
+        for i, layer in enumerate(self.model.layers):
+            x = layer(x, where, i)
+        return rms_norm(x, self.model.norm.weight, self.config.rms_norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., D) -> (..., V) in fp32."""
+        return F.linear(hidden, self.head.to(hidden.dtype)).float()
+
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+
+def linear(x: Tensor, *layers: nn.Linear) -> Tensor:
+    """x through several linear layers at once, their outputs side by side: one large product instead of small ones."""
+    weights = [layer.weight for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+    bias = torch.cat(biases).to(x.dtype) if biases else None
+    return F.linear(x, weight.to(x.dtype), bias)
+
+
+def initialize(model: Transformer, seed: int) -> None:
+    """Matrices uniform with variance 1/fan_in, what writes into the residual stream zero, embeddings normal 0.02."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.dim() < 2:
+                p.fill_(0.0 if name.endswith("bias") else 1.0)
+            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                p.zero_()
+            elif "embed_tokens" in name or "lm_head" in name:
+                p.normal_(0.0, 0.02, generator=generator)
+            else:
+                bound = math.sqrt(3 / p.shape[1])
+                p.uniform_(-bound, bound, generator=generator)

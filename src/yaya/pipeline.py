@@ -1,0 +1,223 @@
+"""The story: raw text -> documents -> tokens -> a model -> a chat model -> its scores. Each stage is skipped when it is done."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from yaya.core import artifact
+from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, to_toml, unknown_key
+from yaya.core.progress import duration
+from yaya.core.runtime import Runtime, setup
+from yaya.core.say import UserError, say
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a stage lives, what it reads, whether it trains."""
+
+    module: str
+    config_name: str
+    inputs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    trains: bool = False
+
+    def load(self) -> Any:
+        return importlib.import_module(self.module)
+
+    def config_class(self) -> type:
+        return getattr(self.load(), self.config_name)  # type: ignore[no-any-return]
+
+
+STAGES = {
+    "prepare": Stage("yaya.prepare.corpus", "PrepareConfig"),
+    "tokenize": Stage("yaya.tokenize.shards", "TokenizeConfig", ("prepare",)),
+    "pretrain": Stage("yaya.train.pretrain", "PretrainConfig", ("tokenize",), trains=True),
+    "finetune": Stage("yaya.train.finetune", "FinetuneConfig", ("tokenize", "pretrain"), trains=True),
+    "evaluate": Stage("yaya.evaluate.scores", "EvaluateConfig", ("prepare", "tokenize", "pretrain"), ("finetune",)),
+}
+TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
+RUNS = Path("runs")
+EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 60.0  # of the minutes, kept back for what follows training
+
+
+class Run:
+    """One run folder and the recipe that fills it."""
+
+    def __init__(self, recipe: Mapping[str, Any]):
+        self.started = time.monotonic()
+        tables = {name: value for name, value in recipe.items() if isinstance(value, dict)}
+        for name in tables:
+            if name not in STAGES:
+                raise unknown_key(name, [*STAGES, *keys(RunConfig)], "")
+        self.config = build(RunConfig, {n: v for n, v in recipe.items() if n not in tables}, "")
+        check_name(self.config.name)
+        self.folder = RUNS / self.config.name
+        self.configs = {name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()}
+        self.asked = {name: {k for k, v in tables.get(name, {}).items() if v is not None} for name in STAGES}
+        self.recall()
+        self.runtime: Runtime | None = None
+        self.inputs: dict[str, Artifact] = {}
+
+    def recall(self) -> None:
+        """Takes what an earlier run of the same recipe measured or chose, so that it goes on exactly as it was."""
+        path = self.folder / "recipe.toml"
+        if not path.exists():
+            return
+        known = read_recipe(path)
+        run = {n: v for n, v in as_dict(self.config).items() if v is not None and n not in ("overwrite", "from")}
+        if any(v not in ("auto", known.get(n)) for n, v in run.items()):
+            return
+        self.config = replace(
+            self.config,
+            **{
+                n: known[n]
+                for n in ("device", "dtype", "threads")
+                if getattr(self.config, n) in (None, "auto") and n in known
+            },
+        )
+        for name, config in self.configs.items():
+            old = known.get(name)
+            values = as_dict(config)
+            if old is None or any(v is not None and old.get(n) != v for n, v in values.items()):
+                return  # from the first stage that differs on, everything is chosen anew
+            self.configs[name] = build(type(config), old, name)
+
+    def machine(self) -> Runtime:
+        """Device, compute type and threads: measured once and then part of the recipe."""
+        if self.runtime is None:
+            self.runtime = setup(self.config.device, self.config.dtype, self.config.threads)
+            r = self.runtime
+            self.config = replace(self.config, device=r.device, dtype=r.dtype, threads=r.threads)
+        return self.runtime
+
+    def write_recipe(self) -> None:
+        """`runs/NAME/recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run = {n: v for n, v in as_dict(self.config).items() if n not in ("overwrite", "from")}
+        tables = {name: as_dict(config) for name, config in self.configs.items()}
+        heading = (
+            "The resolved recipe of this run: `yaya run` on it repeats or resumes the run and measures nothing anew."
+        )
+        write_atomic(self.folder / "recipe.toml", to_toml(run, tables, heading))
+
+    def input_of(self, name: str) -> Artifact | None:
+        """A finished stage of this run, else of the run named by `from=`."""
+        for run in filter(None, (self.config.name, self.config.from_run)):
+            found = artifact.load(RUNS / run / name, name)
+            if found is not None:
+                return found
+        return None
+
+    def stage(self, name: str, to_do: tuple[str, ...] = ()) -> Artifact:
+        """Makes one stage, or takes it as it is. to_do: the training stages that share the minutes."""
+        stage = STAGES[name]
+        inputs = {}
+        for parent in (*stage.inputs, *stage.optional):
+            found = self.input_of(parent)
+            if found is not None:
+                inputs[parent] = found
+            elif parent in stage.inputs:
+                raise UserError(
+                    f"{self.folder / parent} is missing. Make it with: yaya {parent} name={self.config.name}",
+                    f"缺少 {self.folder / parent}。请先运行：yaya {parent} name={self.config.name}",
+                )
+        module, config = stage.load(), self.configs[name]
+        if name != "prepare":
+            self.machine()
+        if hasattr(module, "resolve"):
+            config = self.configs[name] = module.resolve(config, inputs)
+        if stage.trains:
+            self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
+            config = self.configs[name]
+        self.write_recipe()
+        parents = {parent: found.digest for parent, found in inputs.items()}
+        parents |= module.source_parents(config) if hasattr(module, "source_parents") else {}
+        settings = as_dict(config) | {"seed": self.config.seed}
+        if stage.trains:
+            assert self.runtime is not None
+            settings |= vars(self.runtime)
+        started = time.monotonic()
+
+        def make(draft: Draft) -> None:
+            module.run(config, inputs, draft)
+
+        result = artifact.build(
+            self.folder / name,
+            name,
+            settings,
+            parents,
+            make,
+            seed=self.config.seed,
+            runtime=self.runtime,
+            keep=stage.trains,
+            overwrite=self.config.overwrite,
+        )
+        passed = time.monotonic() - started
+        if passed > 0.5:
+            say(
+                f"[{name}] → {result.path} ({duration(passed)})", f"[{name}] → {result.path}（用时 {duration(passed)}）"
+            )
+        return result
+
+    def plan(self, names: list[str], inputs: dict[str, Artifact]) -> None:
+        """Fixes model size and steps of the training stages that the recipe leaves open."""
+        from yaya.train import planner
+
+        configs = {name: self.configs[name] for name in names}
+        closed = all(c.steps is not None for c in configs.values())
+        if closed and all(v is not None for c in configs.values() for v in as_dict(c).values()):
+            return
+        left = 60 * self.config.minutes - (time.monotonic() - self.started)
+        left -= min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)
+        if not closed:
+            say(
+                f"Measuring this machine for the {self.config.minutes:g} minutes that the run may take ...",
+                f"正在测这台机器的速度（整个运行 {self.config.minutes:g} 分钟）……",
+            )
+        self.configs |= planner.plan(configs, inputs, self.machine(), self.config.seed, max(left, 1.0), self.folder)
+
+
+def check_name(name: str) -> None:
+    """A run's name is one plain folder name."""
+    if (
+        not name
+        or name in (".", "..")
+        or name.startswith(".")
+        or any(c in name for c in '/\\:*?"<>|\0')
+        or len(name.encode()) > 200
+    ):
+        raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
+
+
+def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
+    """Runs a recipe's stages in order, or `only` one of them."""
+    job = Run(recipe)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(job.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
+            f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
+        ) from None
+    with lock:
+        if only:
+            job.stage(only)
+            return job
+        data = [job.stage(name) for name in ("prepare", "tokenize")][-1]
+        to_do = TRAINING if data.metrics["train"]["chat"]["documents"] else ("pretrain",)
+        if "finetune" not in to_do:
+            say("[finetune] left out: there are no conversations in the data.", "[finetune] 数据里没有对话，跳过微调。")
+        for name in to_do:
+            job.stage(name, to_do)
+        job.stage("evaluate")
+    return job

@@ -1,0 +1,154 @@
+"""Cleaning: FILTERS holds small pure functions, text -> text, or `None` where the document is to be dropped.
+
+Each takes linear time and has a cheap test first, because most text is clean.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ftfy
+import regex
+from ftfy.badness import is_bad
+
+# First bytes of UTF-8 pairs as the code pages show them; without one of these there is no mojibake to look for.
+MAYBE_MOJIBAKE = re.compile("[¬\xc2-\xf4\u0100-\u02ff\u0370-\u04ff\u2500-\u257f√≈∆‚‰]")
+C1 = re.compile("[\x80-\x9f]")
+LONGEST_FIX = 100_000  # characters looked at together
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ufff9-\ufffb\ud800-\udfff\u2028\u2029]")
+LINE_ENDS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
+UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2061-\u2064\u2066-\u206f]")
+# Joiners belong into emoji and into Arabic or Indian scripts; behind Latin or Chinese they are litter.
+JOINERS = re.compile("(?<![^\x00-\u02ff\u3000-\u9fff\uff00-\uffef])[\u200c\u200d]+")
+MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
+BLANK_LINES = re.compile("\n{4,}")
+EMOJI = regex.compile(
+    r" ?(?:[0-9#*]\uFE0F?\u20E3|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Presentation}|\p{Emoji_Modifier})"
+    r"[\uFE0F\u200D\u20E3\p{Emoji_Modifier}\U000E0020-\U000E007F]*"
+)
+
+Filter = Callable[[str], "str | None"]
+
+
+def fix_unicode(text: str) -> str:
+    """Repairs text that was decoded with the wrong code page ("cafÃ©"), each line where ftfy's heuristic sees it."""
+    if text.isascii() or not (MAYBE_MOJIBAKE.search(text) or C1.search(text)):
+        return text
+    return "".join(map(_fix_line, _short_lines(text)))
+
+
+def _short_lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    lines[:-1] = [line + "\n" for line in lines[:-1]]
+    return [line[at : at + LONGEST_FIX] for line in lines for at in range(0, len(line), LONGEST_FIX)]
+
+
+def _fix_line(line: str) -> str:
+    before = None
+    while line != before:  # each repair can bring another to light
+        before = line
+        if MAYBE_MOJIBAKE.search(line) and is_bad(line):
+            line = ftfy.fix_encoding(line)
+        if C1.search(line):
+            line = ftfy.fixes.fix_c1_controls(line)
+    return line
+
+
+def normalize_unicode(text: str) -> str:
+    """NFC. Runs of more than 30 combining marks are cut: sorting them takes quadratic time, and nobody writes them."""
+    if text.isascii() or unicodedata.is_normalized("NFC", text):
+        return text
+    text = MARKS.sub(r"\1", text)
+    return MARKS.sub(r"\1", unicodedata.normalize("NFC", text))
+
+
+def remove_zero_width(text: str) -> str:
+    """Removes characters without width: zero-width spaces, byte order marks, soft hyphens, direction marks."""
+    if text.isascii():
+        return text
+    if UNSEEN.search(text):
+        text = UNSEEN.sub("", text)
+    return JOINERS.sub("", text) if "\u200c" in text or "\u200d" in text else text
+
+
+def unify_line_ends(text: str) -> str:
+    """Every kind of line end becomes a line break."""
+    for end in LINE_ENDS:
+        text = text.replace(end, "\n")
+    return text
+
+
+def remove_control(text: str) -> str:
+    """Removes control characters but line breaks and tabs, and what is no character at all."""
+    return CONTROL.sub("", text) if CONTROL.search(text) else text
+
+
+def tidy_space(text: str) -> str:
+    """No spaces at line ends, at most two blank lines (more become one); indentation stays."""
+    text = "\n".join(map(str.rstrip, text.split("\n")))
+    return BLANK_LINES.sub("\n\n", text) if "\n\n\n\n" in text else text
+
+
+def remove_emoji(text: str) -> str:
+    """Removes emoji with their joiners and skin tones, and the space before them."""
+    return text if text.isascii() else EMOJI.sub("", text)
+
+
+def drop_empty(text: str) -> str | None:
+    """Drops what holds no visible character."""
+    return text if text and not text.isspace() else None
+
+
+# Applied in this order.
+FILTERS: dict[str, Filter] = {
+    "unicode": fix_unicode,
+    "line_ends": unify_line_ends,
+    "zero_width": remove_zero_width,
+    "control": remove_control,
+    "emoji": remove_emoji,
+    "nfc": normalize_unicode,
+    "whitespace": tidy_space,
+    "empty": drop_empty,
+}
+
+
+@dataclass
+class Effect:
+    """What one filter did: documents changed, characters by which they shrank or grew."""
+
+    documents: int = 0
+    removed: int = 0
+    added: int = 0
+
+
+class Cleaner:
+    """Applies the named filters in order and keeps their accounts."""
+
+    def __init__(self, names: list[str]):
+        self.filters = [(name, FILTERS[name]) for name in names]
+        self.effects = {name: Effect() for name in names}
+
+    def clean(self, texts: list[str]) -> tuple[list[str], list[str], str | None]:
+        """The cleaned texts of one document, the filters that changed it, and why it is dropped (else `None`)."""
+        changed_by: list[str] = []
+        for name, run in self.filters:
+            new = [run(text) for text in texts]
+            if new == texts:
+                continue
+            kept = [text for text in new if text is not None]
+            if len(kept) < len(new):
+                return texts, changed_by, name
+            changed_by.append(name)
+            self._count(name, texts, kept)
+            texts = kept
+        return texts, changed_by, None
+
+    def _count(self, name: str, before: list[str], after: list[str]) -> None:
+        effect = self.effects[name]
+        effect.documents += 1
+        for old, new in zip(before, after, strict=True):
+            effect.added += max(0, len(new) - len(old))
+            effect.removed += max(0, len(old) - len(new))

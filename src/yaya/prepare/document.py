@@ -1,0 +1,90 @@
+"""What goes through the room: documents, and what is wrong with those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Message = dict[str, str]
+Content = str | list[Message]
+
+
+@dataclass(slots=True)
+class Document:
+    """A text or a conversation, and where it comes from: `source` is a path, `where` e.g. `line 12`."""
+
+    text: str | None
+    messages: list[Message] | None
+    source: str
+    where: str
+
+    @property
+    def kind(self) -> str:
+        return "text" if self.messages is None else "chat"
+
+
+class Unusable(Exception):
+    """A file or record that cannot be used: `kind` is a key of FIXES, the rest says what is wrong."""
+
+    def __init__(self, kind: str, en: str, zh: str):
+        super().__init__(en)
+        self.kind, self.en, self.zh = kind, en, zh
+
+
+FIXES = {
+    "bad json": ("Write one JSON record per line.", "请把每条记录写成一行 JSON。"),
+    "wrong type": ("Correct or remove this record.", "请改正或删除这条记录。"),
+    "unknown shape": ("Rename its keys, or leave the file out.", "请把键名改成其中一种，或者去掉这个文件。"),
+    "bad encoding": ("Save the file as UTF-8.", "请把文件另存为 UTF-8 编码。"),
+    "damaged": ("Download or pack the file again.", "请重新下载或重新打包这个文件。"),
+    "unreadable": ("Check the file's permissions.", "请检查文件权限。"),
+    "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
+    "empty": ("Put text into it, or leave it out of sources.", "请写入文本，或者从 sources 里去掉它。"),
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file or record that was set aside."""
+
+    source: str
+    where: str
+    problem: Unusable
+    sample: str = ""
+
+    @property
+    def reason(self) -> str:
+        """`kind: details`, in English because it is written to files."""
+        return f"{self.problem.kind}: {self.problem.en}"
+
+
+@dataclass
+class Report:
+    """Where readers tell what is no document."""
+
+    on_broken: Callable[[Broken], None]
+    remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
+    on_bytes: Callable[[int], None]
+    before: int = 0  # bytes on disk of the files that are done
+    first: Broken | None = None
+
+    def broken(self, broken: Broken) -> None:
+        """Sets a file or record aside."""
+        self.first = self.first or broken
+        self.on_broken(broken)
+
+    def inside(self, position: int) -> None:
+        """The current file has been read so far."""
+        self.on_bytes(self.before + position)
+
+    def file_done(self, size: int) -> None:
+        """The current file has been read."""
+        self.before += size
+        self.on_bytes(self.before)
+
+
+def place(source: str, where: str) -> str:
+    """`a.jsonl:12` for a line, else `a.json, record 12`."""
+    if where.startswith("line "):
+        return f"{source}:{where[5:]}"
+    return f"{source}, {where}" if where else source

@@ -1,0 +1,198 @@
+"""One record of JSON, JSONL or Parquet -> documents. SHAPES lists what is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from yaya.prepare.document import Content, Message, Unusable
+
+ROLES = {
+    "system": "system",
+    "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+}  # fmt: skip
+
+
+def content_of(record: dict[str, Any]) -> Content:
+    """The text or the messages of a record; Unusable where it fits no shape or has wrong types."""
+    present = {key: value for key, value in record.items() if value is not None}
+    for seen in (present, record):  # a null counts as absent, unless nothing else is there
+        for takes, read, _ in SHAPES.values():
+            if takes(seen):
+                return read(seen)
+    names = ", ".join(map(str, list(record)[:8])) + (", ..." if len(record) > 8 else "") or "none"
+    raise Unusable(
+        "unknown shape",
+        f"no known shape; its keys: {names}. Known: {examples()}",
+        f"不认识的格式；它的键：{names}。支持：{examples()}",
+    )
+
+
+def contents_of(record: Any) -> list[Content | Unusable]:
+    """All that a record holds: one entry, or one per language where keys carry it (`en_instruction`, `zh_...`)."""
+    if not isinstance(record, dict):
+        what = type(record).__name__
+        return [Unusable("wrong type", f"a record must be an object, not a {what}", f"记录应当是对象，而不是 {what}")]
+    parts = [{k.removeprefix(p): v for k, v in record.items() if k.startswith(p)} for p in prefixes(record)]
+    out: list[Content | Unusable] = []
+    for part in parts or [record]:
+        try:
+            out.append(content_of(part))
+        except Unusable as problem:
+            out.append(problem)
+    return out
+
+
+def prefixes(record: dict[str, Any]) -> list[str]:
+    """`["en_", "zh_"]` for an alpaca record whose keys carry a language."""
+    ends = [key.removesuffix("instruction") for key in record if key.endswith("_instruction")]
+    return [prefix for prefix in ends if f"{prefix}output" in record]
+
+
+def examples() -> str:
+    """The known shapes in one line."""
+    return " | ".join(example for _, _, example in SHAPES.values())
+
+
+def string(value: Any, name: str) -> str:
+    """The value, which must be a string."""
+    if not isinstance(value, str):
+        what = "null" if value is None else type(value).__name__
+        raise Unusable("wrong type", f"{name} must be a string, not {what}", f"{name} 应当是字符串，而不是 {what}")
+    return value
+
+
+def listed(value: Any, name: str) -> list[Any]:
+    """The value, which must be a list with something in it."""
+    if not isinstance(value, list) or not value:
+        what = "an empty list" if value == [] else type(value).__name__
+        raise Unusable(
+            "wrong type", f"{name} must be a list of messages, not {what}", f"{name} 应当是消息列表，而不是 {what}"
+        )
+    return value
+
+
+def message(role: Any, content: Any, name: str) -> Message:
+    """One checked message with our role names; `name` is what the user sees of its place."""
+    ours = ROLES.get(role.lower()) if isinstance(role, str) else None
+    if ours is None:
+        known, at = ", ".join(ROLES), name.split(".")[0]
+        raise Unusable(
+            "wrong type", f"{at} has the role {role!r}; known: {known}", f"{at} 的角色是 {role!r}；支持：{known}"
+        )
+    if isinstance(content, list):
+        content = "".join(text_part(part, name) for part in content)
+    return {"role": ours, "content": string(content, name)}
+
+
+def text_part(part: Any, name: str) -> str:
+    """The text of one part of a message in OpenAI's list form."""
+    if isinstance(part, dict) and part.get("type") == "text":
+        return string(part.get("text", part.get("value")), name)
+    what = part.get("type") if isinstance(part, dict) else type(part).__name__
+    raise Unusable(
+        "wrong type",
+        f"{name} holds a part of type {what!r}; only text is read",
+        f"{name} 含有 {what!r} 类型的内容；只支持文本",
+    )
+
+
+def from_messages(
+    record: dict[str, Any], field: str = "messages", role: str = "role", content: str = "content"
+) -> list[Message]:
+    """`[{"role", "content"}]`; empty system messages are left out."""
+    out = []
+    for number, item in enumerate(listed(record[field], field), 1):
+        name = f"{field}[{number}]"
+        if not isinstance(item, dict) or role not in item or content not in item:
+            keys = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
+            raise Unusable(
+                "wrong type",
+                f"{name} needs {role} and {content}; it has {keys}",
+                f"{name} 需要 {role} 和 {content}；它只有 {keys}",
+            )
+        out.append(message(item[role], item[content], f"{name}.{content}"))
+    return with_system(out)
+
+
+def from_sharegpt(record: dict[str, Any]) -> Content:
+    """`[{"from", "value"}]`, or role and content under the same name; the system prompt may stand beside it."""
+    turns = listed(record["conversations"], "conversations")
+    openai = isinstance(turns[0], dict) and "role" in turns[0]
+    names = ("role", "content") if openai else ("from", "value")
+    out = from_messages(record, "conversations", *names)
+    return with_system(out, record.get("system"))
+
+
+def from_alpaca(record: dict[str, Any]) -> Content:
+    """`instruction` + line break + `input`, after the turns of `history`."""
+    out = []
+    for number, turn in enumerate(record.get("history") or [], 1):
+        if not isinstance(turn, list) or len(turn) != 2:
+            raise Unusable(
+                "wrong type", f"history[{number}] must be [question, answer]", f"history[{number}] 应当是 [问, 答]"
+            )
+        out += pair(turn[0], turn[1], f"history[{number}][0]", f"history[{number}][1]")
+    question = string(record["instruction"], "instruction")
+    more = record.get("input", record.get("context")) or ""
+    if string(more, "input").strip():
+        question = f"{question}\n{more}"
+    answer = record.get("output", record.get("response"))
+    return with_system(out + pair(question, answer, "instruction", "output"), record.get("system"))
+
+
+def from_pair(record: dict[str, Any]) -> Content:
+    """A prompt or question and its response, completion or answer."""
+    asked = next(key for key in ASKED if key in record)
+    answered = next(key for key in ANSWERED if key in record)
+    question, answer = record[asked], record[answered]
+    if isinstance(question, list) and isinstance(answer, list):  # both as messages
+        return from_messages({"messages": question + answer})
+    return with_system(pair(question, answer, asked, answered), record.get("system"))
+
+
+def pair(question: Any, answer: Any, asked: str, answered: str) -> list[Message]:
+    """One turn of user and assistant."""
+    return [message("user", question, asked), message("assistant", answer, answered)]
+
+
+def with_system(messages: list[Message], system: Any = None) -> list[Message]:
+    """The messages after their system prompt, if there is one."""
+    if system is not None and string(system, "system").strip():
+        messages = [message("system", system, "system"), *messages]
+    return [m for m in messages if m["role"] != "system" or m["content"].strip()]
+
+
+def from_text(record: dict[str, Any]) -> Content:
+    """A plain document."""
+    name = next(key for key in TEXT if key in record)
+    return string(record[name], name)
+
+
+TEXT, ASKED, ANSWERED = ("text", "content"), ("prompt", "question"), ("response", "completion", "answer")
+
+# name -> (whether it takes the record, how it reads it, an example); the first that takes it reads it.
+SHAPES: dict[str, tuple[Callable[[dict], bool], Callable[[dict], Content], str]] = {
+    "messages": (lambda r: "messages" in r, from_messages, '{"messages": [{"role", "content"}]}'),
+    "sharegpt": (lambda r: "conversations" in r, from_sharegpt, '{"conversations": [{"from", "value"}]}'),
+    "alpaca": (
+        lambda r: "instruction" in r and ("output" in r or "response" in r), from_alpaca,
+        '{"instruction", "input", "output"[, "history", "system"]}',
+    ),
+    "pair": (
+        lambda r: any(k in r for k in ASKED) and any(k in r for k in ANSWERED), from_pair,
+        '{"prompt", "response"}',
+    ),
+    "text": (lambda r: any(k in r for k in TEXT), from_text, '{"text"}'),
+}  # fmt: skip
+
+COLUMNS = {
+    "messages", "conversations", "instruction", "input", "context", "output", "history", "system",
+    *TEXT, *ASKED, *ANSWERED,
+}  # fmt: skip
+
+
+def is_column(name: str) -> bool:
+    """Whether a Parquet column matters; the others (embeddings, metadata) are not even read."""
+    return name in COLUMNS or name.endswith(("_instruction", "_input", "_output"))

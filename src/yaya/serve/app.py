@@ -1,0 +1,203 @@
+"""The routes: the chat page, OpenAI's chat completions, and `/generate` as the tutorials have it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from yaya.core.say import UserError
+from yaya.inference.engine import Engine
+from yaya.serve.guard import Guard, error_response, reads_chinese
+from yaya.serve.schema import ApiError, ChatRequest, Completion, GenerateRequest, invalid, usage
+from yaya.serve.worker import Job, Plan, Worker, server_failed
+from yaya.tokenize.chat import fit_messages
+
+PAGE = Path(__file__).parent / "page"
+# Named here, because the operating system's table of types is wrong on some machines, and browsers insist.
+PAGE_FILES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "api.js": "text/javascript",
+    "markdown.js": "text/javascript",
+    "words.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not gather chunks
+DEFAULT_MAX_LENGTH = 50  # tokens, prompt included: what `/generate` has in the tutorials
+
+
+def create_app(engine: Engine, model_name: str, host: str = "127.0.0.1", worker: Worker | None = None) -> FastAPI:
+    """The server as an ASGI app. `host` is the address that it will listen on; its worker is `app.state.worker`."""
+    worker = worker or Worker(engine)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        worker.stop()
+        await asyncio.to_thread(worker.join, 5)
+
+    app = FastAPI(title="yaya", lifespan=lifespan, openapi_url=None)
+    app.state.worker = worker
+    app.add_middleware(Guard, host=host)
+    add_error_handlers(app)
+    add_page(app)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        about = {
+            "status": "ok" if worker.alive else "stopped",
+            "model": model_name,
+            "context_length": engine.context_length,
+        }
+        return JSONResponse(about, 200 if worker.alive else 503)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [model_card(model_name)]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        check_model(name, model_name)
+        return model_card(model_name)
+
+    @app.post("/v1/chat/completions")
+    async def chat(body: ChatRequest, request: Request) -> Response:
+        check_model(body.model, model_name)
+        job = await begin(request, worker, lambda: chat_plan(engine, body))
+        completion = Completion(model_name, job.dropped_turns)
+        if body.stream:
+            with_usage = body.stream_options is not None and body.stream_options.include_usage
+            events = chat_events(job, completion, with_usage, reads_chinese(request.headers))
+            return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+        text = "".join([piece async for piece in job.texts()])
+        return JSONResponse(completion.whole(text, job.finish_reason, usage(job.prompt_tokens, job.completion_tokens)))
+
+    @app.post("/generate")
+    async def generate(body: GenerateRequest, request: Request) -> dict[str, str]:
+        job = await begin(request, worker, lambda: generate_plan(engine, body))
+        pieces = [piece async for piece in job.texts()]
+        return {"generated_text": body.prompt + "".join(pieces)}
+
+    return app
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """A model in OpenAI's list."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "yaya"}
+
+
+def check_model(asked: str | None, served: str) -> None:
+    """One model is served; asking for another is an error, not a surprise."""
+    if asked is not None and asked != served:
+        en = f"The model {asked!r} does not exist here. This server has {served!r}."
+        raise ApiError(404, en, f"这里没有模型 {asked!r}，只有 {served!r}。", code="model_not_found", param="model")
+
+
+def chat_plan(engine: Engine, body: ChatRequest) -> Plan:
+    """The prompt for the next reply, for which a quarter of the context stays free (or all that it may have)."""
+    context, messages = engine.context_length, [message.plain() for message in body.messages]
+    wanted = body.max_new_tokens or context
+    try:
+        input_ids, dropped = fit_messages(engine.tokenizer, messages, context - min(wanted, max(1, context // 4)))
+    except UserError:  # a long last message: rather a short reply than none
+        input_ids, dropped = fit_messages(engine.tokenizer, messages, context - 1)
+    return Plan(input_ids, body.sampling(wanted), dropped)
+
+
+def generate_plan(engine: Engine, body: GenerateRequest) -> Plan:
+    """The prompt as document text; `max_length` becomes a number of new tokens."""
+    input_ids = engine.encode(body.prompt)
+    if body.max_new_tokens is not None:
+        return Plan(input_ids, body.sampling(body.max_new_tokens))
+    max_length = body.max_length or DEFAULT_MAX_LENGTH
+    if len(input_ids) >= max_length:
+        en = f"The prompt has {len(input_ids)} tokens, and max_length, which counts it too, is {max_length}."
+        zh = f"输入有 {len(input_ids)} 个 token，而把它也算在内的 max_length 是 {max_length}。"
+        en, zh = f"{en} Give a larger one, or max_new_tokens.", f"{zh}请加大它，或改用 max_new_tokens。"
+        raise ApiError(400, en, zh, code="invalid_value", param="max_length")
+    return Plan(input_ids, body.sampling(max_length - len(input_ids)))
+
+
+async def begin(request: Request, worker: Worker, make_plan: Callable[[], Plan]) -> Job:
+    """Starts a generation that ends when its client goes away; returns when the prompt has been accepted."""
+    job = worker.submit(make_plan)
+
+    async def cancel_when_gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        worker.cancel(job)
+
+    # The server reports the end of every response as a disconnect too, so this task always ends.
+    job.watcher = asyncio.create_task(cancel_when_gone())
+    await job.started()
+    return job
+
+
+async def chat_events(job: Job, completion: Completion, with_usage: bool, chinese: bool) -> AsyncIterator[str]:
+    """Server-sent events. A reply that breaks off ends with an error and without `[DONE]`."""
+    yield event(completion.opening())
+    try:
+        async for text in job.texts():
+            yield event(completion.chunk({"content": text}))
+    except ApiError as error:
+        yield event(error.body(chinese))
+        return
+    yield event(completion.chunk({}, job.finish_reason))
+    if with_usage:
+        yield event(completion.usage_chunk(usage(job.prompt_tokens, job.completion_tokens)))
+    yield "data: [DONE]\n\n"
+
+
+def event(data: dict[str, Any]) -> str:
+    """One server-sent event."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def add_page(app: FastAPI) -> None:
+    """The chat page and its files."""
+
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "page.html", media_type="text/html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/page/{name}")
+    async def page_file(name: str) -> FileResponse:
+        if name not in PAGE_FILES:
+            raise HTTPException(404)
+        return FileResponse(PAGE / name, media_type=PAGE_FILES[name], headers={"Cache-Control": "no-cache"})
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Whatever goes wrong is said in OpenAI's shape."""
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> JSONResponse:
+        return error_response(error, request.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        return error_response(invalid(error.errors()[0]), request.headers)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        where = f"{request.method} {request.url.path}"
+        known = {
+            404: (f"There is nothing at {where}.", f"没有 {where} 这个地址。"),
+            405: (f"{where} is not allowed.", f"不允许 {where}。"),
+        }
+        en, zh = known.get(error.status_code, (str(error.detail), str(error.detail)))
+        return error_response(ApiError(error.status_code, en, zh), request.headers)
+
+    @app.exception_handler(Exception)
+    async def any_error(request: Request, error: Exception) -> JSONResponse:
+        return error_response(server_failed(), request.headers)

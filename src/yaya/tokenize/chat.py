@@ -1,0 +1,76 @@
+"""Messages -> (ids, roles), in this one place: what training, chat and server feed to the model is the same.
+
+ChatML: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from yaya.core.say import UserError
+from yaya.tokenize.tokenizer import Tokenizer
+
+Message = Mapping[str, str]
+ROLES = ("text", "system", "user", "assistant", "template")
+TEXT, SYSTEM, USER, ASSISTANT, TEMPLATE = range(5)
+ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM}
+
+
+def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:
+    """For each conversation its ids and, for each id, the code of the role that said it (`ROLES`).
+
+    A message's closing `<|im_end|>` belongs to its role (the assistant learns to stop); the rest of the frame is `template`.
+    """
+    headers = {role: tokenizer.encode(role + "\n") for role in ROLE_CODE}
+    newline = tokenizer.encode("\n")
+    texts = [f"{m['role']}\n{m['content']}" for messages in conversations for m in messages]
+    encoded = iter(tokenizer.encode_batch(texts))
+    out = []
+    for messages in conversations:
+        ids: list[int] = []
+        roles: list[int] = []
+        for message in messages:
+            code, header, body = ROLE_CODE[message["role"]], headers[message["role"]], next(encoded)
+            size = len(header)
+            if body[:size] != header:  # the content begins with white space that joins the header's line break
+                end = len(message["role"]) + 1
+                size = sum(
+                    start < end
+                    for start, _ in tokenizer.encode_with_offsets(f"{message['role']}\n{message['content']}")[1]
+                )
+            ids += [tokenizer.turn_start, *body, tokenizer.turn_end, *newline]
+            roles += [TEMPLATE] * (1 + size) + [code] * (len(body) - size + 1) + [TEMPLATE] * len(newline)
+        out.append((ids, roles))
+    return out
+
+
+def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+    """One conversation's ids and role codes."""
+    return render_batch(tokenizer, [messages])[0]
+
+
+def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Ids up to where the assistant's reply begins."""
+    ids, _ = render(tokenizer, messages)
+    return [*ids, tokenizer.turn_start, *tokenizer.encode("assistant\n")]
+
+
+def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> tuple[list[int], int]:
+    """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
+
+    The system message stays; a turn is a user's message with the reply that follows it.
+    """
+    system = [m for m in messages[:1] if m["role"] in ("system", "developer")]
+    rest = list(messages[len(system) :])
+    opening = [tokenizer.turn_start, *tokenizer.encode("assistant\n")]
+    fixed, *parts = [ids for ids, _ in render_batch(tokenizer, [system, *([m] for m in rest)])]
+    turns = [i for i, m in enumerate(rest) if m["role"] == "user"][1:]  # where later turns begin
+    for dropped, begin in enumerate([0, *turns]):
+        length = len(fixed) + sum(map(len, parts[begin:])) + len(opening)
+        if length <= room:
+            return [*fixed, *chain.from_iterable(parts[begin:]), *opening], dropped
+    raise UserError(
+        f"The message is {length} tokens long; this model reads at most {room}. Shorten it.",
+        f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。请缩短一些。",
+    )

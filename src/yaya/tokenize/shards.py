@@ -1,0 +1,184 @@
+"""The tokenize stage.
+
+Reads: `prepare/` (documents and conversations).
+Does: trains a tokenizer on a capped sample, or takes one over; encodes both splits.
+Writes: the tokenizer's files and, per split and kind, token shards (`train.text.*`, `train.chat.*`, `validation.*`):
+`.tokens` (ids, little-endian uint16 or uint32), `.roles` (uint8, chat only), `.offsets` (int64: document boundaries).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.config import key
+from yaya.core.progress import Bar
+from yaya.core.say import say
+from yaya.tokenize import chat
+from yaya.tokenize.tokenizer import Tokenizer, train
+
+KIND = "tokenize"
+SPLITS = ("train", "validation")
+BATCH = 2048
+
+
+@dataclass(frozen=True)
+class TokenizeConfig:
+    vocab_size: int | None = key(
+        None,
+        "number of tokens (auto: 2,048 for the primer, 1,024 to 16,384 by size of the text)",
+        "词表大小（自动：启蒙课本 2048，其他按文本量 1024 到 16384）",
+        least=300,
+    )
+    han_run: int | None = key(
+        None,
+        "merges stay inside runs of so many Han characters (auto: 1 for the primer, else 4)",
+        "合并只在这么多个汉字以内进行（自动：启蒙课本 1，其他 4）",
+        least=0,
+    )
+    sample_bytes: int = key(
+        50_000_000, "train the tokenizer on at most so many bytes", "训练分词器最多用这么多字节", least=1000
+    )
+    tokenizer_from: str | None = key(
+        None, "take over the tokenizer of this model folder", "直接用这个模型文件夹里的分词器"
+    )
+
+
+def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConfig:
+    """Fills what is left to the run: vocabulary size and the cut between Han characters."""
+    from dataclasses import replace
+
+    primer = not inputs["prepare"].config.get("sources")
+    if config.vocab_size is None:
+        size = sum((inputs["prepare"].path / f"{split}.parquet").stat().st_size for split in SPLITS)
+        # About one token for each 2 KB of (compressed) text: rarer ones would never be learned.
+        by_size = 2 ** int(np.clip(np.log2(max(size, 1) / 2048 + 1) + 1, 10, 14))
+        config = replace(config, vocab_size=2048 if primer else by_size)
+    return replace(config, han_run=(1 if primer else 4)) if config.han_run is None else config
+
+
+def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+    corpus = inputs["prepare"].path
+    if config.tokenizer_from:
+        tokenizer = Tokenizer.load(Path(config.tokenizer_from))
+    else:
+        assert config.vocab_size is not None and config.han_run is not None
+        say(
+            f"[tokenize] training a tokenizer of {config.vocab_size:,} tokens ...",
+            f"[tokenize] 正在训练 {config.vocab_size:,} 个 token 的分词器……",
+        )
+        tokenizer = train(_sample(corpus / "train.parquet", config.sample_bytes), config.vocab_size, config.han_run)
+    tokenizer.save(draft.path, 1 << 20)
+    for split in SPLITS:
+        draft.metrics[split] = encode_split(tokenizer, corpus / f"{split}.parquet", draft.path, split)
+    kinds = draft.metrics["train"]
+    tokens, size = sum(k["tokens"] for k in kinds.values()), sum(k["bytes"] for k in kinds.values())
+    draft.metrics |= {
+        "vocab_size": tokenizer.vocab_size,
+        "tokens": tokens,
+        "bytes_per_token": round(size / max(tokens, 1), 3),
+    }
+    say(
+        f"[tokenize] {tokenizer.vocab_size:,} tokens in the vocabulary; {tokens:,} tokens to train on, {size / max(tokens, 1):.2f} bytes each.",
+        f"[tokenize] 词表 {tokenizer.vocab_size:,}；训练用 {tokens:,} 个 token，平均每个 {size / max(tokens, 1):.2f} 字节。",
+    )
+
+
+def _rows(path: Path) -> Iterator[dict]:
+    for batch in pq.ParquetFile(path).iter_batches(BATCH, columns=["kind", "text", "messages"]):
+        yield from batch.to_pylist()
+
+
+def _sample(path: Path, limit: int) -> Iterator[str]:
+    """Texts of evenly spread documents up to `limit` bytes; the roles' names too, so that each is one token."""
+    file = pq.ParquetFile(path)
+    groups = file.num_row_groups
+    total = sum(file.metadata.row_group(i).total_byte_size for i in range(groups))
+    share = min(1.0, limit / max(total, 1))
+    yield from (f"{role}\n" for role in ("system", "user", "assistant") for _ in range(5000))
+    for group in range(groups):
+        room = int(share * file.metadata.row_group(group).total_byte_size) + 1
+        for row in file.read_row_group(group, columns=["kind", "text", "messages"]).to_pylist():
+            for text in [row["text"]] if row["kind"] == "text" else [m["content"] for m in row["messages"]]:
+                text = text[: max(room, 0)]
+                room -= len(text.encode())
+                yield text
+            if room <= 0:
+                break
+
+
+class ShardWriter:
+    """Appends documents to one shard's files."""
+
+    def __init__(self, stem: Path, dtype: np.dtype, with_roles: bool):
+        self.stem, self.dtype = stem, dtype
+        self.tokens = open(f"{stem}.tokens", "wb")  # noqa: SIM115 - closed in `close`
+        self.roles = open(f"{stem}.roles", "wb") if with_roles else None  # noqa: SIM115
+        self.offsets = [0]
+
+    def add(self, ids: list[int], roles: list[int] | None) -> None:
+        self.tokens.write(np.asarray(ids, self.dtype).tobytes())
+        if self.roles is not None:
+            self.roles.write(bytes(roles or ()))
+        self.offsets.append(self.offsets[-1] + len(ids))
+
+    def close(self) -> None:
+        self.tokens.close()
+        if self.roles is not None:
+            self.roles.close()
+        np.asarray(self.offsets, "<i8").tofile(f"{self.stem}.offsets")
+
+
+def encode_split(tokenizer: Tokenizer, path: Path, out: Path, split: str) -> dict[str, dict[str, int]]:
+    """Encodes one split into `out`; per kind the numbers of documents, tokens and bytes of UTF-8 text."""
+    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
+    writers = {kind: ShardWriter(out / f"{split}.{kind}", dtype, kind == "chat") for kind in ("text", "chat")}
+    counts = {kind: {"documents": 0, "tokens": 0, "bytes": 0} for kind in writers}
+    file = pq.ParquetFile(path)
+    with Bar(f"tokenize {split}", file.metadata.num_rows, "documents") as bar:
+        for batch in file.iter_batches(BATCH, columns=["kind", "text", "messages"]):
+            rows = batch.to_pylist()
+            texts = [r["text"] for r in rows if r["kind"] == "text"]
+            chats = [r["messages"] for r in rows if r["kind"] == "chat"]
+            for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
+                writers["text"].add([tokenizer.end_of_text, *ids, tokenizer.end_of_text], None)
+                counts["text"]["bytes"] += len(text.encode())
+            for messages, (ids, roles) in zip(chats, chat.render_batch(tokenizer, chats), strict=True):
+                writers["chat"].add(ids, roles)
+                counts["chat"]["bytes"] += sum(len(m["content"].encode()) for m in messages)
+            bar.advance(len(rows))
+    for kind, writer in writers.items():
+        writer.close()
+        counts[kind] |= {"documents": len(writer.offsets) - 1, "tokens": writer.offsets[-1]}
+    return counts
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One split and kind, memory-mapped: `tokens[offsets[i]:offsets[i + 1]]` is document i."""
+
+    tokens: np.ndarray
+    roles: np.ndarray | None
+    offsets: np.ndarray
+
+    @property
+    def documents(self) -> int:
+        return len(self.offsets) - 1
+
+
+def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> Shard:
+    """A shard of a finished tokenize stage."""
+
+    def read(name: str, dtype: str) -> np.ndarray:
+        path = folder / f"{split}.{kind}.{name}"
+        return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
+
+    tokens = read("tokens", "<u2" if vocab_size <= 1 << 16 else "<u4")
+    return Shard(
+        tokens, read("roles", "u1") if kind == "chat" else None, np.fromfile(folder / f"{split}.{kind}.offsets", "<i8")
+    )

@@ -1,0 +1,148 @@
+"""What pretraining and fine-tuning share: their rows, validation, sample replies and the saved folder."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.say import UserError
+from yaya.inference.engine import Engine
+from yaya.inference.sampling import Sampling
+from yaya.model.pretrained import save_model
+from yaya.model.transformer import Transformer
+from yaya.tokenize.chat import ASSISTANT, USER
+from yaya.tokenize.shards import Shard, open_shard
+from yaya.tokenize.tokenizer import Tokenizer
+from yaya.train.loop import LoopConfig, train
+from yaya.train.objective import LanguageModeling
+from yaya.train.rows import Mixture, Rows
+
+VALIDATION_ROWS = 64
+SAMPLE_TOKENS = 48
+
+
+def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, Shard]:
+    """Text and chat of one split."""
+    return {kind: open_shard(data.path, split, kind, vocab_size) for kind in ("text", "chat")}
+
+
+def data_seed(data: Artifact, seed: int) -> int:
+    """Row order is a function of the data and the run's seed."""
+    return (int(data.digest[:12], 16) + seed) % (1 << 48)
+
+
+def objective(
+    shards: dict[str, Shard],
+    shares: dict[str, float],
+    role_weights: list[float],
+    config: LoopConfig,
+    row_length: int,
+    seed: int,
+) -> LanguageModeling:
+    """Rows of the shards in these shares, as micro-batches."""
+    parts = [(Rows(shards[kind], row_length, seed), share) for kind, share in shares.items()]
+    mixture = Mixture(parts, role_weights)
+    micro_rows = max(1, min(config.micro_batch_tokens, config.batch_tokens) // row_length)
+    available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
+    if available < config.batch_tokens:
+        raise UserError(
+            f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
+            f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
+        )
+    return LanguageModeling(mixture, micro_rows)
+
+
+def train_and_save(
+    model: Transformer,
+    goal: LanguageModeling,
+    config: LoopConfig,
+    data: Artifact,
+    shares: dict[str, float],
+    draft: Draft,
+) -> None:
+    """Trains with validation and samples on the way, and writes the model folder."""
+    tokenizer = Tokenizer.load(data.path)
+    held_out = open_shards(data, "validation", tokenizer.vocab_size)
+    kinds = [
+        kind
+        for kind, share in sorted(shares.items(), key=lambda s: s[0] != "text")
+        if share > 0 and held_out[kind].documents
+    ]
+    watched = held_out[kinds[0]] if kinds else None
+    row_length = goal.mixture.parts[0][0].row_length
+
+    def validate() -> dict[str, float]:
+        return bits_per_byte(model, watched, tokenizer, row_length) if watched is not None else {}
+
+    prompts = sample_prompts(held_out, tokenizer, shares)
+
+    def sample() -> list[dict[str, str]]:
+        return write_samples(model, tokenizer, prompts)
+
+    train(model, goal, config, draft, validate, sample)
+    save_model(draft.path, model, tokenizer)
+
+
+@torch.no_grad()
+def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
+    """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
+    rows = Rows(shard, row_length, 0)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16)
+    sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
+    total = count = size = 0.0
+    for batch, cursor in goal.batches(model, 0):
+        loss, weight, _ = goal.loss(model, batch)
+        total, count = total + loss.item(), count + weight.item()
+        size += sizes[batch.labels[batch.weights > 0].cpu()].sum().item()
+        if cursor >= min(VALIDATION_ROWS, rows.packing(0).rows):
+            break
+    return {
+        "validation_loss": round(total / max(count, 1), 5),
+        "bits_per_byte": round(total / math.log(2) / max(size, 1), 5),
+    }
+
+
+def sample_prompts(
+    shards: dict[str, Shard], tokenizer: Tokenizer, shares: dict[str, float]
+) -> list[tuple[str, list[int]]]:
+    """Up to two Chinese and two English prompts from the validation data: questions, or beginnings of texts."""
+    found: dict[str, list[tuple[str, list[int]]]] = {"zh": [], "en": []}
+    kind = "chat" if shares.get("chat", 0) > 0 and shards["chat"].documents else "text"
+    shard = shards[kind]
+    for document in range(min(shard.documents, 400)):
+        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].astype(np.int64)
+        if shard.roles is None:
+            prompt = ids[:17].tolist()
+            shown = tokenizer.decode(prompt)
+        else:
+            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
+            replies = np.flatnonzero(roles == ASSISTANT)
+            if not len(replies):
+                continue
+            prompt = ids[: replies[0]].tolist()
+            shown = tokenizer.decode(ids[: replies[0]][roles[: replies[0]] == USER])
+        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        if len(found[language]) < 2 and len(prompt) > 1:
+            found[language].append((shown, prompt))
+    return found["zh"] + found["en"]
+
+
+def write_samples(
+    model: Transformer, tokenizer: Tokenizer, prompts: list[tuple[str, list[int]]]
+) -> list[dict[str, str]]:
+    """Greedy replies to the prompts as the model stands."""
+    room = model.config.max_position_embeddings - 1
+    engine = Engine(model, tokenizer, max_batch=max(1, len(prompts)))
+    requests = engine.generate(
+        [ids[-room:] for _, ids in prompts], Sampling(max_new_tokens=SAMPLE_TOKENS, temperature=0)
+    )
+    out: list[dict[str, Any]] = []
+    for (shown, _), request in zip(prompts, requests, strict=True):
+        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        out.append({"language": language, "prompt": shown, "reply": request.text})
+    return out

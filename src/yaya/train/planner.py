@@ -1,0 +1,127 @@
+"""The planner: measures the machine for a few seconds, then fixes model size and steps for the minutes there are.
+
+What it chooses is written into the run's recipe, so that running or resuming that recipe measures nothing anew.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.progress import duration
+from yaya.core.runtime import Runtime
+from yaya.core.say import say
+from yaya.train import finetune, pretrain
+from yaya.train.finetune import FinetuneConfig
+from yaya.train.language import VALIDATION_ROWS
+from yaya.train.loop import LoopConfig, optimizer_step
+from yaya.train.optimizer import MuonAdamW
+from yaya.train.pretrain import PretrainConfig
+
+# (hidden_size, layers), each about twice the work of the one before.
+SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
+TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
+FINETUNE_SHARE = 0.15  # of the training time
+PROBE_SECONDS = 5.0
+
+
+def fill_shape(config: PretrainConfig, has_chat: bool, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
+    """The sizes that the recipe leaves open."""
+    width = config.hidden_size or hidden_size
+    if config.head_dim > width:
+        config = replace(config, head_dim=32)
+    return replace(
+        config,
+        hidden_size=width,
+        num_hidden_layers=config.num_hidden_layers or layers,
+        intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,
+        num_key_value_heads=config.num_key_value_heads or max(1, width // config.head_dim),
+        chat_fraction=(0.85 if has_chat else 0.0) if config.chat_fraction is None else config.chat_fraction,
+    )
+
+
+def size_for(flops: float) -> tuple[int, int]:
+    """(hidden_size, layers) for a budget: flops = 6 N D with D = TOKENS_PER_PARAMETER * N (arXiv:2203.15556)."""
+    wanted = math.sqrt(flops / 6 / TOKENS_PER_PARAMETER)
+    return min(SIZES, key=lambda s: abs(math.log(12 * s[1] * s[0] ** 2 / wanted)))
+
+
+def plan(
+    configs: dict[str, LoopConfig],
+    inputs: dict[str, Artifact],
+    runtime: Runtime,
+    seed: int,
+    seconds: float,
+    folder: Path,
+) -> dict[str, LoopConfig]:
+    """Training configs without open ends. `configs` holds "pretrain", "finetune" or both; seconds: time for all training together."""
+    configs = dict(configs)
+    has_chat = inputs["tokenize"].metrics["train"]["chat"]["documents"] > 0
+    first = configs.get("pretrain")
+    if isinstance(first, PretrainConfig):
+        if first.hidden_size is None and first.steps is None:
+            probe = fill_shape(first, has_chat)
+            step_seconds = measure(probe, inputs, runtime, seed, folder)
+            work = 6 * 12 * (probe.num_hidden_layers or 1) * (probe.hidden_size or 1) ** 2 * probe.batch_tokens
+            width, layers = size_for(work / step_seconds * seconds)
+            first = fill_shape(first, has_chat, width, layers)
+        else:
+            first = fill_shape(first, has_chat)
+        configs["pretrain"] = first
+    open_ended = [name for name, config in configs.items() if config.steps is None]
+    if not open_ended:
+        return configs
+    probe_config = first if isinstance(first, PretrainConfig) else configs["finetune"]
+    step_seconds = measure(probe_config, inputs, runtime, seed, folder)
+    context_length = (
+        first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
+    )
+    share = (
+        {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE}
+        if len(configs) == 2
+        else dict.fromkeys(configs, 1.0)
+    )
+    for name in open_ended:
+        config = configs[name]
+        # A row of validation costs a third of a row of training: there is no backward pass.
+        rows = config.batch_tokens / context_length
+        looks = (config.evaluations + config.samples) * VALIDATION_ROWS / rows / 3 * step_seconds
+        looks = min(looks, 0.15 * seconds * share[name])
+        configs[name] = replace(config, steps=max(1, int((0.97 * seconds * share[name] - looks) / step_seconds)))
+    _explain(configs, step_seconds)
+    return configs
+
+
+def measure(config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, seed: int, folder: Path) -> float:
+    """Seconds of one optimizer step, the median of what a few seconds hold."""
+    draft = Draft(folder, "probe", {}, {}, seed, runtime=runtime)
+    if isinstance(config, PretrainConfig):
+        model, goal = pretrain.build(config, inputs, seed, draft)
+    else:
+        assert isinstance(config, FinetuneConfig)
+        model, goal = finetune.build(config, inputs, draft)
+    optimizer = MuonAdamW(model, config.matrix_learning_rate, config.learning_rate)
+    batches: Any = goal.batches(model, 0)
+    times: list[float] = []
+    started = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - started < PROBE_SECONDS:
+        began = time.perf_counter()
+        optimizer_step(model, goal, optimizer, batches, config, 1e-3)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def _explain(configs: dict[str, LoopConfig], step_seconds: float) -> None:
+    for name, config in configs.items():
+        assert config.steps is not None
+        speed = config.batch_tokens / step_seconds
+        long = duration(config.steps * step_seconds)
+        say(
+            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens, about {long} at {speed:,.0f} tokens/s.",
+            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token，每秒约 {speed:,.0f} 个，约 {long}。",
+        )

@@ -1,0 +1,99 @@
+"""The pretrain stage.
+
+Reads: `tokenize/` (token shards). Does: next-token training from scratch, conversations mixed in where there are any.
+Writes: a Hugging Face model folder, metrics.jsonl, samples.jsonl.
+Paper: Qwen3 (arXiv:2505.09388) for the architecture, Muon (https://kellerjordan.github.io/posts/muon).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.config import key
+from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.tokenize.tokenizer import Tokenizer
+from yaya.train import language
+from yaya.train.loop import LoopConfig
+
+KIND = "pretrain"
+
+
+@dataclass(frozen=True)
+class PretrainConfig(LoopConfig):
+    hidden_size: int | None = key(None, "width (auto: by the time there is)", "模型宽度（自动：按时间定）", least=32)
+    num_hidden_layers: int | None = key(None, "layers", "层数", least=1)
+    intermediate_size: int | None = key(
+        None, "width of the feed-forward part (auto: 8/3 of the width)", "前馈层宽度（自动：宽度的 8/3）", least=32
+    )
+    head_dim: int = key(32, "width of one attention head", "每个注意力头的宽度", choices=(32, 64, 128))
+    num_key_value_heads: int | None = key(
+        None, "heads of keys and values (auto: as many as query heads)", "键值头数（自动：与查询头相同）", least=1
+    )
+    context_length: int = key(256, "tokens that the model can look back on", "模型能看到的上文长度（token）", least=16)
+    chat_fraction: float | None = key(
+        None,
+        "share of rows that are conversations (auto: 0.85 where there are any)",
+        "对话所占的行数比例（自动：有对话时 0.85）",
+        least=0,
+    )
+    text_weight: float = key(
+        0.5, "what a token of a text counts beside an assistant's", "普通文本的 token 权重（助手的为 1）", least=0
+    )
+    user_weight: float = key(
+        0.1, "what a token of a user or system message counts", "用户和系统消息的 token 权重", least=0
+    )
+    assistant_weight: float = key(
+        1.0, "what a token of an assistant's message counts", "助手消息的 token 权重", least=0
+    )
+
+
+def shares(config: PretrainConfig) -> dict[str, float]:
+    assert config.chat_fraction is not None
+    return {"chat": config.chat_fraction, "text": 1 - config.chat_fraction}
+
+
+def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
+    """The model's sizes from the recipe's."""
+    assert config.hidden_size and config.num_hidden_layers and config.intermediate_size and config.num_key_value_heads
+    return ModelConfig(
+        vocab_size=vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=max(1, config.hidden_size // config.head_dim),
+        num_key_value_heads=config.num_key_value_heads,
+        head_dim=config.head_dim,
+        max_position_embeddings=config.context_length,
+    )
+
+
+def build(
+    config: PretrainConfig, inputs: dict[str, Artifact], seed: int, draft: Draft
+) -> tuple[Transformer, language.LanguageModeling]:
+    """The fresh model and its objective."""
+    data = inputs["tokenize"]
+    vocab_size = Tokenizer.load(data.path).vocab_size
+    assert draft.runtime is not None
+    model = Transformer(architecture(config, vocab_size))
+    initialize(model, seed)
+    model.dtype = draft.runtime.torch_dtype
+    model.to(draft.runtime.device)
+    text_only = config.chat_fraction == 0
+    role_weights = [
+        1.0 if text_only else config.text_weight,
+        config.user_weight,
+        config.user_weight,
+        config.assistant_weight,
+        0.0,
+    ]
+    shards = language.open_shards(data, "train", vocab_size)
+    goal = language.objective(
+        shards, shares(config), role_weights, config, config.context_length, language.data_seed(data, seed)
+    )
+    return model, goal
+
+
+def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+    model, goal = build(config, inputs, draft.seed, draft)
+    language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft)

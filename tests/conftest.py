@@ -1,0 +1,70 @@
+"""What tests share: real data when it is there, a tiny run made once, no network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("YAYA_LANG", "en")
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).parents[1]
+
+TINY = [
+    "prepare.conversations=1500",
+    "prepare.stories=200",
+    "tokenize.vocab_size=1200",
+    "pretrain.hidden_size=64",
+    "pretrain.num_hidden_layers=2",
+    "pretrain.context_length=128",
+    "pretrain.batch_tokens=1024",
+    "pretrain.steps=40",
+    "pretrain.samples=2",
+    "pretrain.evaluations=2",
+    "finetune.batch_tokens=1024",
+    "finetune.steps=12",
+    "finetune.samples=1",
+    "finetune.evaluations=1",
+    "evaluate.questions_per_skill=3",
+    "evaluate.max_new_tokens=16",
+]
+
+
+def yaya(*arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program as a user does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "yaya", *arguments],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    if check and done.returncode:
+        raise AssertionError(f"yaya {' '.join(arguments)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the primer: `FOLDER/runs/tiny`."""
+    folder = tmp_path_factory.mktemp("tiny")
+    yaya("run", "name=tiny", *TINY, cwd=folder)
+    return folder / "runs" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real public data that lies beside the checkout on some machines; tests that want it are skipped elsewhere."""
+    packed = ROOT.parent / "shared" / "data"
+    if not (packed / "unpack").exists():
+        pytest.skip("no shared data here")
+    folder = tmp_path_factory.mktemp("data")
+    done = subprocess.run(["sh", str(packed / "unpack"), str(folder), "text-en"], capture_output=True)
+    if done.returncode:
+        pytest.skip("shared data could not be unpacked")
+    return folder
