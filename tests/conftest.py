@@ -33,12 +33,15 @@ TINY = [
 ]
 
 
-def yaya(*arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+def yaya(
+    *arguments: str, cwd: Path, check: bool = True, stdin: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the program as a user does."""
     done = subprocess.run(
         [sys.executable, "-m", "yaya", *arguments],
         cwd=cwd,
         env={**os.environ, **env},
+        input=stdin,
         capture_output=True,
         text=True,
         encoding="utf-8",

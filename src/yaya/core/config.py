@@ -35,11 +35,8 @@ class RunConfig:
     """Keys at the top of a recipe: they belong to the whole run."""
 
     name: str = key("demo", "name of the run: results go to runs/NAME", "运行的名字：结果写到 runs/NAME")
-    minutes: float | None = key(
-        None,
-        "wall clock for the whole run; fixes the number of steps",
-        "整个运行的时间（分钟），由它定出训练步数",
-        least=0.05,
+    minutes: float = key(
+        10.0, "wall clock for the whole run; fixes the number of steps", "整个运行的时间（分钟），由它定出训练步数", least=0.05
     )
     seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
     device: str = key("auto", "auto, cpu, cuda or mps", "auto、cpu、cuda 或 mps", ("auto", "cpu", "cuda", "mps"))
@@ -123,7 +120,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one)."""
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     about = field.metadata
-    good = None
+    good: Any = None
     for option in options:
         plain = typing.get_origin(option) or option
         if option is type(None):
@@ -165,7 +162,7 @@ def describe(config_class: type, where: str = "") -> str:
     """A table of every key: default and meaning, for `--help`."""
     lines = []
     for name, field in keys(config_class).items():
-        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         shown = t("auto", "自动") if default is None else toml_value(default)
         lines.append((f"{where}{name}", shown, t(field.metadata["en"], field.metadata["zh"])))
     wide = [max(len(line[i]) for line in lines) for i in (0, 1)]

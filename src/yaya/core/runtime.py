@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yaya.core.say import UserError
@@ -40,6 +41,7 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
     device = pick_device(device)
     dtype = pick_dtype(device) if dtype == "auto" else dtype
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # we never read what was not written
     return Runtime(device, dtype, threads)
 
 
@@ -47,7 +49,7 @@ def available_cores() -> int:
     """Cores that this process may use: a container's limit counts."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = open("/sys/fs/cgroup/cpu.max").read().split()
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         if quota != "max":
             cores = min(cores, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):

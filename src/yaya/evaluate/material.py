@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ class Material:
 
     folder: Path
     scores: dict[str, Any]
+    places: Mapping[str, Path] = field(default_factory=dict)  # stages that lie outside the folder
     recipe: dict[str, Any] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None
     texts: list[str] = field(default_factory=list)
     chats: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # by language of the reader
+
+    def place(self, stage: str) -> Path:
+        return self.places.get(stage, self.folder / stage)
 
     def metrics(self, stage: str) -> dict[str, Any]:
         return self.manifests.get(stage, {}).get("metrics") or {}
@@ -42,22 +47,24 @@ class Material:
         return "prepare" in self.manifests and not self.config("prepare").get("sources")
 
 
-def read_material(run_folder: Path, scores: dict[str, Any] | None) -> Material:
+def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mapping[str, Path]) -> Material:
     """Reads what there is."""
-    m = Material(run_folder, scores if scores is not None else read_json(run_folder / "evaluate" / "scores.json"))
+    m = Material(
+        run_folder, scores if scores is not None else read_json(run_folder / "evaluate" / "scores.json"), places
+    )
     if (run_folder / "recipe.toml").exists():
         try:
             m.recipe = read_recipe(run_folder / "recipe.toml")
         except UserError:
             m.recipe = {}
-    found = {name: read_json(run_folder / name / "manifest.json") for name in STAGES}
+    found = {name: read_json(m.place(name) / "manifest.json") for name in STAGES}
     m.manifests = {name: manifest for name, manifest in found.items() if manifest}
     for place in ("tokenize", "finetune", "pretrain"):
         try:
-            m.tokenizer = m.tokenizer or Tokenizer.load(run_folder / place)
+            m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
         except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
             continue
-    rows = excerpts.read_rows(run_folder / "prepare" / "train.parquet")
+    rows = excerpts.read_rows(m.place("prepare") / "train.parquet")
     m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
     return m
 

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import math
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ LONGEST_TALK = 200  # tokens
 BYTES_PER_HAN, BYTES_PER_WORD = 3, 5.5  # an English word with its space
 
 
-def write_report(run_folder: Path, out: Path, scores: dict[str, Any] | None = None) -> None:
+def write_report(
+    run_folder: Path, out: Path, scores: dict[str, Any] | None = None, places: Mapping[str, Path] | None = None
+) -> None:
     """Writes the report of a run to `out`. scores: what the evaluate stage measured; else its scores.json is read."""
-    write_atomic(out, render(run_folder, scores))
+    write_atomic(out, render(run_folder, scores, places))
 
 
-def render(run_folder: Path, scores: dict[str, Any] | None = None) -> str:
+def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mapping[str, Path] | None = None) -> str:
     """The page as text."""
-    m = read_material(run_folder, scores)
+    m = read_material(run_folder, scores, places or {})
     script = (HERE / "report.js").read_text("utf-8").strip()
     page = Environment(
         loader=FileSystemLoader(HERE),
@@ -114,7 +117,7 @@ def data(m: Material) -> dict[str, Any] | None:
     """Where the text came from, what was dropped, before and after, samples."""
     if "prepare" not in m.manifests and not m.texts and not m.chats:
         return None
-    metrics, shown = m.metrics("prepare"), read_json(m.folder / "prepare" / "examples.json")
+    metrics, shown = m.metrics("prepare"), read_json(m.place("prepare") / "examples.json")
     records = metrics.get("records") or {}
     dropped = records.get("dropped") or {}
     reasons = dropped if isinstance(dropped, dict) else {"": dropped}
@@ -199,8 +202,8 @@ def learning(m: Material) -> dict[str, Any] | None:
     stages: list[dict[str, Any]] = []
     vocab = m.tokenizer.vocab_size if m.tokenizer else None
     for name in ("pretrain", "finetune"):
-        rows = read_jsonl(m.folder / name / "metrics.jsonl")
-        samples = read_jsonl(m.folder / name / "samples.jsonl")
+        rows = read_jsonl(m.place(name) / "metrics.jsonl")
+        samples = read_jsonl(m.place(name) / "samples.jsonl")
         if not rows and not samples:
             continue
         blind = math.log(vocab) if vocab and name == "pretrain" else None
@@ -222,7 +225,7 @@ def learning(m: Material) -> dict[str, Any] | None:
         )
     if not stages:
         return None
-    model = read_json(m.folder / m.last / "config.json")
+    model = read_json(m.place(m.last) / "config.json")
     watched_text = bool((m.metrics("tokenize").get("validation") or {}).get("text", {}).get("documents"))
     ended = STAGES[stages[-1]["name"]]
     last = stages[-1]["last"] if stages[-1]["last"] is not None else m.scores.get("loss")
@@ -351,7 +354,7 @@ def limits(m: Material) -> dict[str, Any]:
                 right, asked = tallies.get((skill, lang), (0.0, 0))
                 tallies[skill, lang] = (right + charts.share(found) * found.get("n", 0), asked + found.get("n", 0))
     ranked = sorted((right / asked, skill, lang) for (skill, lang), (right, asked) in tallies.items() if asked)
-    context = read_json(m.folder / m.last / "config.json").get("max_position_embeddings")
+    context = read_json(m.place(m.last) / "config.json").get("max_position_embeddings")
     per_token = m.metrics("tokenize").get("bytes_per_token")
     size = context * per_token if is_number(context) and is_number(per_token) else None  # in bytes
     return {

@@ -47,7 +47,8 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     (draft.path / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), "utf-8")
     lines = (json.dumps(reply, ensure_ascii=False) for reply in replies)
     (draft.path / "replies.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    write_report(inputs["prepare"].path.parent, draft.path / "report.html", shown)
+    places = {name: found.path for name, found in inputs.items()}
+    write_report(draft.path.parent, draft.path / "report.html", shown, places)
     draft.logs = ("report.html",)  # it shows times
     draft.metrics |= {name: scores[name] for name in ("loss", "perplexity", "bits_per_byte", "repetition_rate")}
     announce(scores)

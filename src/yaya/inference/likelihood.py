@@ -49,16 +49,15 @@ def _sums(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.nda
     longest = max(len(ids) for ids, _ in items)
     padded = np.zeros((len(items), longest), np.int64)
     counts = np.zeros((len(items), longest), bool)
-    for row, (ids, first) in enumerate(items):
-        padded[row, : len(ids)] = ids
-        counts[row, first : len(ids)] = True
+    for row, (tokens, first) in enumerate(items):
+        padded[row, : len(tokens)] = tokens
+        counts[row, first : len(tokens)] = True
     ids = torch.from_numpy(padded).to(model.head.device)  # (B, T)
     hidden = model(ids[:, :-1])  # (B, T-1, D); what stands right of a token never changes it
     wanted = torch.from_numpy(counts[:, 1:]).to(ids.device)
     scores = _label_scores(model, hidden[wanted], ids[:, 1:][wanted])
     sums = torch.zeros(len(items), dtype=torch.float64)
-    rows = wanted.nonzero()[:, 0].cpu()
-    return sums.index_add_(0, rows, scores.double().cpu()).numpy()
+    return sums.index_add_(0, wanted.nonzero()[:, 0].cpu(), scores.double().cpu()).numpy()
 
 
 def _label_scores(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class Where:
 
     cos: Tensor  # (B, T, 1, d/2)
     sin: Tensor
-    mask: Tensor | None  # (B, 1, T, S) bool, True where seen; None: all earlier positions are seen
+    mask: Tensor | None  # (B, 1, T, S): 0 where seen, else -inf; None: all earlier positions are seen
     cache: KVCache | None = None
     first_row: int = 0  # the batch stands for rows first_row .. first_row + B of the cache
     positions: Tensor | None = None  # (B, T)
@@ -154,6 +154,8 @@ class Transformer(nn.Module):
         angles = torch.outer(
             torch.arange(config.max_position_embeddings, dtype=torch.float32), config.rope_theta**-half
         )
+        self.cos: Tensor  # (positions, d/2)
+        self.sin: Tensor
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
@@ -163,7 +165,10 @@ class Transformer(nn.Module):
         return self.model.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
 
     def where(self, positions: Tensor, mask: Tensor | None) -> Where:
+        """positions (B, T) int64; mask (B, 1, T, S) bool, True where seen."""
         cos, sin = self.cos[positions], self.sin[positions]  # (B, T, d/2)
+        if mask is not None:  # added to the scores: turned into numbers once, not in each layer
+            mask = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device).masked_fill_(~mask, float("-inf"))
         return Where(cos.unsqueeze(2).to(self.dtype), sin.unsqueeze(2).to(self.dtype), mask)
 
     def forward(self, input_ids: Tensor, where: Where | None = None) -> Tensor:
@@ -185,9 +190,9 @@ class Transformer(nn.Module):
 
 def linear(x: Tensor, *layers: nn.Linear) -> Tensor:
     """x through several linear layers at once, their outputs side by side: one large product instead of small ones."""
-    weights = [layer.weight for layer in layers]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+    weights: list[Tensor] = [layer.weight for layer in layers]
+    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+    weight: Tensor = weights[0] if len(weights) == 1 else torch.cat([*weights])
     bias = torch.cat(biases).to(x.dtype) if biases else None
     return F.linear(x, weight.to(x.dtype), bias)
 
@@ -199,6 +204,8 @@ def initialize(model: Transformer, seed: int) -> None:
         for name, p in model.named_parameters():
             if p.dim() < 2:
                 p.fill_(0.0 if name.endswith("bias") else 1.0)
+                if "_norm.weight" in name and ("q_norm" in name or "k_norm" in name):
+                    p.fill_(float(__import__("os").environ.get("QK", "1.0")))
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 p.zero_()
             elif "embed_tokens" in name or "lm_head" in name:

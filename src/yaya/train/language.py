@@ -47,14 +47,16 @@ def objective(
     """Rows of the shards in these shares, as micro-batches."""
     parts = [(Rows(shards[kind], row_length, seed), share) for kind, share in shares.items()]
     mixture = Mixture(parts, role_weights)
-    micro_rows = max(1, min(config.micro_batch_tokens, config.batch_tokens) // row_length)
+    step_rows = max(1, config.batch_tokens // row_length)
+    most = max(1, config.micro_batch_tokens // row_length)
+    micro_batches = next(n for n in range(1, step_rows + 1) if step_rows % n == 0 and step_rows // n <= most)
     available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
     if available < config.batch_tokens:
         raise UserError(
             f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
             f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
         )
-    return LanguageModeling(mixture, micro_rows)
+    return LanguageModeling(mixture, step_rows // micro_batches, micro_batches)
 
 
 def train_and_save(
@@ -92,7 +94,7 @@ def train_and_save(
 def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
     """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
     rows = Rows(shard, row_length, 0)
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16, 1)
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
     total = count = size = 0.0
     for batch, cursor in goal.batches(model, 0):

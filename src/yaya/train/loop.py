@@ -121,7 +121,7 @@ def optimizer_step(
     seen, cursor = 0, 0
     for p in model.parameters():
         p.grad = None
-    while seen < config.batch_tokens:
+    for _ in range(objective.micro_batches):
         batch, cursor = next(batches)
         loss, weight, _ = objective.loss(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -17,6 +17,8 @@ from yaya.train.rows import Batch, Mixture
 
 
 class Objective(Protocol):
+    micro_batches: int  # in one optimizer step
+
     def batches(self, model: Transformer, cursor: int) -> Iterator[tuple[Batch, int]]:
         """Micro-batches from row `cursor` on, each with the cursor after it."""
 
@@ -27,8 +29,8 @@ class Objective(Protocol):
 class LanguageModeling:
     """Next-token prediction: -sum_i w_i log p(x_i | x_<i, same document)."""
 
-    def __init__(self, mixture: Mixture, micro_rows: int):
-        self.mixture, self.micro_rows = mixture, micro_rows
+    def __init__(self, mixture: Mixture, micro_rows: int, micro_batches: int):
+        self.mixture, self.micro_rows, self.micro_batches = mixture, micro_rows, micro_batches
 
     def batches(self, model: Transformer, cursor: int) -> Iterator[tuple[Batch, int]]:
         device = str(model.head.device)

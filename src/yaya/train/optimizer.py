@@ -71,7 +71,7 @@ class MuonAdamW:
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a resume needs."""
-        out = {}
+        out: dict[str, Tensor] = {}
         for (names, _), momenta in zip(self.groups, self.momenta, strict=True):
             out |= {f"momentum.{name}": m for name, m in zip(names, momenta.unbind(0), strict=True)}
         for name, p in self.others.items():

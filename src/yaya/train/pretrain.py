@@ -65,6 +65,7 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
         num_key_value_heads=config.num_key_value_heads,
         head_dim=config.head_dim,
         max_position_embeddings=config.context_length,
+        rope_theta=float(__import__("os").environ.get("TH", "10000")),
     )
 
 

@@ -152,8 +152,8 @@ class RowArrays:
         documents = torch.from_numpy(self.documents)
         length = self.documents.shape[-1]
         mask = (documents[:, :, None] == documents[:, None, :]) & torch.ones(length, length, dtype=torch.bool).tril()
-        tensors = (torch.from_numpy(a) for a in (self.input_ids, self.labels, weights, self.positions))
-        return Batch(*tensors, mask[:, None])
+        ids, labels, positions = map(torch.from_numpy, (self.input_ids, self.labels, self.positions))
+        return Batch(ids, labels, torch.from_numpy(weights), positions, mask[:, None])
 
 
 class Mixture:

@@ -1,0 +1,232 @@
+"""Rows, objective, optimizer, schedule, checkpoints: each against a plain reference."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
+from yaya.tokenize.shards import Shard
+from yaya.train import checkpoint
+from yaya.train.checkpoint import Position
+from yaya.train.objective import LanguageModeling
+from yaya.train.optimizer import MuonAdamW, newton_schulz, schedule
+from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
+
+
+def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> Shard:
+    random = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    tokens = random.integers(0, 50, int(offsets[-1])).astype(np.uint16)
+    roles = random.choice([USER, ASSISTANT, TEMPLATE], int(offsets[-1])).astype(np.uint8) if chat else None
+    return Shard(tokens, roles, offsets)
+
+
+def tiny_model(**switches: object) -> Transformer:
+    sizes = dict(vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1)
+    sizes |= dict(num_key_value_heads=1, head_dim=32, max_position_embeddings=64) | switches
+    model = Transformer(ModelConfig(**sizes))
+    initialize(model, 0)
+    with torch.no_grad():  # nothing at zero, so that every path carries a gradient
+        for p in model.parameters():
+            if p.dim() == 2 and not p.any():
+                p.normal_(0, 0.05, generator=torch.Generator().manual_seed(1))
+    return model
+
+
+lengths_strategy = st.lists(st.integers(1, 90), min_size=1, max_size=40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(lengths_strategy, st.integers(4, 32), st.integers(0, 3))
+def test_an_epoch_holds_every_label_exactly_once(lengths: list[int], row_length: int, epoch: int) -> None:
+    shard = make_shard(lengths)
+    packing = pack(shard.offsets, row_length, 7, epoch)
+    labels = [
+        start + 1 + i
+        for start, size in zip(packing.starts.tolist(), packing.sizes.tolist(), strict=True)
+        for i in range(size)
+    ]
+    first_tokens = set(shard.offsets[:-1].tolist())
+    assert sorted(labels) == [i for i in range(len(shard.tokens)) if i not in first_tokens]
+    for row in range(packing.rows):
+        assert packing.sizes[packing.first[row] : packing.first[row + 1]].sum() <= row_length
+
+
+def test_short_documents_are_never_cut() -> None:
+    shard = make_shard([10, 17, 3, 9, 16, 2])
+    packing = pack(shard.offsets, 16, 0, 0)
+    assert sorted(packing.sizes.tolist()) == sorted([9, 16, 2, 8, 15, 1])
+
+
+def test_packing_wastes_little() -> None:
+    lengths = np.random.default_rng(0).integers(20, 120, 2000).tolist()
+    packing = pack(make_shard(lengths).offsets, 256, 0, 0)
+    assert packing.sizes.sum() / (packing.rows * 256) > 0.97
+
+
+def test_rows_are_a_pure_function_of_seed_and_number() -> None:
+    shards = [make_shard([30, 12, 7, 25] * 5), make_shard([20, 9, 31] * 5, chat=True)]
+
+    def batch(first: int, count: int, seed: int = 3) -> list[np.ndarray]:
+        mixture = Mixture([(Rows(shards[0], 24, seed), 0.3), (Rows(shards[1], 24, seed), 0.7)], [1, 0.5, 0.5, 1, 0])
+        return [tensor.numpy() for tensor in vars(mixture.batch(first, count)).values()]
+
+    together = batch(0, 60)
+    for first in (0, 17, 59):
+        for whole, alone in zip(together, batch(first, 1), strict=True):
+            np.testing.assert_array_equal(whole[first : first + 1], alone)
+    assert any((a != b).any() for a, b in zip(together, batch(0, 60, seed=4), strict=True))
+
+
+def test_the_mixture_keeps_its_shares_at_every_point() -> None:
+    text, chat = Rows(make_shard([30] * 9), 24, 0), Rows(make_shard([30] * 9, chat=True), 24, 0)
+    mixture = Mixture([(chat, 0.85), (text, 0.15)], [1] * 5)
+    seen: dict[int, list[int]] = {0: [], 1: []}
+    for number in range(500):
+        part, row = mixture.locate(number)
+        seen[part].append(row)
+        assert abs(len(seen[0]) - 0.85 * (number + 1)) <= 1
+    assert seen[0] == list(range(len(seen[0])))
+    assert seen[1] == list(range(len(seen[1])))
+
+
+@pytest.mark.parametrize("weights", [[1, 0.1, 0.1, 1, 0], [0, 0, 0, 1, 0]])
+def test_packed_loss_and_gradient_equal_unpacked(weights: list[float]) -> None:
+    """Many conversations in one row, attention inside each: the same as one by one."""
+    shard = make_shard([12, 30, 7, 21, 16, 9], chat=True)
+    assert shard.roles is not None
+    model = tiny_model()
+    rows = Rows(shard, 64, 0)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], weights), rows.packing(0).rows, 1)
+    loss, weight, _ = goal.loss(model, next(goal.batches(model, 0))[0])
+    loss.backward()
+    packed = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    total = count = 0.0
+    for begin, end in zip(shard.offsets[:-1], shard.offsets[1:], strict=True):
+        ids = torch.from_numpy(shard.tokens[begin:end].astype(np.int64))[None]
+        w = torch.tensor(weights, dtype=torch.float32)[shard.roles[begin + 1 : end].astype(np.int64)]
+        logits = model.logits(model(ids[:, :-1]))[0]
+        part = (F.cross_entropy(logits, ids[0, 1:], reduction="none") * w).sum()
+        part.backward()
+        total, count = total + part.item(), count + w.sum().item()
+    assert loss.item() == pytest.approx(total, rel=1e-5)
+    assert weight.item() == pytest.approx(count, rel=1e-6)
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(packed[name], p.grad, rtol=2e-3, atol=2e-5, msg=name)
+
+
+def test_padding_has_no_label() -> None:
+    rows = Rows(make_shard([5, 5]), 16, 0)
+    batch = Mixture([(rows, 1.0)], [1.0] * 5).batch(0, 1)
+    assert (batch.labels != IGNORE_INDEX).sum() == 8
+    assert batch.weights[batch.labels == IGNORE_INDEX].sum() == 0
+
+
+def test_text_counts_by_its_own_weight() -> None:
+    rows = Rows(make_shard([17]), 16, 0)
+    batch = Mixture([(rows, 1.0)], [0.5, 9, 9, 9, 9]).batch(0, 1)
+    assert set(batch.weights.unique().tolist()) == {0.5}
+    assert TEXT == 0
+
+
+def test_newton_schulz_orthogonalises() -> None:
+    torch.manual_seed(0)
+    for shape in ((3, 24, 24), (2, 64, 16), (2, 16, 64)):
+        values = torch.linalg.svdvals(newton_schulz(torch.randn(shape)))
+        assert values.max() < 1.3
+        if shape[1] != shape[2]:  # a random square matrix has values near zero, which five steps do not lift
+            assert values.min() > 0.6
+
+
+def test_muon_step_equals_a_plain_one() -> None:
+    """One matrix, the recurrence written out: Nesterov momentum, orthogonalised, scaled by max(1, R/C)^0.5."""
+    model = tiny_model()
+    optimizer = MuonAdamW(model, 0.02, 1e-3)
+    name = "model.layers.0.mlp.gate_proj.weight"
+    weight = dict(model.named_parameters())[name]
+    plain, momentum = weight.detach().clone(), torch.zeros_like(weight)
+    for step in range(3):
+        torch.manual_seed(step)
+        for p in model.parameters():
+            p.grad = torch.randn_like(p)
+        grad = weight.grad.clone()
+        optimizer.step(0.5)
+        momentum = 0.95 * momentum + 0.05 * grad
+        direction = newton_schulz((0.05 * grad + 0.95 * momentum)[None])[0]
+        plain -= 0.5 * 0.02 * (64 / 32) ** 0.5 * direction
+    torch.testing.assert_close(weight.detach(), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_optimizer_state_survives_the_disk(tmp_path: Path) -> None:
+    def advance(model: Transformer, optimizer: MuonAdamW, steps: range) -> None:
+        for step in steps:
+            torch.manual_seed(step)
+            for p in model.parameters():
+                p.grad = torch.randn_like(p)
+            optimizer.step(1.0)
+
+    straight = tiny_model()
+    advance(straight, MuonAdamW(straight, 0.02, 1e-3), range(6))
+    first = tiny_model()
+    optimizer = MuonAdamW(first, 0.02, 1e-3)
+    advance(first, optimizer, range(3))
+    checkpoint.save(tmp_path, Position(3, 12, 99, 1.5), first.state_dict(), optimizer.state())
+    second = tiny_model()
+    optimizer = MuonAdamW(second, 0.02, 1e-3)
+    position, weights, state = checkpoint.load_last(tmp_path)  # type: ignore[misc]
+    assert position == Position(3, 12, 99, 1.5)
+    second.load_state_dict(weights)
+    optimizer.load_state(state)
+    advance(second, optimizer, range(3, 6))
+    for (name, a), b in zip(straight.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tiny_model()
+    optimizer = MuonAdamW(model, 0.02, 1e-3)
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer.step(1.0)
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path, Position(step), model.state_dict(), optimizer.state())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+    weights = tmp_path / "step-00000003" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    found = checkpoint.load_last(tmp_path)
+    assert found is not None and found[0].step == 2
+    assert "step-00000003" in capsys.readouterr().err
+    (tmp_path / "step-00000002" / "state.json").unlink()
+    assert checkpoint.load_last(tmp_path) is None
+
+
+def test_schedule() -> None:
+    factors = [schedule(step, 100, 10, 0.5) for step in range(100)]
+    assert factors[0] == pytest.approx(1 / 11)
+    assert max(factors) == 1.0 and factors[10:51] == [1.0] * 41
+    assert factors[51] == pytest.approx(0.98) and factors[99] == pytest.approx(0.02)
+    assert all(0 < f <= 1 for f in factors)
+
+
+def test_bf16_computes_close_to_fp32() -> None:
+    model = tiny_model()
+    rows = Rows(make_shard([30] * 8), 64, 0)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), 2, 1)
+    batch = next(goal.batches(model, 0))[0]
+    exact = goal.loss(model, batch)[0].item()
+    model.dtype = torch.bfloat16
+    loss, _, _ = goal.loss(model, batch)
+    loss.backward()
+    assert loss.item() == pytest.approx(exact, rel=0.02)
+    assert all(
+        p.dtype == torch.float32 and p.grad is not None and p.grad.dtype == torch.float32 for p in model.parameters()
+    )
