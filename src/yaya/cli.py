@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     except UserError as error:
         fail(str(error), 1)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second one must not end in a traceback
         say(
             "\nStopped. What was finished is kept; the same command goes on from there.",
             "\n已停止。做完的都保留着，再运行同一命令就会接着做。",

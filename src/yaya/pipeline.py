@@ -45,7 +45,7 @@ STAGES = {
 }
 TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
 RUNS = Path("runs")
-EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 60.0  # of the minutes, kept back for what follows training
+EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 45.0  # of the minutes, kept back for what follows training
 
 
 class Run:
@@ -60,7 +60,9 @@ class Run:
         self.config = build(RunConfig, {n: v for n, v in recipe.items() if n not in tables}, "")
         check_name(self.config.name)
         self.folder = RUNS / self.config.name
-        self.configs: dict[str, Any] = {name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()}
+        self.configs: dict[str, Any] = {
+            name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()
+        }
         self.asked = {name: {k for k, v in tables.get(name, {}).items() if v is not None} for name in STAGES}
         self.recall()
         self.runtime: Runtime | None = None

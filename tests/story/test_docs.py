@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import ROOT, yaya
+
 from yaya import cli, pipeline
 from yaya.core.config import keys, parse_assignment, read_recipe, set_dotted
 

@@ -36,7 +36,10 @@ class RunConfig:
 
     name: str = key("demo", "name of the run: results go to runs/NAME", "运行的名字：结果写到 runs/NAME")
     minutes: float = key(
-        10.0, "wall clock for the whole run; fixes the number of steps", "整个运行的时间（分钟），由它定出训练步数", least=0.05
+        10.0,
+        "wall clock for the whole run; fixes the number of steps",
+        "整个运行的时间（分钟），由它定出训练步数",
+        least=0.05,
     )
     seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
     device: str = key("auto", "auto, cpu, cuda or mps", "auto、cpu、cuda 或 mps", ("auto", "cpu", "cuda", "mps"))

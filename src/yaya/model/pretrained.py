@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ def save_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
         raise UserError(
             f"Weights became NaN or infinite ({bad[0]}): not saved.", f"权重变成了 NaN 或无穷大（{bad[0]}）：没有保存。"
         )
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    save_tensors(weights, folder / "model.safetensors")
     write_atomic(folder / "config.json", json.dumps(hf_config(model.config, tokenizer, dtype), indent=1))
     generation = {
         "eos_token_id": list(tokenizer.stop_ids),
@@ -45,6 +47,16 @@ def save_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     }
     write_atomic(folder / "generation_config.json", json.dumps(generation, indent=1))
     tokenizer.save(folder, model.config.max_position_embeddings)
+
+
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """A safetensors file; a full disk is the OSError that it is."""
+    try:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path, {"format": "pt"})
+    except SafetensorError as error:
+        if f"os error {errno.ENOSPC}" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise
 
 
 def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:

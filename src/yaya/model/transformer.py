@@ -204,8 +204,6 @@ def initialize(model: Transformer, seed: int) -> None:
         for name, p in model.named_parameters():
             if p.dim() < 2:
                 p.fill_(0.0 if name.endswith("bias") else 1.0)
-                if "_norm.weight" in name and ("q_norm" in name or "k_norm" in name):
-                    p.fill_(float(__import__("os").environ.get("QK", "1.0")))
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 p.zero_()
             elif "embed_tokens" in name or "lm_head" in name:

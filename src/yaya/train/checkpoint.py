@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from yaya.core.artifact import file_digest, write_atomic
 from yaya.core.say import say
+from yaya.model.pretrained import save_tensors
 
 KEEP = 2
 
@@ -36,8 +37,8 @@ def save(
     temporary = folder / ".saving"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, temporary / "weights.safetensors")
-    save_file({k: v.detach().cpu().contiguous() for k, v in optimizer.items()}, temporary / "optimizer.safetensors")
+    save_tensors(weights, temporary / "weights.safetensors")
+    save_tensors(optimizer, temporary / "optimizer.safetensors")
     digests = {file.name: file_digest(file) for file in temporary.iterdir()}
     write_atomic(temporary / "state.json", json.dumps({**vars(position), "sha256": digests}))
     shutil.rmtree(path, ignore_errors=True)

@@ -22,8 +22,8 @@ SHARES = {"chat": 1.0}
 
 @dataclass(frozen=True)
 class FinetuneConfig(LoopConfig):
-    learning_rate: float = key(1e-3, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
-    matrix_learning_rate: float = key(4e-3, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
+    learning_rate: float = key(2e-3, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
+    matrix_learning_rate: float = key(6e-3, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
     decay_fraction: float = key(
         1.0, "last share of the steps, in which the rate falls to zero", "最后多大比例的步数里学习率降到零", least=0
     )

@@ -18,6 +18,7 @@ import torch
 
 from yaya.core.artifact import Draft
 from yaya.core.config import key
+from yaya.core.interrupt import StopSignal
 from yaya.core.progress import Bar, duration
 from yaya.core.say import UserError, say, t
 from yaya.model.transformer import Transformer
@@ -38,8 +39,8 @@ class LoopConfig:
     micro_batch_tokens: int = key(
         8192, "tokens computed at once; more steps of this make a batch", "一次计算的 token 数，多次累积成一步", least=1
     )
-    learning_rate: float = key(5e-3, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
-    matrix_learning_rate: float = key(0.02, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
+    learning_rate: float = key(0.01, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
+    matrix_learning_rate: float = key(0.03, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
     weight_decay: float = key(0.0, "decay of the matrices, per unit of learning rate", "矩阵的权重衰减", least=0)
     warmup_steps: int = key(30, "steps until the full learning rate", "学习率预热步数", least=0)
     decay_fraction: float = key(
@@ -80,7 +81,7 @@ def train(
     sample_at = {_at(i, config.samples, steps) for i in range(1, config.samples + 1)}
     batches = objective.batches(model, position.cursor)
     started, saved, before = time.monotonic(), time.monotonic(), position.seconds
-    with Bar(title, steps, t("steps", "步"), position.step) as bar:
+    with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
         while position.step < steps:
             scale = schedule(position.step, steps, config.warmup_steps, config.decay_fraction)
             row, cursor, seen = optimizer_step(model, objective, optimizer, batches, config, scale)
@@ -96,9 +97,11 @@ def train(
                     log.write("samples", {"step": position.step, **reply})
                     bar.print(f"  {reply['prompt']} → {reply['reply']}".replace("\n", " ")[:150])
             bar.advance(1, f"{t('loss', '损失')} {row['loss']:.3f}")
-            if time.monotonic() - saved >= config.save_seconds and position.step < steps:
+            if (stop.asked or time.monotonic() - saved >= config.save_seconds) and position.step < steps:
                 checkpoint.save(trainer, position, model.state_dict(), optimizer.state())
                 saved = time.monotonic()
+                if stop.asked:
+                    raise KeyboardInterrupt
     log.close()
     draft.metrics |= {"steps": steps, "tokens": position.tokens, "seconds": position.seconds, "loss": log.last_loss}
     draft.metrics["parameters"] = model.num_parameters()

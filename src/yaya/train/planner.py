@@ -30,7 +30,7 @@ FINETUNE_SHARE = 0.15  # of the training time
 PROBE_SECONDS = 5.0
 
 
-def fill_shape(config: PretrainConfig, has_chat: bool, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
+def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
     """The sizes that the recipe leaves open."""
     width = config.hidden_size or hidden_size
     if config.head_dim > width:
@@ -41,7 +41,7 @@ def fill_shape(config: PretrainConfig, has_chat: bool, hidden_size: int = 160, l
         num_hidden_layers=config.num_hidden_layers or layers,
         intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,
         num_key_value_heads=config.num_key_value_heads or max(1, width // config.head_dim),
-        chat_fraction=(0.85 if has_chat else 0.0) if config.chat_fraction is None else config.chat_fraction,
+        chat_fraction=chat_share if config.chat_fraction is None else config.chat_fraction,
     )
 
 
@@ -61,39 +61,35 @@ def plan(
 ) -> dict[str, LoopConfig]:
     """Training configs without open ends. `configs` holds "pretrain", "finetune" or both; seconds: time for all training together."""
     configs = dict(configs)
-    has_chat = inputs["tokenize"].metrics["train"]["chat"]["documents"] > 0
+    tokens = {kind: counts["tokens"] for kind, counts in inputs["tokenize"].metrics["train"].items()}
+    chat_share = round(tokens["chat"] / max(sum(tokens.values()), 1), 3)
     first = configs.get("pretrain")
     if isinstance(first, PretrainConfig):
         if first.hidden_size is None and first.steps is None:
-            probe = fill_shape(first, has_chat)
+            probe = fill_shape(first, chat_share)
             step_seconds = measure(probe, inputs, runtime, seed, folder)
-            work = 6 * 12 * (probe.num_hidden_layers or 1) * (probe.hidden_size or 1) ** 2 * probe.batch_tokens
+            work = 72 * (probe.num_hidden_layers or 1) * (probe.hidden_size or 1) ** 2 * probe.batch_tokens  # 6 N D
             width, layers = size_for(work / step_seconds * seconds)
-            first = fill_shape(first, has_chat, width, layers)
+            first = fill_shape(first, chat_share, width, layers)
         else:
-            first = fill_shape(first, has_chat)
+            first = fill_shape(first, chat_share)
         configs["pretrain"] = first
     open_ended = [name for name, config in configs.items() if config.steps is None]
     if not open_ended:
         return configs
     probe_config = first if isinstance(first, PretrainConfig) else configs["finetune"]
-    step_seconds = measure(probe_config, inputs, runtime, seed, folder)
+    token_seconds = measure(probe_config, inputs, runtime, seed, folder) / probe_config.batch_tokens
+    share = {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE} if len(configs) == 2 else {}
     context_length = (
         first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
     )
-    share = (
-        {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE}
-        if len(configs) == 2
-        else dict.fromkeys(configs, 1.0)
-    )
     for name in open_ended:
-        config = configs[name]
-        # A row of validation costs a third of a row of training: there is no backward pass.
-        rows = config.batch_tokens / context_length
-        looks = (config.evaluations + config.samples) * VALIDATION_ROWS / rows / 3 * step_seconds
-        looks = min(looks, 0.15 * seconds * share[name])
-        configs[name] = replace(config, steps=max(1, int((0.97 * seconds * share[name] - looks) / step_seconds)))
-    _explain(configs, step_seconds)
+        config, mine = configs[name], seconds * share.get(name, 1.0)
+        # A look at the validation rows costs a third of training on them: there is no backward pass.
+        looks = (config.evaluations + config.samples) * VALIDATION_ROWS * context_length * token_seconds / 3
+        left = 0.97 * mine - min(looks, 0.15 * mine)
+        configs[name] = replace(config, steps=max(1, int(left / token_seconds / config.batch_tokens)))
+    explain(configs, token_seconds)
     return configs
 
 
@@ -116,11 +112,12 @@ def measure(config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     return statistics.median(times[1:])
 
 
-def _explain(configs: dict[str, LoopConfig], step_seconds: float) -> None:
+def explain(configs: dict[str, LoopConfig], token_seconds: float) -> None:
+    """Says what will be done and how long it will take."""
     for name, config in configs.items():
         assert config.steps is not None
-        speed = config.batch_tokens / step_seconds
-        long = duration(config.steps * step_seconds)
+        tokens = config.steps * config.batch_tokens
+        long, speed = duration(tokens * token_seconds), 1 / token_seconds
         say(
             f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens, about {long} at {speed:,.0f} tokens/s.",
             f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token，每秒约 {speed:,.0f} 个，约 {long}。",

@@ -33,8 +33,8 @@ class PretrainConfig(LoopConfig):
     context_length: int = key(256, "tokens that the model can look back on", "模型能看到的上文长度（token）", least=16)
     chat_fraction: float | None = key(
         None,
-        "share of rows that are conversations (auto: 0.85 where there are any)",
-        "对话所占的行数比例（自动：有对话时 0.85）",
+        "share of rows that are conversations (auto: their share of the tokens)",
+        "对话所占的行数比例（自动：按 token 占比）",
         least=0,
     )
     text_weight: float = key(
@@ -65,7 +65,6 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
         num_key_value_heads=config.num_key_value_heads,
         head_dim=config.head_dim,
         max_position_embeddings=config.context_length,
-        rope_theta=float(__import__("os").environ.get("TH", "10000")),
     )
 
 

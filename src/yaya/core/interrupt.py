@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM during training: the first finishes the step and saves, the second leaves at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+from yaya.core.say import say
+
+
+class StopSignal:
+    """`with StopSignal() as stop:` ... `if stop.asked:` save, then raise KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.before: dict[int, signal._HANDLER] = {}
+
+    def __enter__(self) -> StopSignal:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self.handle)
+        return self
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        say(
+            "\nStopping after this step; saving ... (once more: stop at once)",
+            "\n做完这一步就停，正在保存……（再按一次立刻停）",
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
