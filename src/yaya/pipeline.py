@@ -45,7 +45,7 @@ STAGES = {
 }
 TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
 RUNS = Path("runs")
-EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 45.0  # of the minutes, kept back for what follows training
+EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, kept back for what follows training
 
 
 class Run:
