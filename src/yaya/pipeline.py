@@ -63,10 +63,8 @@ class Run:
         self.configs: dict[str, Any] = {
             name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()
         }
-        self.asked = {name: {k for k, v in tables.get(name, {}).items() if v is not None} for name in STAGES}
         self.recall()
         self.runtime: Runtime | None = None
-        self.inputs: dict[str, Artifact] = {}
 
     def recall(self) -> None:
         """Takes what an earlier run of the same recipe measured or chose, so that it goes on exactly as it was."""
@@ -139,7 +137,6 @@ class Run:
         if stage.trains:
             self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
             config = self.configs[name]
-        self.write_recipe()
         parents = {parent: found.digest for parent, found in inputs.items()}
         parents |= module.source_parents(config) if hasattr(module, "source_parents") else {}
         settings = as_dict(config) | {"seed": self.config.seed}
@@ -149,6 +146,7 @@ class Run:
         started = time.monotonic()
 
         def make(draft: Draft) -> None:
+            self.write_recipe()  # not sooner: a request that is refused changes nothing
             module.run(config, inputs, draft)
 
         result = artifact.build(

@@ -70,11 +70,11 @@ def test_running_again_skips_everything(tiny_run: Path) -> None:
 
 
 def test_a_finished_model_is_not_overwritten_by_surprise(tiny_run: Path) -> None:
-    before = weights(tiny_run)
+    before, recipe = weights(tiny_run), (tiny_run / "recipe.toml").read_bytes()
     done = yaya("pretrain", "runs/tiny/recipe.toml", "steps=7", cwd=tiny_run.parents[1], check=False)
     assert done.returncode == 1
     assert "steps: 40 -> 7" in done.stderr and "overwrite=true" in done.stderr and "name=" in done.stderr
-    assert weights(tiny_run) == before
+    assert weights(tiny_run) == before and (tiny_run / "recipe.toml").read_bytes() == recipe
 
 
 def test_chat_and_generate(tiny_run: Path) -> None:

@@ -31,8 +31,8 @@ BATCH = 2048
 class TokenizeConfig:
     vocab_size: int | None = key(
         None,
-        "number of tokens (auto: 2,048 for the primer, 1,024 to 16,384 by size of the text)",
-        "词表大小（自动：启蒙课本 2048，其他按文本量 1024 到 16384）",
+        "number of tokens (auto: 2,048 for the primer, 1,024 to 8,192 by size of the text)",
+        "词表大小（自动：启蒙课本 2048，其他按文本量 1024 到 8192）",
         least=300,
     )
     han_run: int | None = key(
@@ -56,8 +56,9 @@ def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConf
     primer = not inputs["prepare"].config.get("sources")
     if config.vocab_size is None:
         size = sum((inputs["prepare"].path / f"{split}.parquet").stat().st_size for split in SPLITS)
-        # About one token for each 2 KB of (compressed) text: rarer ones would never be learned.
-        by_size = 2 ** int(np.clip(np.log2(max(size, 1) / 2048 + 1) + 1, 10, 14))
+        # About one token for each 2 KB of (compressed) text: rarer ones would never be learned. More than 8,192 would
+        # cost a small model more than all its layers.
+        by_size = 2 ** int(np.clip(np.log2(max(size, 1) / 2048 + 1) + 1, 10, 13))
         config = replace(config, vocab_size=2048 if primer else by_size)
     return replace(config, han_run=(1 if primer else 4)) if config.han_run is None else config
 
