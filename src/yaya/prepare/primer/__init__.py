@@ -12,7 +12,7 @@ from .generate import LANGUAGES, SETS, SKILLS, Question, conversation, questions
 from .stories import story
 
 # Raised whenever the generated data changes, since a corpus made of it is named by it
-VERSION = 2
+VERSION = 3
 
 __all__ = ["LANGUAGES", "SETS", "SKILLS", "VERSION", "Question", "check", "conversation", "questions", "story"]
 

@@ -95,8 +95,8 @@ def kinds() -> dict[str, Kind]:
         add(f"unknown.{what}", t.abroad, "phrasing")
     for what in ("pet", "food", "color", "job", "home"):
         add(f"unknown.{what}_of", t.stranger, "phrasing", 0.6, lines=f"facts.{what}")
-    add("unknown.big_add", t.big_sum, "phrasing", 0.6, lines="arithmetic.add")
-    add("unknown.big_sub", t.big_sum, "phrasing", 0.6, lines="arithmetic.sub")
+    add("unknown.big_add", t.big_sum(11), "phrasing", 0.6, lines="arithmetic.add")
+    add("unknown.big_sub", t.big_sum(21), "phrasing", 0.6, lines="arithmetic.sub")
     add("unknown.times", t.product, "phrasing", 0.6)
     for what in ("name", "color", "pet", "food", "age", "friend", "number"):
         add(f"unknown.my_{what}", d.nothing, "opener", 0.3, lines=f"memory.{what}", topic=what)

@@ -235,13 +235,17 @@ def abroad(random: Random, language: str) -> Draw:
     return "", slots
 
 
-def big_sum(random: Random, language: str) -> Draw:
-    """Two numbers with at least one above 10, as no taught sum has."""
-    top = 90 if random() < 0.5 else 990
-    small = int(random() * (11 if random() < 0.3 else top))
-    pair = [str(11 + int(random() * top)), str(small)]
-    at = int(random() * 2)
-    return "", {"a": pair[at], "b": pair[1 - at], "c": ""}
+def big_sum(least: int) -> Callable[[Random, str], Draw]:
+    """Two numbers, at least one of them `least` or more, as in no taught sum or difference."""
+
+    def draw(random: Random, language: str) -> Draw:
+        top = 90 if random() < 0.5 else 990
+        small = int(random() * (11 if random() < 0.3 else top))
+        pair = [str(least + int(random() * top)), str(small)]
+        at = int(random() * 2)
+        return "", {"a": pair[at], "b": pair[1 - at], "c": ""}
+
+    return draw
 
 
 def product(random: Random, language: str) -> Draw:

@@ -1,0 +1,402 @@
+"""Recipes and keys: who overrides whom, what is refused and in which words, and the file that is written back."""
+
+import dataclasses
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yaya import cli, pipeline
+from yaya.core.config import (
+    RunConfig,
+    as_dict,
+    build,
+    describe,
+    key,
+    keys,
+    parse_assignment,
+    read_recipe,
+    set_dotted,
+    to_toml,
+)
+from yaya.core.say import UsageError, UserError
+from yaya.pipeline import STAGES, Run
+
+CONFIGS = {"run": RunConfig, **{name: stage.config_class() for name, stage in STAGES.items()}}
+EVERY_KEY = [(where, name) for where, config in CONFIGS.items() for name in keys(config)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Soup:
+    salt: float = key(0.5, "grams", "盐（克）", least=0.1)
+    spoons: int = key(2, "how many", "几勺", least=1)
+    hot: bool = key(True, "served hot", "趁热")
+    name: str = key("pho", "what it is called", "名字")
+    pot: str = key("iron", "which pot", "用哪口锅", choices=("iron", "clay"))
+    size: int = key(4, "bowls", "碗数", choices=(2, 4))
+    herbs: list[str] = key([], "green things", "香草")
+    minutes: int | None = key(None, "time (auto: until done)", "时间（自动：煮熟为止）", least=1)
+    origin: str | None = key(None, "where it is from", "来自哪里", alias="from")
+    extra: dict[str, Any] = key(None, "whatever else", "其他")
+
+
+def refused(values: dict[str, Any], where: str = "soup") -> UserError:
+    with pytest.raises(UserError) as caught:
+        build(Soup, values, where)
+    return caught.value
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`command_line("run", "r.toml", ...)`: the run that the program would start, and the one stage it was asked for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.toml").write_text('name = "told"\nseed = 3\n\n[pretrain]\nsteps = 50\nbatch_tokens = 512\n', "utf-8")
+    asked: list[tuple[Run, str | None]] = []
+
+    def start(recipe: dict[str, Any], only: str | None = None) -> Run:
+        asked.append((Run(recipe), only))
+        return asked[-1][0]
+
+    monkeypatch.setattr(pipeline, "run", start)
+
+    def ask(*arguments: str) -> tuple[Run, str | None]:
+        cli.dispatch(list(arguments))
+        return asked[-1]
+
+    return ask
+
+
+# ---------------------------------------------------------------- precedence
+
+
+def test_the_command_line_beats_the_recipe_and_the_recipe_the_defaults(command_line: Any) -> None:
+    run, only = command_line("run", "r.toml", "pretrain.steps=7", "minutes=2")
+    assert only is None
+    assert run.configs["pretrain"].steps == 7  # command line
+    assert run.configs["pretrain"].batch_tokens == 512  # recipe
+    assert run.configs["pretrain"].samples == CONFIGS["pretrain"]().samples  # default
+    assert (run.config.name, run.config.seed, run.config.minutes) == ("told", 3, 2.0)
+
+
+def test_of_two_values_on_the_command_line_the_last_counts(command_line: Any) -> None:
+    run, _ = command_line("run", "r.toml", "seed=1", "seed=2")
+    assert run.config.seed == 2
+
+
+def test_a_bare_key_belongs_to_the_stage_that_was_named(command_line: Any) -> None:
+    run, only = command_line("finetune", "r.toml", "steps=9", "seed=5", "pretrain.samples=1")
+    assert only == "finetune"
+    assert run.configs["finetune"].steps == 9
+    assert run.configs["pretrain"].steps == 50 and run.configs["pretrain"].samples == 1
+    assert run.config.seed == 5
+
+
+def test_from_is_how_the_user_writes_it(command_line: Any) -> None:
+    run, _ = command_line("finetune", "from=other")
+    assert run.config.from_run == "other"
+    with pytest.raises(UserError, match="from_run"):
+        command_line("finetune", "from_run=other")
+
+
+def test_a_second_recipe_is_a_usage_error(command_line: Any) -> None:
+    with pytest.raises(UsageError, match=r"s\.toml"):
+        command_line("run", "r.toml", "s.toml")
+
+
+def test_a_second_recipe_after_an_empty_one_is_a_usage_error(command_line: Any) -> None:
+    Path("empty.toml").write_text("# nothing yet\n", "utf-8")
+    with pytest.raises(UsageError, match=r"r\.toml"):
+        command_line("run", "empty.toml", "r.toml")
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("a=1", 1),
+        ("a=-0.5", -0.5),
+        ("a=1e-3", 0.001),
+        ("a=true", True),
+        ('a="quoted text"', "quoted text"),
+        ("a=plain text", "plain text"),
+        ("a=竹子镇.txt", "竹子镇.txt"),
+        (r"a=C:\texts\new", r"C:\texts\new"),
+        ("a=[1, 2]", [1, 2]),
+        ('a=["x", "y"]', ["x", "y"]),
+        ("a=x=y", "x=y"),
+        ("a=", ""),
+    ],
+)
+def test_a_value_is_toml_and_else_the_text_itself(typed: str, value: Any) -> None:
+    name, found = parse_assignment(typed)
+    assert name == "a" and found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("typed", ["a", "=3", " =3", ""])
+def test_what_is_no_assignment_is_a_usage_error(typed: str) -> None:
+    with pytest.raises(UsageError, match="key=value"):
+        parse_assignment(typed)
+
+
+@pytest.mark.parametrize("typed", ["2026", "2026-08-01", "1_000", "1e3", "1.5"])
+def test_a_name_is_taken_letter_by_letter(typed: str) -> None:
+    name, value = parse_assignment(f"name={typed}")
+    assert build(RunConfig, {name: value}, "").name == typed
+
+
+def test_a_line_break_in_a_value_swallows_nothing() -> None:
+    assert parse_assignment("a=1\nb = 2")[1] == "1\nb = 2"
+
+
+def test_set_dotted_makes_tables_and_respects_values() -> None:
+    tree: dict[str, Any] = {"pretrain": {"steps": 1}}
+    set_dotted(tree, "pretrain.samples", 2)
+    set_dotted(tree, "finetune.steps", 3)
+    set_dotted(tree, "seed", 4)
+    assert tree == {"pretrain": {"steps": 1, "samples": 2}, "finetune": {"steps": 3}, "seed": 4}
+    with pytest.raises(UsageError, match="seed"):
+        set_dotted(tree, "seed.x", 1)
+
+
+# ---------------------------------------------------------------- unknown keys
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"), [("spoon", "spoons"), ("salz", "salt"), ("minuets", "minutes"), ("form", "from")]
+)
+def test_an_unknown_key_names_the_nearest(typed: str, near: str) -> None:
+    message = refused({typed: 1})
+    assert f"soup.{typed}" in message.en and f"Did you mean {near}?" in message.en
+    assert f"soup.{typed}" in message.zh and near in message.zh
+
+
+def test_an_unknown_key_near_nothing_lists_what_there_is() -> None:
+    message = refused({"xylophone": 1})
+    for name in keys(Soup):
+        assert name in message.en and name in message.zh
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unknown", "near"),
+    [
+        (["run", "pretrian.steps=3"], "pretrian", "pretrain"),
+        (["run", "nmae=x"], "nmae", "name"),
+        (["run", "pretrain.step=3"], "pretrain.step", "steps"),
+        (["pretrain", "hidden_sise=64"], "hidden_sise", "hidden_size"),
+        (["pretrain", "sead=64"], "sead", "seed"),
+    ],
+)
+def test_the_program_names_the_nearest_key(arguments: list[str], unknown: str, near: str, command_line: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        command_line(*arguments)
+    assert f"Unknown key {unknown}. Did you mean {near}?" in caught.value.en
+    assert unknown in caught.value.zh and near in caught.value.zh
+
+
+# ---------------------------------------------------------------- types, choices, least
+
+
+def test_what_loses_nothing_is_converted() -> None:
+    soup = build(Soup, {"salt": 1, "herbs": "mint", "name": 2026}, "soup")
+    assert (soup.salt, soup.herbs, soup.name) == (1.0, ["mint"], "2026")
+    assert type(soup.salt) is float
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"spoons": 2.5}, "int"),
+        ({"spoons": 2.0}, "int"),
+        ({"spoons": "two"}, "int"),
+        ({"spoons": True}, "int"),
+        ({"spoons": [1]}, "int"),
+        ({"salt": "much"}, "float"),
+        ({"salt": False}, "float"),
+        ({"hot": 1}, "bool"),
+        ({"hot": "yes"}, "bool"),
+        ({"name": True}, "str"),
+        ({"name": ["a"]}, "str"),
+        ({"herbs": [1]}, "list"),
+        ({"herbs": {"a": 1}}, "list"),
+        ({"minutes": 1.5}, "int"),
+        ({"minutes": "soon"}, "int"),
+        ({"extra": 3}, "dict"),
+    ],
+)
+def test_a_wrong_type_is_named_with_key_type_and_value(values: dict[str, Any], wanted: str) -> None:
+    message = refused(values)
+    (name, value) = next(iter(values.items()))
+    for text in (message.en, message.zh):
+        assert f"soup.{name}" in text and wanted in text and repr(value) in text
+
+
+def test_a_choice_is_one_of_those_offered() -> None:
+    assert build(Soup, {"pot": "clay", "size": 2}, "soup").pot == "clay"
+    assert all(word in refused({"pot": "tin"}).en for word in ("soup.pot", "iron", "clay", "'tin'"))
+    assert all(word in refused({"size": 3}).zh for word in ("soup.size", "2", "4", "3"))
+
+
+def test_the_least_value_is_allowed_and_less_is_not() -> None:
+    assert build(Soup, {"spoons": 1, "salt": 0.1, "minutes": 1}, "soup").spoons == 1
+    assert all(word in refused({"spoons": 0}).en for word in ("soup.spoons", "at least 1", "0"))
+    assert all(word in refused({"salt": 0.09}).zh for word in ("soup.salt", "0.1", "0.09"))
+    assert "at least 1" in refused({"minutes": 0}).en
+
+
+def test_not_a_number_is_below_every_least() -> None:
+    refused({"salt": math.nan})
+
+
+def test_a_number_too_large_for_a_float_is_a_mistake_not_a_crash() -> None:
+    refused({"salt": 10**400})
+
+
+def test_auto_leaves_the_choice_to_the_run() -> None:
+    soup = build(Soup, {"minutes": "auto", "from": "auto"}, "soup")
+    assert soup.minutes is None and soup.origin is None
+    refused({"spoons": "auto"})  # there is nothing that would choose it
+
+
+def test_every_key_that_may_be_none_takes_auto() -> None:
+    for config in CONFIGS.values():
+        for name, field in keys(config).items():
+            if field.default is None:
+                assert as_dict(build(config, {name: "auto"}, ""))[name] is None
+
+
+@pytest.mark.parametrize(("where", "name"), EVERY_KEY)
+def test_every_default_is_a_value_that_the_user_may_write(where: str, name: str) -> None:
+    default = as_dict(CONFIGS[where]())[name]
+    if default is not None:
+        assert as_dict(build(CONFIGS[where], {name: default}, where))[name] == default
+
+
+def test_two_configs_do_not_share_a_list() -> None:
+    assert Soup().herbs is not Soup().herbs
+
+
+def test_the_top_of_a_recipe_has_no_dot_in_front() -> None:
+    assert refused({"spoons": "x"}, where="").en.startswith("spoons must")
+
+
+# ---------------------------------------------------------------- the file
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+nasty = st.sampled_from(
+    ['"', "\\", '\\"', "'''", '"""', "\n", "\r\n", "\t", "\x00\x1f\x7f", "\\u0041", "# no", "]", "\x85"]
+)
+scalars = st.one_of(text, nasty, st.integers(), st.booleans(), st.floats(allow_nan=False))
+values = st.one_of(scalars, st.lists(text, max_size=4), st.lists(st.integers(), max_size=4), st.none())
+names = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True)
+tables = st.dictionaries(names, values, max_size=5)
+
+
+def same(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and left == right
+
+
+@settings(max_examples=60, deadline=None)
+@given(run=tables, stages=st.dictionaries(names.map(lambda n: f"stage_{n}"), tables, max_size=3))
+def test_what_is_written_is_what_is_read(
+    run: dict[str, Any], stages: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round.toml"
+    path.write_bytes(to_toml(run, stages, "one line\nand another").encode())
+    found = read_recipe(path)
+    for name, table in stages.items():
+        kept = {n: v for n, v in table.items() if v is not None}
+        back = found.pop(name)
+        assert back.keys() == kept.keys() and all(same(back[n], v) for n, v in kept.items())
+    kept = {n: v for n, v in run.items() if v is not None}
+    assert found.keys() == kept.keys() and all(same(found[n], v) for n, v in kept.items())
+
+
+@given(st.dictionaries(text, st.one_of(text, st.integers()), max_size=4))
+def test_a_table_inside_a_key_survives_too(extra: dict[str, Any]) -> None:
+    assert tomllib.loads(to_toml({"extra": extra}, {}))["extra"] == extra
+
+
+@given(st.floats(allow_nan=True))
+def test_a_float_keeps_every_bit(value: float) -> None:
+    back = tomllib.loads(to_toml({"x": value}, {}))["x"]
+    assert type(back) is float
+    assert math.isnan(back) if math.isnan(value) else (back, math.copysign(1, back)) == (value, math.copysign(1, value))
+
+
+def test_the_resolved_recipe_builds_the_same_configs(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    before = {name: config() for name, config in CONFIGS.items() if name != "run"}
+    path.write_text(to_toml(as_dict(RunConfig()), {n: as_dict(c) for n, c in before.items()}), "utf-8")
+    found = read_recipe(path)
+    assert {name: build(CONFIGS[name], found[name], name) for name in before} == before
+
+
+@pytest.mark.parametrize("content", [b"a = \n", b"a = 1\na = 2\n", b"[x\n", b"name = demo\n", "a = '中'".encode("gbk")])
+def test_a_broken_recipe_is_named_with_what_is_wrong(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_recipe(path)
+    assert str(path) in caught.value.en and str(path) in caught.value.zh
+    assert "TOML" in caught.value.en
+
+
+def test_a_recipe_saved_by_notepad_is_read(tmp_path: Path) -> None:
+    """Windows' editor puts a byte order mark in front and ends lines with CR LF."""
+    path = tmp_path / "windows.toml"
+    path.write_bytes('name = "demo"\r\n\r\n[pretrain]\r\nsteps = 5\r\n'.encode("utf-8-sig"))
+    assert read_recipe(path) == {"name": "demo", "pretrain": {"steps": 5}}
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Cannot read"):
+        read_recipe(tmp_path)
+
+
+def test_the_shipped_recipes_are_all_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+    assert recipes
+    monkeypatch.chdir(tmp_path)
+    for path in recipes:
+        Run(read_recipe(path))
+
+
+# ---------------------------------------------------------------- --help
+
+
+@pytest.mark.parametrize(("where", "name"), EVERY_KEY)
+def test_every_key_has_a_meaning_in_english_and_in_chinese(where: str, name: str) -> None:
+    about = keys(CONFIGS[where])[name].metadata
+    assert about["en"].strip() and not any("\u4e00" <= c <= "\u9fff" for c in about["en"])
+    assert any("\u4e00" <= c <= "\u9fff" for c in about["zh"])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("command", ["run", *STAGES])
+def test_help_lists_every_key_with_its_meaning(
+    command: str, language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YAYA_LANG", language)
+    cli.dispatch([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    for stage in STAGES if command == "run" else [command]:
+        for name, field in keys(CONFIGS[stage]).items():
+            shown = f"{stage}.{name}" if command == "run" else name
+            assert any(line.split()[:1] == [shown] and line.endswith(field.metadata[language]) for line in lines), shown
+    for name, field in keys(RunConfig).items():
+        assert any(line.split()[:1] == [name] and line.endswith(field.metadata[language]) for line in lines), name
+
+
+def test_describe_shows_the_default_as_the_user_would_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YAYA_LANG", "en")
+    shown = {line.split()[0]: line.split()[1] for line in describe(Soup).splitlines()}
+    assert shown["salt"] == "0.5" and shown["hot"] == "true" and shown["name"] == '"pho"'
+    assert shown["herbs"] == "[]" and shown["minutes"] == "auto"
+    monkeypatch.setenv("YAYA_LANG", "zh")
+    assert "自动" in describe(Soup)
