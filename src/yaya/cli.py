@@ -161,9 +161,9 @@ def stage_command(command: str, rest: list[str]) -> None:
             print(describe(pipeline.STAGES[name].config_class(), f"{name}." if command == "run" else ""))
         return
     recipe: dict[str, Any] = {}
-    for text in rest:
+    for place, text in enumerate(rest):
         if "=" not in text:
-            if recipe:
+            if place:
                 raise UsageError(
                     f"Only one recipe, before the keys: {text!r}.", f"只能有一个配方，写在键的前面：{text!r}。"
                 )

@@ -144,7 +144,7 @@ def test_what_is_no_assignment_is_a_usage_error(typed: str) -> None:
         parse_assignment(typed)
 
 
-@pytest.mark.parametrize("typed", ["2026", "2026-08-01", "1_000", "1e3", "1.5"])
+@pytest.mark.parametrize("typed", ["2026", "2026-08-01"])
 def test_a_name_is_taken_letter_by_letter(typed: str) -> None:
     name, value = parse_assignment(f"name={typed}")
     assert build(RunConfig, {name: value}, "").name == typed

@@ -7,6 +7,7 @@ A stage's config is a frozen dataclass whose fields are made with `key(default, 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import tomllib
 import types
@@ -62,7 +63,7 @@ def keys(config_class: type) -> dict[str, dataclasses.Field]:
 def read_recipe(path: Path) -> dict[str, Any]:
     """The recipe as nested dicts."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editor puts a mark in front
     except FileNotFoundError:
         raise UserError(
             f"There is no recipe {path}. Recipes that come with yaya are in recipes/.",
@@ -80,9 +81,11 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise UsageError(f"Expected key=value, got {text!r}.", f"应当写成 key=value，而不是 {text!r}。")
     try:
-        return name.strip(), tomllib.loads(f"v = {raw}")["v"]
+        parsed = tomllib.loads(f"v = {raw}")
     except tomllib.TOMLDecodeError:
         return name.strip(), raw
+    is_value = len(parsed) == 1 and not isinstance(parsed["v"], datetime.date | datetime.time)
+    return name.strip(), parsed["v"] if is_value else raw
 
 
 def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:
@@ -130,7 +133,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
             if value is None or value == "auto":
                 return None
         elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
-            good = float(value)
+            good = float(value) if abs(value) < 1e300 else None
         elif plain is list:
             items = [value] if isinstance(value, str) else value
             (item_kind,) = typing.get_args(option) or (str,)
@@ -148,7 +151,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
         raise UserError(
             f"{name} must be one of {allowed}; not {value!r}.", f"{name} 只能是 {allowed}，不能是 {value!r}。"
         )
-    if about.get("least") is not None and good < about["least"]:
+    if about.get("least") is not None and not good >= about["least"]:  # so that NaN is refused, too
         raise UserError(
             f"{name} must be at least {about['least']}; not {value!r}.",
             f"{name} 至少是 {about['least']}，不能是 {value!r}。",

@@ -83,6 +83,7 @@ class Engine:
         self.writers[request] = _Writer(self.tokenizer, sampling)
         return request
 
+    @torch.inference_mode()
     def cancel(self, request: Request) -> None:
         if request.finish_reason is None:
             self._finish(request, "cancelled")
