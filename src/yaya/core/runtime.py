@@ -38,6 +38,7 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
     keep_freed_memory()
     threads = threads or available_cores()
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing
     device = pick_device(device)
     dtype = pick_dtype(device) if dtype == "auto" else dtype
     torch.use_deterministic_algorithms(True, warn_only=True)
