@@ -112,8 +112,9 @@ function statistics(turn) {
   if (turn.finish === "stopped") parts.push(words().stopped);
   if (turn.finish === "length") parts.push(words().cut);
   if (turn.tokens) parts.push(words().tokens(turn.tokens));
-  if (turn.tokens > 1 && turn.totalS > turn.firstS) {
-    const rate = (turn.tokens - 1) / (turn.totalS - turn.firstS);
+  if (turn.tokens > 1 && turn.totalS > 0) {
+    // Over the whole time: the pieces of a short reply may arrive in one go, which says nothing about the model.
+    const rate = turn.tokens / turn.totalS;
     parts.push(words().speed(rate < 10 ? rate.toFixed(1) : Math.round(rate)));
   }
   if (turn.firstS !== null) parts.push(words().first(turn.firstS.toFixed(2)));
