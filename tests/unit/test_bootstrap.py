@@ -362,9 +362,13 @@ def slow_once(wait):
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 def test_ctrl_c_ends_the_child_and_prints_no_traceback(tmp_path):
     """As in a terminal, the signal goes to the whole group; the child needs a moment to close."""
-    child = "import time\ntry:\n print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: print('closed')"
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
+    child = (
+        listen
+        + "import time\ntry:\n print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: print('closed')"
+    )
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import bootstrap as b\n"
+        f"{listen}import sys; sys.path.insert(0, {str(ROOT)!r}); import bootstrap as b\n"
         f"b.install = lambda *a, **k: b.run([sys.executable, '-c', {child!r}])\n"
         "sys.exit(b.main(['demo']))"
     )
