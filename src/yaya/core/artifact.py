@@ -105,6 +105,11 @@ def load(path: Path, kind: str | None = None) -> Artifact | None:
             f"{path / MANIFEST} is damaged. Delete {path} and run its stage again.",
             f"{path / MANIFEST} 已损坏。请删除 {path}，再运行这一阶段。",
         ) from None
+    if not isinstance(manifest, dict) or not {"kind", "config", "parents", "digest", "metrics"} <= manifest.keys():
+        raise UserError(
+            f"{path / MANIFEST} is damaged. Delete {path} and run its stage again.",
+            f"{path / MANIFEST} 已损坏。请删除 {path}，再运行这一阶段。",
+        )
     found = manifest.get("schema_version", 0)
     if found > SCHEMA_VERSION:
         raise UserError(
@@ -146,6 +151,9 @@ def build(
     keep: the stage is a training stage, so a finished one is replaced only with `overwrite`,
     and an unfinished one is gone on with.
     """
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        os.replace(old, path)  # stopped between the two renames of an earlier swap
     done = load(path)
     if done is not None:
         changed = differences(config, parents, done.manifest)
@@ -170,11 +178,11 @@ def build(
     make(draft)
     draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
     artifact = _finish(draft)
-    old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(partial, path)
+    (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
     shutil.rmtree(old, ignore_errors=True)
     return Artifact(path, artifact.manifest)
 
@@ -189,11 +197,10 @@ def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str
 
 def _finish(draft: Draft) -> Artifact:
     """Hashes the result files and writes the manifest last."""
-    (draft.path / ".identity.json").unlink(missing_ok=True)
     files = {}
     for file in sorted(draft.path.rglob("*")):
         name = file.relative_to(draft.path).as_posix()
-        if file.is_file() and name not in draft.logs and not name.startswith("trainer/"):
+        if file.is_file() and name not in (*draft.logs, ".identity.json") and not name.startswith("trainer/"):
             files[name] = file_digest(file)
     manifest = {
         "kind": draft.kind,
