@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import signal
 import sys
@@ -69,6 +70,9 @@ Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文"
 def main(argv: list[str] | None = None) -> None:
     """Entry point: runs a command and turns mistakes into messages. Exit codes: 1 a mistake, 2 usage, 130 Ctrl-C."""
     arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
     try:
         dispatch(arguments)
         sys.stdout.flush()

@@ -192,7 +192,8 @@ def check_name(name: str) -> None:
         or name in (".", "..")
         or name.startswith(".")
         or any(c in name for c in '/\\:*?"<>|\0')
-        or len(name.encode()) > 200
+        or len(name.encode("utf-8", "replace")) > 200
+        or any("\ud800" <= c <= "\udfff" for c in name)  # bytes that are no UTF-8
     ):
         raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
 

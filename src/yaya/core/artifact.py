@@ -171,6 +171,11 @@ def build(
     draft = Draft(partial, kind, config, parents, seed, runtime=runtime)
     draft.resumed = keep and _same_identity(partial, config, parents)
     if not draft.resumed:
+        if keep and partial.exists():
+            say(
+                f"[{kind}] an unfinished {kind} in {path.parent} was made with other settings or data: starting anew.",
+                f"[{kind}] {path.parent} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",
+            )
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_atomic(partial / ".identity.json", json.dumps({"config": config, "parents": parents}, ensure_ascii=False))

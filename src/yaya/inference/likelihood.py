@@ -23,6 +23,7 @@ def windows(length: int, context_length: int, stride: int) -> Iterator[tuple[int
     Every token but the first is a label exactly once; after the first window each has at least
     `context_length - stride` tokens before it.
     """
+    stride = min(stride, context_length)  # a longer step would leave labels out
     begin = labelled = 0
     while labelled < length - 1:
         end = min(begin + context_length + 1, length)

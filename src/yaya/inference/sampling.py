@@ -29,6 +29,7 @@ class Sampling:
             "temperature": 0 <= self.temperature <= 100,
             "top_k": self.top_k >= 0,
             "top_p": 0 < self.top_p <= 1,
+            "seed": self.seed is None or -(1 << 63) <= self.seed < 1 << 63,
             "repetition_penalty": 0 < self.repetition_penalty <= 100,
         }
         for name, good in limits.items():
@@ -51,7 +52,7 @@ def chooser(sampling: Sampling) -> Callable[[Tensor, Sequence[int]], int]:
     def choose(scores: Tensor, ids: Sequence[int]) -> int:
         if sampling.repetition_penalty != 1.0 and ids:
             scores = penalize(scores, ids, sampling.repetition_penalty)
-        if sampling.temperature == 0:
+        if sampling.temperature < 1e-6:  # dividing by less would overflow
             return int(scores.argmax())
         return draw(scores / sampling.temperature, sampling.top_k, sampling.top_p, generator)
 

@@ -6,7 +6,7 @@ ChatML: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 from yaya.core.say import UserError
 from yaya.tokenize.tokenizer import Tokenizer
@@ -65,9 +65,10 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
     rest = list(messages[len(system) :])
     opening = [tokenizer.turn_start, *tokenizer.encode("assistant\n")]
     fixed, *parts = [ids for ids, _ in render_batch(tokenizer, [system, *([m] for m in rest)])]
-    turns = [i for i, m in enumerate(rest) if m["role"] == "user"][1:]  # where later turns begin
+    turns = [i for i, m in enumerate(rest) if i > 0 and m["role"] == "user"]  # where later turns begin
+    ends = [0, *accumulate(map(len, parts))]
     for dropped, begin in enumerate([0, *turns]):
-        length = len(fixed) + sum(map(len, parts[begin:])) + len(opening)
+        length = len(fixed) + ends[-1] - ends[begin] + len(opening)
         if length <= room:
             return [*fixed, *chain.from_iterable(parts[begin:]), *opening], dropped
     raise UserError(

@@ -134,8 +134,8 @@ def optimizer_step(
     norm = torch.nn.utils.get_total_norm(grads).item() / max(weight_sum, 1e-9)
     if not math.isfinite(norm) or not math.isfinite(loss_sum):
         raise UserError(
-            "The loss became NaN or infinite: lower learning_rate and matrix_learning_rate, then run again (it goes on from the last checkpoint).",
-            "损失变成了 NaN 或无穷大：请调低 learning_rate 和 matrix_learning_rate 再运行（会从上一个检查点继续）。",
+            "The loss became NaN or infinite: start anew with a lower learning_rate and matrix_learning_rate.",
+            "损失变成了 NaN 或无穷大：请调低 learning_rate 和 matrix_learning_rate，重新训练。",
         )
     factor = min(1.0, config.max_grad_norm / (norm + 1e-6)) if config.max_grad_norm else 1.0
     torch._foreach_mul_(grads, factor / max(weight_sum, 1e-9))
