@@ -26,6 +26,7 @@ from yaya.core.config import (
 from yaya.core.say import UsageError, UserError
 from yaya.pipeline import STAGES, Run
 
+quick = settings(deadline=None, max_examples=60)
 CONFIGS = {"run": RunConfig, **{name: stage.config_class() for name, stage in STAGES.items()}}
 EVERY_KEY = [(where, name) for where, config in CONFIGS.items() for name in keys(config)]
 
@@ -301,7 +302,7 @@ def same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and left == right
 
 
-@settings(max_examples=60, deadline=None)
+@quick
 @given(run=tables, stages=st.dictionaries(names.map(lambda n: f"stage_{n}"), tables, max_size=3))
 def test_what_is_written_is_what_is_read(
     run: dict[str, Any], stages: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
@@ -317,11 +318,13 @@ def test_what_is_written_is_what_is_read(
     assert found.keys() == kept.keys() and all(same(found[n], v) for n, v in kept.items())
 
 
+@quick
 @given(st.dictionaries(text, st.one_of(text, st.integers()), max_size=4))
 def test_a_table_inside_a_key_survives_too(extra: dict[str, Any]) -> None:
     assert tomllib.loads(to_toml({"extra": extra}, {}))["extra"] == extra
 
 
+@quick
 @given(st.floats(allow_nan=True))
 def test_a_float_keeps_every_bit(value: float) -> None:
     back = tomllib.loads(to_toml({"x": value}, {}))["x"]

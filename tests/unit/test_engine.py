@@ -1,203 +1,456 @@
-"""The engine against the plain model: cached or not, alone or together, the same ids."""
+"""The engine against a plain loop without a cache; each request as if it were alone; what is shown is whole and final."""
 
-import math
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yaya.core.say import UserError
-from yaya.inference.engine import Engine
-from yaya.inference.likelihood import log_likelihoods, windows
-from yaya.inference.sampling import GREEDY, Sampling, chooser, draw, penalize
+from yaya.inference import engine as engine_module
+from yaya.inference.engine import Engine, Request
+from yaya.inference.sampling import GREEDY, Sampling
 from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.tokenizer import Tokenizer, train
 
-TOKENIZER: Tokenizer = train(iter(["你好世界 hello world, the cat sat on the mat. 从前有一只猫"] * 30), 340, 1)
+CONTEXT = 64
+BEYOND = 5  # rows of the embedding that no token has
+SAMPLE = ["abc abc abab bca", "小猫 and 小狗 say hello, hello world.\n", "user\nassistant\n"] * 40
 
 
-def make_model(key_heads: int = 1, context: int = 96) -> Transformer:
-    config = ModelConfig(TOKENIZER.vocab_size, 64, 96, 2, 2, key_heads, 32, context)
-    model = Transformer(config)
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train(iter(SAMPLE), 340, 1)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Tokenizer) -> Transformer:
+    """Random weights, large enough that no two scores are close."""
+    sizes = dict(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=2, head_dim=32, max_position_embeddings=CONTEXT
+    )
+    heads = dict(num_attention_heads=2, num_key_value_heads=1)
+    made = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size + BEYOND, **sizes, **heads))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        for p in model.parameters():
-            p.normal_(0, 0.3, generator=generator) if p.dim() == 2 else p.uniform_(0.5, 1.5, generator=generator)
-    return model
+        for p in made.parameters():
+            p.normal_(0, 0.25, generator=generator) if p.dim() == 2 else p.uniform_(0.5, 1.5, generator=generator)
+    return made
 
 
-def make_engine(**options: int) -> Engine:
-    return Engine(make_model(**options), TOKENIZER)
+@pytest.fixture
+def engine(model: Transformer, tokenizer: Tokenizer) -> Engine:
+    return Engine(model, tokenizer)
 
 
-def plain(engine: Engine, ids: list[int], count: int) -> list[int]:
-    """Greedy continuation without a cache."""
-    out = list(ids)
-    for _ in range(count):
-        with torch.no_grad():
-            scores = engine.model.logits(engine.model(torch.tensor([out])))[0, -1] + engine.bias
+def forbidden(tokenizer: Tokenizer) -> list[int]:
+    """Written out anew: the frame's control tokens except those that end a reply, and rows beyond the vocabulary."""
+    frame = ["<|im_start|>", *(f"<|spare_{i}|>" for i in range(16))]
+    return [tokenizer.control[t] for t in frame] + list(range(tokenizer.vocab_size, tokenizer.vocab_size + BEYOND))
+
+
+@torch.inference_mode()
+def plainly(
+    model: Transformer, tokenizer: Tokenizer, ids: Sequence[int], steps: int, penalty: float = 1.0, ends: bool = True
+) -> list[int]:
+    """Greedy decoding without a cache: the whole sequence again for each token."""
+    all_ids = list(ids)
+    while len(all_ids) < min(len(ids) + steps, CONTEXT):
+        scores = model.logits(model(torch.tensor([all_ids])))[0, -1]
+        for i in set(all_ids):
+            scores[i] = scores[i] / penalty if scores[i] > 0 else scores[i] * penalty
+        scores[forbidden(tokenizer) + ([] if ends else list(tokenizer.stop_ids))] = -torch.inf
         token = int(scores.argmax())
-        if token in TOKENIZER.stop_ids:
+        if token in tokenizer.stop_ids:
             break
-        out.append(token)
-    return out[len(ids) :]
+        all_ids.append(token)
+    return all_ids[len(ids) :]
 
 
-def prompts(*lengths: int) -> list[list[int]]:
-    random = np.random.default_rng(1)
-    return [random.integers(30, TOKENIZER.vocab_size, n).tolist() for n in lengths]
+def endless(engine: Engine) -> Engine:
+    """The engine with no way to end a reply."""
+    engine.bias[list(engine.tokenizer.stop_ids)] = -torch.inf
+    return engine
 
 
-@pytest.mark.parametrize("key_heads", [1, 2])
-def test_cached_equals_uncached(key_heads: int) -> None:
-    engine = make_engine(key_heads=key_heads)
-    for ids in prompts(1, 7, 40):
-        [request] = engine.generate([ids], Sampling(max_new_tokens=20, temperature=0))
-        assert request.output_ids == plain(engine, ids, 20)
+def prompts(tokenizer: Tokenizer, count: int = 8, longest: int = 40) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(1)
+    lengths = [1, 2, longest, *torch.randint(1, longest, (count - 3,), generator=generator).tolist()]
+    return [torch.randint(23, tokenizer.vocab_size, (n,), generator=generator).tolist() for n in lengths]
 
 
-def test_together_equals_alone() -> None:
-    engine, asked = make_engine(), prompts(3, 25, 1, 60, 12, 12)
-    sampling = Sampling(max_new_tokens=15, temperature=0)
-    together = engine.generate(asked, sampling)
-    assert [r.output_ids for r in together] == [plain(engine, ids, 15) for ids in asked]
-
-
-def test_requests_join_and_leave_in_the_middle() -> None:
-    engine = make_engine()
-    first, second, third = prompts(5, 9, 14)
-    a = engine.add(first, Sampling(max_new_tokens=6, temperature=0))
-    engine.step()
-    b = engine.add(second, Sampling(max_new_tokens=25, temperature=0))
-    engine.step()
-    engine.step()
-    c = engine.add(third, Sampling(max_new_tokens=12, temperature=0))
+def run(engine: Engine, seen: Callable[[], None] = lambda: None) -> None:
     while not engine.idle:
         engine.step()
-    for request, ids, count in ((a, first, 6), (b, second, 25), (c, third, 12)):
-        assert request.output_ids == plain(engine, ids, count)
+        seen()
 
 
-def test_a_cancelled_request_disturbs_nobody() -> None:
-    engine = make_engine()
-    first, second, third = prompts(5, 9, 14)
-    requests = [engine.add(ids, Sampling(max_new_tokens=10, temperature=0)) for ids in (first, second, third)]
-    engine.step()
-    engine.step()
-    engine.cancel(requests[0])
-    waiting = engine.add(first, GREEDY)
-    engine.cancel(waiting)
-    engine.cancel(waiting)  # twice is no harm
-    while not engine.idle:
+def alone(engine: Engine, ids: list[int], sampling: Sampling) -> tuple[list[int], str, str | None]:
+    """What a fresh engine makes of one prompt."""
+    fresh = Engine(engine.model, engine.tokenizer)
+    fresh.bias = engine.bias.clone()
+    return outcome(fresh.generate([ids], sampling)[0])
+
+
+def outcome(request: Request) -> tuple[list[int], str, str | None]:
+    return request.output_ids, request.text, request.finish_reason
+
+
+# ---------------------------------------------------------------- against a plain loop
+
+
+def test_greedy_ids_equal_those_without_a_cache(engine: Engine) -> None:
+    many = prompts(engine.tokenizer)
+    requests = engine.generate(many, Sampling(max_new_tokens=12, temperature=0))
+    wanted = [plainly(engine.model, engine.tokenizer, ids, 12) for ids in many]
+    assert [r.output_ids for r in requests] == wanted
+    assert len({tuple(ids) for ids in wanted}) == len(many)  # the prompts do matter
+
+
+def test_ids_are_right_up_to_the_last_position(engine: Engine) -> None:
+    ids = prompts(engine.tokenizer)[3]
+    (request,) = endless(engine).generate([ids], Sampling(max_new_tokens=10**6, temperature=0))
+    assert request.output_ids == plainly(engine.model, engine.tokenizer, ids, CONTEXT, ends=False)
+    assert len(ids) + len(request.output_ids) == CONTEXT and request.finish_reason == "length"
+
+
+def test_the_penalty_counts_prompt_and_reply(engine: Engine) -> None:
+    ids = prompts(engine.tokenizer)[4]
+    (request,) = engine.generate([ids], Sampling(max_new_tokens=12, temperature=0, repetition_penalty=1.7))
+    assert request.output_ids == plainly(engine.model, engine.tokenizer, ids, 12, penalty=1.7)
+    assert request.output_ids != plainly(engine.model, engine.tokenizer, ids, 12)
+
+
+# ---------------------------------------------------------------- in company
+
+MIXED = [
+    GREEDY,
+    Sampling(seed=1, temperature=1.3),
+    Sampling(seed=2, top_k=5, max_new_tokens=7),
+    Sampling(seed=3, top_p=0.7, repetition_penalty=1.3),
+    Sampling(max_new_tokens=1, temperature=0),
+    Sampling(seed=4, max_new_tokens=20),
+    Sampling(temperature=0, max_new_tokens=3, repetition_penalty=2.0),
+    Sampling(seed=6, top_k=3, top_p=0.9),
+]
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, 64])
+@pytest.mark.parametrize("prefill_tokens", [50, 4096])
+def test_each_reply_is_the_same_in_company_as_alone(
+    max_batch: int, prefill_tokens: int, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of all lengths, each with its own sampling; with few rows and small prefills, too."""
+    monkeypatch.setattr(engine_module, "PREFILL_TOKENS", prefill_tokens)
+    many = prompts(engine.tokenizer)
+    shared = Engine(engine.model, engine.tokenizer, max_batch)
+    requests = [shared.add(ids, sampling) for ids, sampling in zip(many, MIXED, strict=True)]
+    run(shared)
+    for request, ids, sampling in zip(requests, many, MIXED, strict=True):
+        assert outcome(request) == alone(engine, ids, sampling)
+
+
+def test_who_joins_in_the_middle_changes_nobody(engine: Engine) -> None:
+    endless(engine)
+    many = prompts(engine.tokenizer)[1:7]
+    sampling = Sampling(max_new_tokens=15, seed=9)
+    waiting, requests = list(many), []
+    while waiting or not engine.idle:
+        if waiting:
+            requests.append(engine.add(waiting.pop(0), sampling))
+        for _ in range(3):
+            engine.step()
+    assert [outcome(r) for r in requests] == [alone(engine, ids, sampling) for ids in many]
+
+
+def test_a_step_tells_who_advanced(engine: Engine) -> None:
+    first = endless(engine).add([30], Sampling(max_new_tokens=4, temperature=0))
+    assert engine.step() == [first] and len(first.output_ids) == 1
+    assert engine.step() == [first] and len(first.output_ids) == 2
+    second = engine.add([31, 32], Sampling(max_new_tokens=2, temperature=0))
+    assert engine.step() == [second] and (len(first.output_ids), len(second.output_ids)) == (2, 1)
+    assert engine.step() == [first, second]
+    assert second.finish_reason == "length" and engine.step() == [first]
+    assert engine.idle and engine.step() == []
+
+
+@pytest.mark.parametrize("max_batch", [1, 2])
+def test_more_requests_than_rows_are_served_in_turn(max_batch: int, engine: Engine) -> None:
+    small = endless(Engine(engine.model, engine.tokenizer, max_batch))
+    requests = [small.add([30 + i], Sampling(max_new_tokens=2, temperature=0)) for i in range(5)]
+    finished: list[Request] = []
+
+    def watch() -> None:
+        assert len(small.active) <= max_batch
+        finished.extend(r for r in requests if r.finish_reason and r not in finished)
+
+    run(small, watch)
+    assert finished == requests
+
+
+def test_rows_that_were_released_do_not_leak(engine: Engine) -> None:
+    """Long prompts first, then short ones in the same rows, the first of them cancelled halfway."""
+    endless(engine)
+    long = [[23 + (7 * i + j) % 300 for i in range(50)] for j in range(4)]
+    leaving = [engine.add(ids, Sampling(seed=1)) for ids in long]
+    for _ in range(4):
         engine.step()
-    assert requests[0].finish_reason == waiting.finish_reason == "cancelled"
-    assert requests[1].output_ids == plain(engine, second, 10)
-    assert requests[2].output_ids == plain(engine, third, 10)
-    assert engine.writers == {}
+    for request in leaving:
+        engine.cancel(request)
+    assert engine.idle
+    short = prompts(engine.tokenizer, longest=10)
+    sampling = Sampling(max_new_tokens=10, temperature=0)
+    for _ in range(2):
+        requests = engine.generate(short, sampling)
+        assert [outcome(r) for r in requests] == [alone(engine, ids, sampling) for ids in short]
 
 
-def test_the_context_is_the_limit() -> None:
-    engine = make_engine(context=32)
-    [request] = engine.generate(prompts(30), Sampling(max_new_tokens=50, temperature=0))
-    assert request.finish_reason in ("length", "stop") and len(request.output_ids) <= 2
-    with pytest.raises(UserError, match=r"32 tokens.*at most 31"):
-        engine.add(prompts(32)[0], GREEDY)
+# ---------------------------------------------------------------- cancelling
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_cancelling_one_leaves_the_others_alone(victim: int, engine: Engine) -> None:
+    endless(engine)
+    many = prompts(engine.tokenizer)[3:6]
+    sampling = Sampling(max_new_tokens=12, seed=2)
+    requests = [engine.add(ids, sampling) for ids in many]
+    for _ in range(4):
+        engine.step()
+    engine.cancel(requests[victim])
+    before = outcome(requests[victim])
+    assert before[2] == "cancelled" and len(before[0]) == 4
+    run(engine)
+    assert outcome(requests[victim]) == before
+    for i, ids in enumerate(many):
+        if i != victim:
+            assert outcome(requests[i]) == alone(engine, ids, sampling)
+
+
+def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
+    single = endless(Engine(engine.model, engine.tokenizer, max_batch=1))
+    first, second, third = (single.add([30 + i], Sampling(max_new_tokens=3, temperature=0)) for i in range(3))
+    single.step()
+    single.cancel(second)
+    assert (second.finish_reason, second.output_ids, second.text) == ("cancelled", [], "")
+    run(single)
+    assert (first.finish_reason, third.finish_reason, second.output_ids) == ("length", "length", [])
+
+
+def test_cancelling_what_is_finished_changes_nothing(engine: Engine) -> None:
+    (request,) = endless(engine).generate([[30]], Sampling(max_new_tokens=3, temperature=0))
+    before = outcome(request)
+    engine.cancel(request)
+    assert outcome(request) == before and before[2] == "length"
+
+
+def test_a_stream_that_nobody_reads_on_is_cancelled(engine: Engine) -> None:
+    pieces = endless(engine).stream([30], Sampling(max_new_tokens=50, seed=1))
+    next(pieces)
+    assert not engine.idle
+    pieces.close()
+    assert engine.idle
+
+
+# ---------------------------------------------------------------- lengths
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_never_more_tokens_than_asked_for(count: int, engine: Engine) -> None:
+    (request,) = endless(engine).generate([[30, 31]], Sampling(max_new_tokens=count, seed=1))
+    assert len(request.output_ids) == count and request.finish_reason == "length"
+
+
+def test_the_longest_prompt_leaves_room_for_one_token(engine: Engine) -> None:
+    (request,) = endless(engine).generate([[30] * (CONTEXT - 1)], Sampling(seed=1))
+    assert len(request.output_ids) == 1 and request.finish_reason == "length"
+
+
+@pytest.mark.parametrize("length", [CONTEXT, CONTEXT + 1, 1000])
+def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(length: int, engine: Engine) -> None:
+    with pytest.raises(UserError) as caught:
+        engine.add([30] * length, GREEDY)
+    for text in (caught.value.en, caught.value.zh):
+        assert str(length) in text and str(CONTEXT - 1) in text
+    assert engine.idle
+
+
+def test_an_empty_prompt_is_refused(engine: Engine) -> None:
     with pytest.raises(UserError):
         engine.add([], GREEDY)
+    assert engine.idle
 
 
-def test_a_stop_string_is_cut_and_never_shown() -> None:
-    engine = make_engine()
-    [ids] = prompts(6)
-    whole = engine.generate([ids], Sampling(max_new_tokens=25, temperature=0))[0].text
-    assert len(whole) > 8
-    stop = whole[5:8]
-    at = whole.index(stop)
-    shown = list(engine.stream(ids, Sampling(max_new_tokens=25, temperature=0, stop=(stop,))))
-    assert "".join(shown) == whole[:at]
-    [request] = engine.generate([ids], Sampling(max_new_tokens=25, temperature=0, stop=("no such words", stop)))
-    assert request.text == whole[:at] and request.finish_reason == "stop"
+def test_a_document_begins_with_its_mark(engine: Engine) -> None:
+    ids = engine.encode("hello<|im_end|>")
+    assert ids[0] == engine.tokenizer.end_of_text
+    assert not set(ids[1:]) & set(engine.tokenizer.control.values())
+    assert engine.tokenizer.decode(ids) == "hello<|im_end|>"
 
 
-def test_streaming_joins_to_the_text() -> None:
-    engine = make_engine()
-    for ids in prompts(4, 5, 6):
-        sampling = Sampling(max_new_tokens=30, temperature=1.5, seed=4)
-        assert "".join(engine.stream(ids, sampling)) == engine.generate([ids], sampling)[0].text
+# ---------------------------------------------------------------- chance
 
 
-def test_a_seed_makes_it_repeatable() -> None:
-    engine = make_engine()
-    [ids] = prompts(4)
+def test_a_seed_repeats_the_reply_and_another_changes_it(engine: Engine) -> None:
+    def reply(seed: int | None) -> list[int]:
+        return engine.generate([[40, 41]], Sampling(max_new_tokens=12, temperature=2.0, seed=seed))[0].output_ids
 
-    def ask(seed: int) -> list[int]:
-        return engine.generate([ids], Sampling(max_new_tokens=12, temperature=1.5, seed=seed))[0].output_ids
-
-    assert ask(1) == ask(1)
-    assert len({tuple(ask(seed)) for seed in range(6)}) > 3
-
-
-def test_ids_without_a_token_and_control_tokens_are_never_sampled() -> None:
-    config = ModelConfig(TOKENIZER.vocab_size + 5, 64, 96, 1, 2, 2, 32, 64)
-    engine = Engine(Transformer(config), TOKENIZER)
-    drawn = {
-        token
-        for seed in range(12)
-        for token in engine.generate([[40]], Sampling(max_new_tokens=60, temperature=50.0, seed=seed))[0].output_ids
-    }
-    assert max(drawn) < TOKENIZER.vocab_size and TOKENIZER.turn_start not in drawn
-    assert not any(TOKENIZER.control[f"<|spare_{i}|>"] in drawn for i in range(16))
+    endless(engine)
+    assert reply(1) == reply(1)
+    assert len({tuple(reply(seed)) for seed in range(5)}) == 5
+    assert reply(None) != reply(None)
 
 
-def test_draws_follow_the_softmax() -> None:
-    scores = torch.tensor([1.0, 0.0, -1.0, 2.0, 0.5])
-    generator = torch.Generator().manual_seed(0)
-    counts = np.bincount([draw(scores, 0, 1.0, generator) for _ in range(6000)], minlength=5) / 6000
-    np.testing.assert_allclose(counts, scores.softmax(0).numpy(), atol=0.025)
+def test_requests_with_one_seed_do_not_share_their_luck(engine: Engine) -> None:
+    """The same prompt and seed twice in one batch: twice the same reply."""
+    first, second = endless(engine).generate([[40, 41]] * 2, Sampling(max_new_tokens=12, temperature=2.0, seed=8))
+    assert outcome(first) == outcome(second)
 
 
 @pytest.mark.parametrize(
-    ("top_k", "top_p", "kept"), [(2, 1.0, {3, 0}), (0, 0.6, {3, 0}), (0, 0.01, {3}), (1, 1.0, {3})]
+    "sampling",
+    [
+        Sampling(max_new_tokens=8, temperature=0),
+        Sampling(max_new_tokens=8, temperature=100, seed=0),
+        Sampling(max_new_tokens=8, temperature=0, repetition_penalty=0.5),
+        Sampling(max_new_tokens=8, seed=0, repetition_penalty=3.0),
+    ],
 )
-def test_top_k_and_top_p_keep_exactly_their_sets(top_k: int, top_p: float, kept: set[int]) -> None:
-    scores = torch.tensor([1.0, 0.0, -1.0, 2.0, 0.5])  # probabilities .22 .08 .03 .59(3) .13
-    generator = torch.Generator().manual_seed(0)
-    assert {draw(scores, top_k, top_p, generator) for _ in range(400)} == kept
+def test_forbidden_ids_are_never_chosen(
+    sampling: Sampling, model: Transformer, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even by a model that wants nothing else."""
+    wish = torch.full((1, tokenizer.vocab_size + BEYOND), -1e4)
+    wish[0, forbidden(tokenizer)] = 50.0
+    wish[0, 60] = 0.0
+    monkeypatch.setattr(model, "logits", lambda hidden: wish.clone(), raising=False)
+    (request,) = Engine(model, tokenizer).generate([[30]], sampling)
+    assert request.output_ids == [60] * 8
 
 
-def test_the_repetition_penalty_equals_transformers() -> None:
-    transformers = pytest.importorskip("transformers")
-    scores, ids = torch.randn(20), [3, 3, 7, 19]
-    processor = transformers.RepetitionPenaltyLogitsProcessor(1.3)
-    wanted = processor(torch.tensor([ids]), scores[None].clone())[0]
-    torch.testing.assert_close(penalize(scores, ids, 1.3), wanted)
+def test_at_any_heat_only_tokens_with_text_or_thoughts_come(engine: Engine) -> None:
+    (request,) = endless(engine).generate([[30]], Sampling(max_new_tokens=60, temperature=100, seed=0))
+    assert not set(request.output_ids) & set(forbidden(engine.tokenizer))
 
 
-def test_greedy_is_the_best_and_bad_settings_are_refused() -> None:
-    assert chooser(GREEDY)(torch.tensor([0.1, 3.0, 2.0]), []) == 1
-    for bad in ({"temperature": -1}, {"top_p": 0}, {"top_p": 1.5}, {"top_k": -1}, {"max_new_tokens": 0}):
-        with pytest.raises(UserError):
-            Sampling(**bad)
+def test_an_id_that_no_token_has_is_never_chosen(tokenizer: Tokenizer, model: Transformer) -> None:
+    definition = json.loads(tokenizer.definition)
+    last = max(definition["model"]["vocab"].values())
+    (gone,) = [token for token, i in definition["model"]["vocab"].items() if i == last - 1]
+    del definition["model"]["vocab"][gone]
+    definition["model"]["merges"] = [m for m in definition["model"]["merges"] if "".join(m) != gone]
+    gapped = Tokenizer(json.dumps(definition))
+    assert gapped.unused_ids == [last - 1]
+    wants_it = Engine(model, gapped)
+    assert wants_it.bias[last - 1] == -torch.inf and wants_it.bias[last] == 0
 
 
-@given(st.integers(0, 200), st.integers(2, 40), st.integers(1, 40))
-def test_windows_label_every_token_once(length: int, context: int, stride: int) -> None:
-    stride = min(stride, context)
-    labels: list[int] = []
-    for begin, end, first in windows(length, context, stride):
-        assert end - begin <= context + 1 and begin < first < end + 1
-        labels += range(first, end)
-    assert labels == list(range(1, length))
+# ---------------------------------------------------------------- text
 
 
-def test_log_likelihoods_equal_a_naive_loop() -> None:
-    model = make_model()
-    items = [(np.asarray(ids), first) for ids, first in zip(prompts(5, 40, 2, 17, 90), (1, 20, 1, 16, 3), strict=True)]
-    got = log_likelihoods(model, items)
-    for value, (ids, first) in zip(got, items, strict=True):
-        with torch.no_grad():
-            scores = model.logits(model(torch.tensor(ids[None])))[0].log_softmax(-1)
-        wanted = sum(scores[i - 1, ids[i]].item() for i in range(first, len(ids)))
-        assert math.isclose(value, wanted, rel_tol=1e-5, abs_tol=1e-4)
+def parrot(model: Transformer, tokenizer: Tokenizer, text: str, patch: pytest.MonkeyPatch) -> Engine:
+    """An engine whose model says `text` and ends."""
+    script = iter([*tokenizer.encode(text), tokenizer.turn_end])
+
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        scores = torch.zeros(1, tokenizer.vocab_size + BEYOND)
+        scores[0, next(script)] = 10.0
+        return scores
+
+    patch.setattr(model, "logits", logits, raising=False)
+    return Engine(model, tokenizer)
+
+
+def said(model: Transformer, tokenizer: Tokenizer, text: str, **options: Any) -> tuple[list[str], str, str | None]:
+    """(the text after each step, the text in the end, why it ended)"""
+    with pytest.MonkeyPatch.context() as patch:
+        engine = parrot(model, tokenizer, text, patch)
+        request = engine.add([30], Sampling(**({"max_new_tokens": 60, "temperature": 0.0} | options)))
+        shown: list[str] = []
+        run(engine, lambda: shown.append(request.text))
+    return shown, request.text, request.finish_reason
+
+
+spoken = st.text("abc 猫😀\n", max_size=14)
+quick = settings(deadline=None, max_examples=60)
+
+
+@quick
+@given(spoken, st.lists(st.text("abc 猫😀", min_size=1, max_size=4), max_size=3))
+@example("abc abc", ["c a"])
+@example("abab", ["abc", "ba"])
+@example("小猫", ["小狗"])
+@example("aab", ["ab", "aac"])
+def test_a_stop_string_is_never_shown_not_even_in_part(
+    model: Transformer, tokenizer: Tokenizer, text: str, stop: list[str]
+) -> None:
+    shown, final, reason = said(model, tokenizer, text, stop=tuple(stop))
+    assert all(final.startswith(part) for part in shown)  # nothing is ever taken back
+    assert shown == sorted(shown, key=len)
+    assert reason == "stop"
+    assert not any(s in final for s in stop)
+    rest = text.removeprefix(final)
+    assert text.startswith(final)
+    assert any(rest.startswith(s) for s in stop) if any(s in text for s in stop) else rest == ""
+
+
+@quick
+@given(spoken, st.text("abc 猫😀", min_size=1, max_size=4))
+def test_text_ends_right_before_its_one_stop_string(
+    model: Transformer, tokenizer: Tokenizer, text: str, stop: str
+) -> None:
+    assert said(model, tokenizer, text, stop=(stop,))[1] == text.split(stop)[0]
+
+
+def test_a_stop_string_ends_the_work_at_once(model: Transformer, tokenizer: Tokenizer) -> None:
+    shown, final, _ = said(model, tokenizer, "猫 stops here and says much more", stop=("stops",))
+    assert final == "猫 "
+    assert len(shown) <= len(tokenizer.encode("猫 stops"))
+
+
+def test_what_only_looked_like_a_stop_string_is_shown_in_the_end(model: Transformer, tokenizer: Tokenizer) -> None:
+    assert said(model, tokenizer, "abc ab", stop=("abab",))[1] == "abc ab"
+    count = len(tokenizer.encode("abc ab"))
+    assert said(model, tokenizer, "abc ab", stop=("abab",), max_new_tokens=count)[1:] == ("abc ab", "length")
+
+
+def test_an_empty_stop_string_stops_nothing(model: Transformer, tokenizer: Tokenizer) -> None:
+    assert said(model, tokenizer, "hello", stop=("",))[1:] == ("hello", "stop")
+
+
+@quick
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=15))
+def test_text_grows_by_whole_characters(model: Transformer, tokenizer: Tokenizer, text: str) -> None:
+    shown, final, reason = said(model, tokenizer, text)
+    assert (final, reason) == (text, "stop")
+    assert all(text.startswith(part) for part in shown)
+
+
+@quick
+@given(spoken, st.lists(st.text("abc 猫", min_size=1, max_size=3), max_size=2))
+def test_the_pieces_of_a_stream_are_the_text(
+    model: Transformer, tokenizer: Tokenizer, text: str, stop: list[str]
+) -> None:
+    sampling = Sampling(max_new_tokens=60, temperature=0, stop=tuple(stop))
+    with pytest.MonkeyPatch.context() as patch:
+        pieces = list(parrot(model, tokenizer, text, patch).stream([30], sampling))
+    assert all(pieces)
+    assert "".join(pieces) == said(model, tokenizer, text, stop=tuple(stop))[1]
+
+
+def test_a_control_token_that_ends_the_reply_is_not_part_of_it(model: Transformer, tokenizer: Tokenizer) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        (request,) = parrot(model, tokenizer, "hello", patch).generate([[30]], GREEDY)
+    assert request.output_ids == tokenizer.encode("hello") and request.text == "hello"
+
+
+def test_thoughts_are_allowed_but_no_text(model: Transformer, tokenizer: Tokenizer) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        script = iter([tokenizer.control["<think>"], 60, tokenizer.end_of_text])
+        row = torch.eye(tokenizer.vocab_size + BEYOND)
+        patch.setattr(model, "logits", lambda hidden: row[[next(script)]], raising=False)
+        (request,) = Engine(model, tokenizer).generate([[30]], GREEDY)
+    assert request.output_ids == [tokenizer.control["<think>"], 60]
+    assert request.text == tokenizer.decode([60]) and request.finish_reason == "stop"

@@ -19,6 +19,14 @@ from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.tokenizer import Tokenizer
 
 FP32_UP_TO = 100_000_000  # parameters; larger models are saved in bf16
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+)
 # What distinguishes the architectures that this decoder covers.
 ARCHITECTURES = {
     "qwen3": {"name": "Qwen3ForCausalLM", "qk_norm": True, "attention_bias": False},
@@ -86,7 +94,9 @@ def read_config(folder: Path) -> ModelConfig:
             f"{folder} has no config.json: it is no model folder.", f"{folder} 里没有 config.json，不是模型文件夹。"
         ) from None
     except ValueError:
-        raise UserError(f"{folder / 'config.json'} is damaged.", f"{folder / 'config.json'} 已损坏。") from None
+        raw = None
+    if not isinstance(raw, dict):
+        raise UserError(f"{folder / 'config.json'} is damaged.", f"{folder / 'config.json'} 已损坏。")
     kind = raw.get("model_type")
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -99,6 +109,9 @@ def read_config(folder: Path) -> ModelConfig:
         raise UserError(
             f"{folder}: rope scaling and sliding windows are not supported.", f"{folder}：不支持 rope 缩放和滑动窗口。"
         )
+    for name in SIZES:
+        if not isinstance(raw.get(name), int):
+            raise UserError(f"{folder / 'config.json'} has no {name}.", f"{folder / 'config.json'} 里没有 {name}。")
     switches = ARCHITECTURES[kind]
     heads = raw["num_attention_heads"]
     return ModelConfig(

@@ -57,9 +57,20 @@ class Tokenizer:
         """The tokenizer of a model folder or of a finished tokenize stage."""
         path = folder / "tokenizer.json"
         try:
-            return cls(path.read_text("utf-8"))
+            definition = path.read_text("utf-8")
         except FileNotFoundError:
             raise UserError(f"{folder} has no tokenizer.json.", f"{folder} 里没有 tokenizer.json。") from None
+        try:
+            loaded = cls(definition)
+        except Exception:  # the tokenizers library raises nothing narrower
+            raise UserError(f"{path} is damaged, or no tokenizer.", f"{path} 已损坏，或不是分词器。") from None
+        for token in (END_OF_TEXT, TURN_START, TURN_END):
+            if token not in loaded.control:
+                raise UserError(
+                    f"{path} has no {token}: only tokenizers with the ChatML tokens can be used yet.",
+                    f"{path} 里没有 {token}：目前只支持带 ChatML 控制符的分词器。",
+                )
+        return loaded
 
     def save(self, folder: Path, context_length: int) -> None:
         """The three tokenizer files of a Hugging Face model folder."""
