@@ -273,6 +273,7 @@ def sampling_options(made: argparse.ArgumentParser, max_new_tokens: int) -> None
 
 def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     """(engine, sampling) for a tool."""
+    folder = model_folder(options.model)  # first: a wrong name is told at once, before torch is imported
     from yaya.core.runtime import setup
     from yaya.inference.engine import Engine
     from yaya.inference.sampling import Sampling
@@ -285,7 +286,6 @@ def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
         repetition_penalty=options.repetition_penalty,
         seed=options.seed,
     )
-    folder = model_folder(options.model)
     return Engine.load(folder, setup(options.device, "auto"), max_batch=1), sampling
 
 
