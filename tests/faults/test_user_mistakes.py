@@ -166,9 +166,9 @@ def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..
         (["chat"], 2, ["model", "yaya chat --help"]),
         (["chat", "x", "--colour", "red"], 2, ["--colour", "yaya chat --help"]),
         (["chat", "x", "--top-k", "many"], 2, ["--top-k", "many"]),
-        (["chat", "x", "--temperature=-1"], 1, ["temperature=-1"]),
-        (["chat", "x", "--top-p", "1.5"], 1, ["top_p=1.5"]),
-        (["generate", "x", "y", "--max-new-tokens", "0"], 1, ["max_new_tokens=0"]),
+        (["chat", "finn", "--temperature=-1"], 1, ["temperature=-1"]),
+        (["chat", "finn", "--top-p", "1.5"], 1, ["top_p=1.5"]),
+        (["generate", "finn", "y", "--max-new-tokens", "0"], 1, ["max_new_tokens=0"]),
         (["serve", "x", "--port", "http"], 2, ["--port", "http"]),
         (["doctor", "please"], 2, ["please", "yaya doctor --help"]),
     ],
@@ -176,6 +176,7 @@ def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..
 def test_the_message_holds_what_one_needs(
     arguments: list[str], code: int, words: list[str], tell: Callable[..., Told], here: Path
 ) -> None:
+    finished(here / "runs" / "finn")
     found, said = tell(*arguments)
     assert found == code and said.startswith("Error: ")
     for word in words:
