@@ -65,6 +65,7 @@ class Run:
         }
         self.recall()
         self.runtime: Runtime | None = None
+        self.deadlines: dict[str, float] = {}  # time.monotonic(), for trainings whose steps follow from minutes
 
     def recall(self) -> None:
         """Takes what an earlier run of the same recipe measured or chose, so that it goes on exactly as it was."""
@@ -135,7 +136,11 @@ class Run:
         if hasattr(module, "resolve"):
             config = self.configs[name] = module.resolve(config, inputs)
         if stage.trains:
-            self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
+            if name in self.deadlines:  # planned before the stage in front of it: now it is known what that left
+                self.configs[name] = replace(config, steps=None)
+                self.plan([name], inputs)
+            else:
+                self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
             config = self.configs[name]
         parents = {parent: found.digest for parent, found in inputs.items()}
         parents |= module.source_parents(config) if hasattr(module, "source_parents") else {}
@@ -147,7 +152,12 @@ class Run:
 
         def make(draft: Draft) -> None:
             self.write_recipe()  # not sooner: a request that is refused changes nothing
+            draft.deadline, draft.revised = self.deadlines.get(name), revised
             module.run(config, inputs, draft)
+
+        def revised(changes: dict[str, Any]) -> None:
+            self.configs[name] = replace(self.configs[name], **changes)
+            self.write_recipe()
 
         result = artifact.build(
             self.folder / name,
@@ -175,14 +185,21 @@ class Run:
         closed = all(c.steps is not None for c in configs.values())
         if closed and all(v is not None for c in configs.values() for v in as_dict(c).values()):
             return
-        left = 60 * self.config.minutes - (time.monotonic() - self.started)
-        left -= min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)
-        if not closed:
+        now = time.monotonic()
+        left = 60 * self.config.minutes - (now - self.started)
+        left = max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS))
+        known = None  # seconds a token
+        if "pretrain" in self.deadlines and "pretrain" not in names:
+            trained = inputs["pretrain"].metrics
+            known = trained["seconds"] / trained["tokens"]
+        elif not closed:
             say(
                 f"Measuring this machine for the {self.config.minutes:g} minutes that the run may take ...",
                 f"正在测这台机器的速度（整个运行 {self.config.minutes:g} 分钟）……",
             )
-        self.configs |= planner.plan(configs, inputs, self.machine(), self.config.seed, max(left, 1.0), self.folder)
+        shares = planner.shares(names)
+        self.deadlines |= {n: now + left * shares[n] for n, c in configs.items() if c.steps is None}
+        self.configs |= planner.plan(configs, inputs, self.machine(), self.config.seed, left, self.folder, known)
 
 
 def check_name(name: str) -> None:

@@ -171,16 +171,21 @@ def test_the_recipe_holds_what_was_chosen(tiny_run: Path) -> None:
 
 
 def test_minutes_fix_the_steps(tmp_path: Path, tiny_run: Path) -> None:
-    """The dial: steps are chosen, written down, and the run takes about as long as it was given."""
+    """The dial: steps are chosen, settled where the rate begins to fall, and the recipe then repeats the run."""
     keys = [k for k in TINY if "steps" not in k]
     started = time.monotonic()
-    yaya("run", "name=dial", *keys, "minutes=0.5", cwd=tmp_path)
+    said = yaya("run", "name=dial", *keys, "minutes=0.6", cwd=tmp_path).stderr
     passed = time.monotonic() - started
+    assert "fit into the time" in said
     recipe = read_recipe(tmp_path / "runs/dial/recipe.toml")
-    assert recipe["minutes"] == 0.5
+    assert recipe["minutes"] == 0.6
     for stage in ("pretrain", "finetune"):
         assert recipe[stage]["steps"] == artifact.load(tmp_path / "runs/dial" / stage).metrics["steps"]
     assert passed < 120
+    yaya("run", "runs/dial/recipe.toml", "name=again", cwd=tmp_path)
+    for stage in ("pretrain", "finetune"):
+        first, second = (tmp_path / "runs" / name / stage / "model.safetensors" for name in ("dial", "again"))
+        assert first.read_bytes() == second.read_bytes()
 
 
 def test_own_text_without_conversations(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from yaya.tokenize.shards import Shard
 from yaya.train import checkpoint
 from yaya.train.checkpoint import Position
 from yaya.train.objective import LanguageModeling
-from yaya.train.optimizer import MuonAdamW, newton_schulz, schedule
+from yaya.train.optimizer import MuonAdamW, decay_start, newton_schulz, schedule
 from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
 
 
@@ -215,6 +215,18 @@ def test_schedule() -> None:
     assert max(factors) == 1.0 and factors[10:51] == [1.0] * 41
     assert factors[51] == pytest.approx(0.98) and factors[99] == pytest.approx(0.02)
     assert all(0 < f <= 1 for f in factors)
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.integers(1, 9000))
+def test_steps_may_be_settled_where_the_rate_begins_to_fall(steps: int, decay_fraction: float, more: int) -> None:
+    """Up to there the rate is the same as under the number that is settled on, which then falls from there to zero."""
+    done = decay_start(steps, decay_fraction)
+    settled = done + more
+    fraction = more / settled
+    for step in {0, done // 2, max(0, done - 1)} - {done}:
+        assert schedule(step, steps, 0, decay_fraction) == schedule(step, settled, 0, fraction) == 1.0
+    assert schedule(done, settled, 0, fraction) == pytest.approx(1.0)
+    assert schedule(settled - 1, settled, 0, fraction) == pytest.approx(1 / more)
 
 
 def test_bf16_computes_close_to_fp32() -> None:

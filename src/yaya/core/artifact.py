@@ -61,6 +61,20 @@ class Draft:
     logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl")
     resumed: bool = False
     runtime: Runtime | None = None
+    deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled
+    revised: Callable[[dict[str, Any]], None] | None = None  # told of keys that `revise` settles
+
+    def revise(self, changes: dict[str, Any]) -> None:
+        """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
+        self.config |= changes
+        self.write_identity()
+        if self.revised is not None:
+            self.revised(changes)
+
+    def write_identity(self) -> None:
+        """What an unfinished stage is made from; only the same may go on with it."""
+        identity = {"config": self.config, "parents": self.parents}
+        write_atomic(self.path / ".identity.json", json.dumps(identity, ensure_ascii=False))
 
 
 def file_digest(path: Path) -> str:
@@ -178,7 +192,7 @@ def build(
             )
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        write_atomic(partial / ".identity.json", json.dumps({"config": config, "parents": parents}, ensure_ascii=False))
+        draft.write_identity()
     started = time.perf_counter()
     make(draft)
     draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))

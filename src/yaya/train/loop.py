@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from yaya.model.transformer import Transformer
 from yaya.train import checkpoint
 from yaya.train.checkpoint import Position
 from yaya.train.objective import Objective
-from yaya.train.optimizer import MuonAdamW, schedule
+from yaya.train.optimizer import MuonAdamW, decay_start, schedule
+
+REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,17 @@ def train(
             f"[{title}] goes on at step {position.step:,} of {steps:,}.",
             f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
         )
-    look_at = {_at(i, config.evaluations, steps) for i in range(1, config.evaluations + 1)}
-    sample_at = {_at(i, config.samples, steps) for i in range(1, config.samples + 1)}
+    look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
+    revise_at = decay_start(steps, config.decay_fraction) if draft.deadline and not draft.resumed else -1
     batches = objective.batches(model, position.cursor)
     started, saved, before = time.monotonic(), time.monotonic(), position.seconds
     with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
         while position.step < steps:
+            if position.step == revise_at and time.monotonic() - started > REVISE_AFTER_S:
+                config = revise(config, position, time.monotonic() - started, draft)
+                assert config.steps is not None
+                steps = bar.total = config.steps
+                look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
             scale = schedule(position.step, steps, config.warmup_steps, config.decay_fraction)
             row, cursor, seen = optimizer_step(model, objective, optimizer, batches, config, scale)
             seconds = before + time.monotonic() - started
@@ -111,9 +118,29 @@ def train(
     )
 
 
-def _at(i: int, times: int, steps: int) -> int:
-    """The step of the i-th of `times` looks; early ones lie closer, since much happens there."""
-    return max(1, round(steps * (i / times) ** 1.5))
+def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft) -> LoopConfig:
+    """The config with as many steps as the minutes allow at the speed seen so far; called where the rate begins to fall.
+
+    Until there the learning rate is the same for every number of steps, so that a run with the new number from the
+    start ends with the same bits. The fall keeps at least half its planned length, however slow the machine became.
+    """
+    assert config.steps is not None and draft.deadline is not None
+    done = position.step
+    left = 0.98 * max(0.0, draft.deadline - time.monotonic())
+    steps = done + max((config.steps - done + 1) // 2, int(left * done / seconds))
+    changes = {"steps": steps, "decay_fraction": (steps - done) / steps}
+    draft.revise(changes)
+    speed = f"{position.tokens / seconds:,.0f}"
+    say(
+        f"[{draft.kind}] {speed} tokens/s so far: {steps:,} steps instead of {config.steps:,} fit into the time.",
+        f"[{draft.kind}] 到现在每秒 {speed} 个 token：时间里放得下 {steps:,} 步，而不是 {config.steps:,} 步。",
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def _looks(times: int, steps: int) -> set[int]:
+    """The steps after which to look; early ones lie closer, since much happens there."""
+    return {max(1, round(steps * (i / times) ** 1.5)) for i in range(1, times + 1)}
 
 
 def optimizer_step(

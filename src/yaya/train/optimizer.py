@@ -92,3 +92,8 @@ def schedule(step: int, steps: int, warmup_steps: int, decay_fraction: float) ->
     warmup = min(1.0, (step + 1) / (warmup_steps + 1))
     decay = min(1.0, (steps - step) / max(1.0, decay_fraction * steps))
     return min(warmup, decay)
+
+
+def decay_start(steps: int, decay_fraction: float) -> int:
+    """The last step before the rate of `schedule` begins to fall."""
+    return int(steps - decay_fraction * steps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def size_for(flops: float) -> tuple[int, int]:
     return min(SIZES, key=lambda s: abs(math.log(12 * s[1] * s[0] ** 2 / wanted)))
 
 
+def shares(names: Collection[str]) -> dict[str, float]:
+    """Which share of the training time each stage gets."""
+    both = {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE}
+    return both if len(names) == 2 else dict.fromkeys(names, 1.0)
+
+
 def plan(
     configs: dict[str, LoopConfig],
     inputs: dict[str, Artifact],
@@ -58,8 +65,12 @@ def plan(
     seed: int,
     seconds: float,
     folder: Path,
+    token_seconds: float | None = None,
 ) -> dict[str, LoopConfig]:
-    """Training configs without open ends. `configs` holds "pretrain", "finetune" or both; seconds: time for all training together."""
+    """Training configs without open ends.
+
+    configs: "pretrain", "finetune" or both; seconds: time for all training together; token_seconds: of one token, else measured.
+    """
     configs = dict(configs)
     tokens = {kind: counts["tokens"] for kind, counts in inputs["tokenize"].metrics["train"].items()}
     chat_share = round(tokens["chat"] / max(sum(tokens.values()), 1), 3)
@@ -78,13 +89,14 @@ def plan(
     if not open_ended:
         return configs
     probe_config = first if isinstance(first, PretrainConfig) else configs["finetune"]
-    token_seconds = measure(probe_config, inputs, runtime, seed, folder) / probe_config.batch_tokens
-    share = {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE} if len(configs) == 2 else {}
+    if token_seconds is None:
+        token_seconds = measure(probe_config, inputs, runtime, seed, folder) / probe_config.batch_tokens
+    share = shares(configs)
     context_length = (
         first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
     )
     for name in open_ended:
-        config, mine = configs[name], seconds * share.get(name, 1.0)
+        config, mine = configs[name], seconds * share[name]
         # A look at the validation rows costs a third of training on them: there is no backward pass.
         looks = (config.evaluations + config.samples) * VALIDATION_ROWS * context_length * token_seconds / 3
         left = 0.97 * mine - min(looks, 0.15 * mine)
