@@ -182,6 +182,9 @@ def test_minutes_fix_the_steps(tmp_path: Path, tiny_run: Path) -> None:
     for stage in ("pretrain", "finetune"):
         assert recipe[stage]["steps"] == artifact.load(tmp_path / "runs/dial" / stage).metrics["steps"]
     assert passed < 120
+    assert recipe["pretrain"]["decay_steps"] < recipe["pretrain"]["steps"]
+    said = yaya("run", "name=dial", *keys, "minutes=0.6", cwd=tmp_path).stderr  # the user's own command, once more
+    assert "[pretrain] already done" in said and "[finetune] already done" in said and "Measuring" not in said
     yaya("run", "runs/dial/recipe.toml", "name=again", cwd=tmp_path)
     for stage in ("pretrain", "finetune"):
         first, second = (tmp_path / "runs" / name / stage / "model.safetensors" for name in ("dial", "again"))

@@ -48,6 +48,9 @@ class LoopConfig:
     decay_fraction: float = key(
         0.6, "last share of the steps, in which the rate falls to zero", "最后多大比例的步数里学习率降到零", least=0
     )
+    decay_steps: int | None = key(
+        None, "the same in steps (auto: by decay_fraction)", "同上，按步数（自动：由 decay_fraction 定）", least=1
+    )
     max_grad_norm: float = key(1.0, "gradients are clipped to this norm", "梯度裁剪的范数", least=0)
     evaluations: int = key(8, "how often the validation text is looked at", "训练中验证的次数", least=0)
     samples: int = key(4, "how often sample replies are written", "训练中试写回复的次数", least=0)
@@ -80,7 +83,7 @@ def train(
             f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
         )
     look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-    revise_at = decay_start(steps, config.decay_fraction) if draft.deadline and not draft.resumed else -1
+    revise_at = decay_start(steps, decay_share(config)) if draft.deadline and not draft.resumed else -1
     batches = objective.batches(model, position.cursor)
     started, saved, before = time.monotonic(), time.monotonic(), position.seconds
     with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
@@ -90,7 +93,7 @@ def train(
                 assert config.steps is not None
                 steps = bar.total = config.steps
                 look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-            scale = schedule(position.step, steps, config.warmup_steps, config.decay_fraction)
+            scale = schedule(position.step, steps, config.warmup_steps, decay_share(config))
             row, cursor, seen = optimizer_step(model, objective, optimizer, batches, config, scale)
             seconds = before + time.monotonic() - started
             position = Position(position.step + 1, cursor, position.tokens + seen, round(seconds, 3))
@@ -128,14 +131,19 @@ def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft)
     done = position.step
     left = 0.98 * max(0.0, draft.deadline - time.monotonic())
     steps = done + max((config.steps - done + 1) // 2, int(left * done / seconds))
-    changes = {"steps": steps, "decay_fraction": (steps - done) / steps}
+    changes = {"steps": steps, "decay_steps": steps - done}
     draft.revise(changes)
     speed = f"{position.tokens / seconds:,.0f}"
     say(
         f"[{draft.kind}] {speed} tokens/s so far: {steps:,} steps instead of {config.steps:,} fit into the time.",
         f"[{draft.kind}] 到现在每秒 {speed} 个 token：时间里放得下 {steps:,} 步，而不是 {config.steps:,} 步。",
     )
-    return replace(config, **changes)  # type: ignore[arg-type]
+    return replace(config, **changes)
+
+
+def decay_share(config: LoopConfig) -> float:
+    """The last share of the steps, in which the rate falls."""
+    return config.decay_steps / config.steps if config.decay_steps and config.steps else config.decay_fraction
 
 
 def _looks(times: int, steps: int) -> set[int]:

@@ -1,4 +1,4 @@
-"""The planner: measures the machine for a few seconds, then fixes model size and steps for the minutes there are.
+"""The planner: measures the machine for a few seconds, then plans model size and steps for the minutes there are.
 
 What it chooses is written into the run's recipe, so that running or resuming that recipe measures nothing anew.
 """
