@@ -53,6 +53,9 @@ class FakeRequest:
     finish_reason: str | None = None
 
 
+HOLD = "\0"  # in a reply: nothing more comes until the request is cancelled
+
+
 class FakeEngine:
     """Says `reply(last message)` character by character; "crash" makes it fail."""
 
@@ -88,7 +91,7 @@ class FakeEngine:
     def step(self) -> list[FakeRequest]:
         self.threads.add(threading.get_ident())
         time.sleep(self.step_s)
-        advanced = list(self.active)
+        advanced = [request for request in self.active if not request.planned.startswith(HOLD)]
         for request in advanced:
             if "crash" in last_message(request.input_ids):
                 raise RuntimeError("the fake engine crashes as it was told to")

@@ -115,10 +115,7 @@ def load(path: Path, kind: str | None = None) -> Artifact | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(
-            f"{path / MANIFEST} is damaged. Delete {path} and run its stage again.",
-            f"{path / MANIFEST} 已损坏。请删除 {path}，再运行这一阶段。",
-        ) from None
+        manifest = None
     if not isinstance(manifest, dict) or not {"kind", "config", "parents", "digest", "metrics"} <= manifest.keys():
         raise UserError(
             f"{path / MANIFEST} is damaged. Delete {path} and run its stage again.",

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LOGIT_ROWS = 1024  # rows of logits alive at once
+SMALLEST = torch.finfo(torch.float32).tiny  # a probability below it counts as it: a loss of at most 87 nats
 
 
 class RMSNorm(torch.autograd.Function):
@@ -104,12 +105,11 @@ class WeightedCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + LOGIT_ROWS)
             logits = (hidden[rows] @ cast.T).float()  # (N, V)
             label, weight = labels[rows, None], weights[rows, None]
-            log_sum = torch.logsumexp(logits, -1, keepdim=True)
-            total += ((log_sum - logits.gather(1, label)) * weight).sum()
+            slope = torch.softmax(logits, -1, out=logits)  # one pass instead of three: a fifth less of a small step
+            total -= (slope.gather(1, label).clamp_min_(SMALLEST).log_() * weight).sum()
             if not ctx.needs_input_grad[0]:
                 continue
-            slope = logits.sub_(log_sum).exp_().mul_(weight)
-            slope = slope.scatter_add_(1, label, -weight).to(hidden.dtype)
+            slope = slope.scatter_add_(1, label, torch.full_like(weight, -1.0)).mul_(weight).to(hidden.dtype)
             torch.mm(slope, cast, out=grad_hidden[rows])
             if hidden.dtype == torch.float32:
                 grad_head.addmm_(slope.T, hidden[rows])
