@@ -20,7 +20,6 @@ TINY = [
     "pretrain.hidden_size=64",
     "pretrain.num_hidden_layers=2",
     "pretrain.context_length=128",
-    "pretrain.row_length=96",
     "pretrain.batch_tokens=1024",
     "pretrain.steps=40",
     "pretrain.samples=2",

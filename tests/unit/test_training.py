@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
@@ -17,8 +16,6 @@ from yaya.train import checkpoint
 from yaya.train.checkpoint import Position
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import MuonAdamW, decay_start, newton_schulz, schedule
-from yaya.train.planner import fill_shape
-from yaya.train.pretrain import PretrainConfig
 from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
 
 
@@ -245,10 +242,3 @@ def test_bf16_computes_close_to_fp32() -> None:
     assert all(
         p.dtype == torch.float32 and p.grad is not None and p.grad.dtype == torch.float32 for p in model.parameters()
     )
-
-
-def test_a_row_is_as_long_as_the_context_unless_the_recipe_says_less() -> None:
-    assert fill_shape(PretrainConfig(context_length=200), 0.5).row_length == 200
-    assert fill_shape(PretrainConfig(context_length=200, row_length=96), 0.5).row_length == 96
-    with pytest.raises(UserError, match=r"row_length=300 .*context_length=256"):
-        fill_shape(PretrainConfig(row_length=300), 0.5)

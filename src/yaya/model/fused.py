@@ -105,7 +105,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + LOGIT_ROWS)
             logits = (hidden[rows] @ cast.T).float()  # (N, V)
             label, weight = labels[rows, None], weights[rows, None]
-            slope = torch.softmax(logits, -1, out=logits)  # one pass instead of three: a fifth less of a small step
+            slope = torch.softmax(logits, -1, out=logits)  # one pass over the logits instead of three
             total -= (slope.gather(1, label).clamp_min_(SMALLEST).log_() * weight).sum()
             if not ctx.needs_input_grad[0]:
                 continue

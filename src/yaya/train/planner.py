@@ -16,7 +16,7 @@ from typing import Any
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.progress import duration
 from yaya.core.runtime import Runtime
-from yaya.core.say import UserError, say
+from yaya.core.say import say
 from yaya.train import finetune, pretrain
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.language import VALIDATION_ROWS
@@ -36,14 +36,8 @@ def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160
     width = config.hidden_size or hidden_size
     if config.head_dim > width:
         config = replace(config, head_dim=32)
-    if (config.row_length or 0) > config.context_length:
-        raise UserError(
-            f"pretrain.row_length={config.row_length} is more than pretrain.context_length={config.context_length}.",
-            f"pretrain.row_length={config.row_length} 超过了 pretrain.context_length={config.context_length}。",
-        )
     return replace(
         config,
-        row_length=config.row_length or config.context_length,
         hidden_size=width,
         num_hidden_layers=config.num_hidden_layers or layers,
         intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,

@@ -31,12 +31,6 @@ class PretrainConfig(LoopConfig):
         None, "heads of keys and values (auto: as many as query heads)", "键值头数（自动：与查询头相同）", least=1
     )
     context_length: int = key(256, "tokens that the model can look back on", "模型能看到的上文长度（token）", least=16)
-    row_length: int | None = key(
-        None,
-        "tokens in a row of training (auto: context_length); short documents train faster in short rows",
-        "训练时一行的 token 数（自动：同 context_length）；文档短的话，行短一些更快",
-        least=16,
-    )
     chat_fraction: float | None = key(
         None,
         "share of rows that are conversations (auto: their share of the tokens)",
@@ -94,9 +88,8 @@ def build(
         0.0,
     ]
     shards = language.open_shards(data, "train", vocab_size)
-    assert config.row_length is not None
     goal = language.objective(
-        shards, shares(config), role_weights, config, config.row_length, language.data_seed(data, seed)
+        shards, shares(config), role_weights, config, config.context_length, language.data_seed(data, seed)
     )
     return model, goal
 
