@@ -105,16 +105,16 @@ class WeightedCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + LOGIT_ROWS)
             logits = (hidden[rows] @ cast.T).float()  # (N, V)
             label, weight = labels[rows, None], weights[rows, None]
-            slope = torch.softmax(logits, -1, out=logits)  # one pass over the logits instead of three
-            total -= (slope.gather(1, label).clamp_min_(SMALLEST).log_() * weight).sum()
+            probabilities = torch.softmax(logits, -1, out=logits)  # in place: the largest tensor there is
+            total -= (probabilities.gather(1, label).clamp_min_(SMALLEST).log_() * weight).sum()
             if not ctx.needs_input_grad[0]:
                 continue
-            slope = slope.scatter_add_(1, label, torch.full_like(weight, -1.0)).mul_(weight).to(hidden.dtype)
-            torch.mm(slope, cast, out=grad_hidden[rows])
+            grad_logits = probabilities.scatter_add_(1, label, -torch.ones_like(weight)).mul_(weight).to(hidden.dtype)
+            torch.mm(grad_logits, cast, out=grad_hidden[rows])
             if hidden.dtype == torch.float32:
-                grad_head.addmm_(slope.T, hidden[rows])
+                grad_head.addmm_(grad_logits.T, hidden[rows])
             else:
-                grad_head += (slope.T @ hidden[rows]).float()
+                grad_head += (grad_logits.T @ hidden[rows]).float()
         ctx.save_for_backward(grad_hidden, grad_head)
         return total.float()
 

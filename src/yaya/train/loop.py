@@ -83,7 +83,8 @@ def train(
             f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
         )
     look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-    revise_at = decay_start(steps, decay_share(config)) if draft.deadline and not draft.resumed else -1
+    may_revise = draft.deadline and not draft.resumed and config.decay_steps is None  # what the user set stays
+    revise_at = decay_start(steps, decay_share(config)) if may_revise else -1
     batches = objective.batches(model, position.cursor)
     started, saved, before = time.monotonic(), time.monotonic(), position.seconds
     with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
