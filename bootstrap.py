@@ -298,7 +298,7 @@ def install(extras=(), command="install"):
     STAMP.write_text(json.dumps({"busy": True, "extras": extras}), encoding="utf-8")  # stays if we are cut off
     LOG.write_bytes(b"")
     install_torch(have["torch"], m["disk_gb"], index, stamp.get("index"))
-    say("packages", count=80 if extras else 50, mb=250 if extras else 120)
+    say("packages", count=100 if extras else 50, mb=350 if extras else 130)
     project = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
     code, lines = pip(["-c", PINS, "-e", project])
     if code:

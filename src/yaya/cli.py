@@ -174,7 +174,8 @@ def stage_command(command: str, rest: list[str]) -> None:
             recipe = read_recipe(Path(text))
             continue
         name, value = parse_assignment(text)
-        if command != "run" and "." not in name and name in keys(pipeline.STAGES[command].config_class()):
+        first = name.partition(".")[0]
+        if command != "run" and first not in pipeline.STAGES and first in keys(pipeline.STAGES[command].config_class()):
             name = f"{command}.{name}"
         elif command != "run" and "." not in name and name not in keys(RunConfig):
             from yaya.core.config import unknown_key
@@ -187,7 +188,8 @@ def stage_command(command: str, rest: list[str]) -> None:
             "要运行哪个配方？例如：yaya run recipes/laptop.toml",
         )
     job = pipeline.run(recipe, None if command == "run" else command)
-    next_step(command, job.config.name)
+    if not job.configs["prepare"].preview:
+        next_step(command, job.config.name)
 
 
 def next_step(command: str, name: str) -> None:

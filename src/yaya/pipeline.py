@@ -28,6 +28,7 @@ class Stage:
     inputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     trains: bool = False
+    resumes: bool = False  # goes on where it was killed
 
     def load(self) -> Any:
         return importlib.import_module(self.module)
@@ -37,7 +38,7 @@ class Stage:
 
 
 STAGES = {
-    "prepare": Stage("yaya.prepare.corpus", "PrepareConfig"),
+    "prepare": Stage("yaya.prepare.corpus", "PrepareConfig", resumes=True),
     "tokenize": Stage("yaya.tokenize.shards", "TokenizeConfig", ("prepare",)),
     "pretrain": Stage("yaya.train.pretrain", "PretrainConfig", ("tokenize",), trains=True),
     "finetune": Stage("yaya.train.finetune", "FinetuneConfig", ("tokenize", "pretrain"), trains=True),
@@ -144,7 +145,7 @@ class Run:
             config = self.configs[name]
         parents = {parent: found.digest for parent, found in inputs.items()}
         parents |= module.source_parents(config) if hasattr(module, "source_parents") else {}
-        settings = as_dict(config) | {"seed": self.config.seed}
+        settings = as_dict(config, deciding=True) | {"seed": self.config.seed}
         if stage.trains:
             assert self.runtime is not None
             settings |= vars(self.runtime)
@@ -168,6 +169,7 @@ class Run:
             seed=self.config.seed,
             runtime=self.runtime,
             keep=stage.trains,
+            resumes=stage.trains or stage.resumes,
             overwrite=self.config.overwrite,
         )
         passed = time.monotonic() - started
@@ -228,9 +230,17 @@ def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
             f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
         ) from None
     with lock:
+        if only == "prepare" and job.configs["prepare"].preview:
+            STAGES["prepare"].load().preview(job.configs["prepare"], job.folder / "preview", job.config.seed)
+            return job
         if only:
             job.stage(only)
             return job
+        if job.configs["prepare"].preview:
+            raise UserError(
+                "preview only looks at the data, so it goes with: yaya prepare preview=200",
+                "preview 只是先看看数据，请这样用：yaya prepare preview=200",
+            )
         data = [job.stage(name) for name in ("prepare", "tokenize")][-1]
         to_do = TRAINING if data.metrics["train"]["chat"]["documents"] else ("pretrain",)
         if "finetune" not in to_do:

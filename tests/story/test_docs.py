@@ -11,7 +11,7 @@ from tests.conftest import ROOT, yaya
 from yaya import cli, pipeline
 from yaya.core.config import keys, parse_assignment, read_recipe, set_dotted
 
-DOCS = ["README.md", "README.zh-CN.md", "docs/en/guide.md", "docs/zh/guide.md"]
+DOCS = ["README.md", "README.zh-CN.md", "docs/en/guide.md", "docs/zh/guide.md", "docs/en/data.md", "docs/zh/data.md"]
 
 
 def commands() -> list[str]:
@@ -33,7 +33,7 @@ def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch
             recipe = read_recipe(ROOT / word)
             continue
         name, value = parse_assignment(word)
-        inner = stage != "run" and name in keys(pipeline.STAGES[stage].config_class())
+        inner = stage != "run" and name.split(".")[0] in keys(pipeline.STAGES[stage].config_class())
         set_dotted(recipe, f"{stage}.{name}" if inner else name, value)
     pipeline.Run(recipe)
 
@@ -53,3 +53,4 @@ def test_both_languages_show_the_same_commands() -> None:
 
     assert plain("README.md") == plain("README.zh-CN.md")
     assert plain("docs/en/guide.md") == plain("docs/zh/guide.md")
+    assert plain("docs/en/data.md") == plain("docs/zh/data.md")

@@ -255,7 +255,7 @@ def test_a_file_named_as_a_parent_counts_by_its_content(tmp_path: Path, capsys: 
 
 
 def trained(path: Path, make: Callable[[Draft], None] = writes("trained"), **changes: Any) -> Artifact:
-    return made(path, make, **({"kind": "pretrain", "keep": True} | changes))
+    return made(path, make, **({"kind": "pretrain", "keep": True, "resumes": True} | changes))
 
 
 def test_a_trained_model_is_not_replaced_by_surprise(tmp_path: Path) -> None:

@@ -380,6 +380,18 @@ def test_every_key_has_a_meaning_in_english_and_in_chinese(where: str, name: str
     assert any("\u4e00" <= c <= "\u9fff" for c in about["zh"])
 
 
+def every_key(config_class: type) -> dict[str, dataclasses.Field]:
+    """The keys of a table and of the tables within it."""
+    out: dict[str, dataclasses.Field] = {}
+    for name, field in keys(config_class).items():
+        factory = field.default_factory
+        if isinstance(factory, type) and dataclasses.is_dataclass(factory):
+            out |= {f"{name}.{inner}": about for inner, about in keys(factory).items()}
+        else:
+            out[name] = field
+    return out
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("command", ["run", *STAGES])
 def test_help_lists_every_key_with_its_meaning(
@@ -389,7 +401,7 @@ def test_help_lists_every_key_with_its_meaning(
     cli.dispatch([command, "--help"])
     lines = capsys.readouterr().out.splitlines()
     for stage in STAGES if command == "run" else [command]:
-        for name, field in keys(CONFIGS[stage]).items():
+        for name, field in every_key(CONFIGS[stage]).items():
             shown = f"{stage}.{name}" if command == "run" else name
             assert any(line.split()[:1] == [shown] and line.endswith(field.metadata[language]) for line in lines), shown
     for name, field in keys(RunConfig).items():
@@ -403,3 +415,19 @@ def test_describe_shows_the_default_as_the_user_would_type_it(monkeypatch: pytes
     assert shown["herbs"] == "[]" and shown["minutes"] == "auto"
     monkeypatch.setenv("YAYA_LANG", "zh")
     assert "自动" in describe(Soup)
+
+
+def test_tables_within_a_table(tmp_path: Path) -> None:
+    PrepareConfig = CONFIGS["prepare"]
+    config = build(PrepareConfig, {"augment": {"copies": 2, "share": 1}, "weights": [3, 1]}, "prepare")
+    assert (config.augment.copies, config.augment.share, config.weights) == (2, 1.0, [3.0, 1.0])
+    again = build(PrepareConfig, tomllib.loads(to_toml({}, {"prepare": as_dict(config)}))["prepare"], "prepare")
+    assert again == config
+    assert {"workers", "engine", "preview"} & as_dict(config, deciding=True).keys() == set()
+    for values, said in (
+        ({"augment": {"copeis": 1}}, r"prepare\.augment\.copeis.*copies"),
+        ({"augment": 3}, r"prepare\.augment\.KEY"),
+        ({"weights": ["a"]}, r"prepare\.weights"),
+    ):
+        with pytest.raises(UserError, match=said):
+            build(PrepareConfig, values, "prepare")

@@ -1,19 +1,15 @@
 """The prepare stage: splits, duplicates, accounts, files."""
 
-import json
-from pathlib import Path
-
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from prepared import balanced, chat, examples, lines, prepare, results, rows
 
-from yaya.core import config as core_config
 from yaya.core.artifact import Draft
 from yaya.core.say import UserError
 from yaya.prepare import corpus
 from yaya.prepare.document import Document
-from yaya.prepare.split import MANY, Split, boundary
+from yaya.prepare.settings import PrepareConfig
+from yaya.prepare.split import MANY, boundary
 
 
 @pytest.fixture(autouse=True)
@@ -21,52 +17,23 @@ def english(monkeypatch):
     monkeypatch.setenv("YAYA_LANG", "en")
 
 
-def prepare(out: Path, *sources: Path, seed: int = 0, **values) -> Draft:
-    """Runs the stage into `out`."""
-    config = core_config.build(corpus.PrepareConfig, {"sources": [str(s) for s in sources], **values}, "prepare")
-    out.mkdir(parents=True)
-    draft = Draft(out, corpus.KIND, core_config.as_dict(config), corpus.source_parents(config), seed)
-    corpus.run(config, {}, draft)
-    return draft
-
-
-def rows(draft: Draft, name: str) -> list[dict]:
-    return pq.read_table(draft.path / f"{name}.parquet").to_pylist()
-
-
-def lines(path: Path, records: list[dict]) -> Path:
-    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
-    return path
-
-
-def chat(question: str, answer: str) -> dict:
-    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
-
-
-def balanced(draft: Draft) -> dict:
-    records = draft.metrics["records"]
-    assert (
-        records["in"] == records["kept"] + sum(records["dropped"].values()) + records["quarantined"] + records["merged"]
-    )
-    return records
-
-
 def test_columns_and_schema(tmp_path):
     source = lines(
         tmp_path / "a.jsonl", [{"text": f"文本 {n}"} for n in range(9)] + [chat(f"q{n}", f"a{n}") for n in range(9)]
     )
     draft = prepare(tmp_path / "out", source)
-    table = pq.read_table(draft.path / "train.parquet")
-    assert table.schema.names == ["id", "kind", "text", "messages", "source"]
+    table = pq.read_table(draft.path / "train-00000.parquet")
+    assert table.schema.names == ["id", "kind", "text", "messages", "source", "augmented"]
     assert str(table.schema.field("messages").type) == "list<element: struct<role: string, content: string>>"
     for row in table.to_pylist():
         assert (row["kind"] == "text") == (row["text"] is not None) == (row["messages"] is None)
-    assert pq.read_schema(draft.path / "dropped.parquet").names == ["source", "where", "reason", "sample"]
+    assert pq.read_schema(draft.path / "dropped-00000.parquet").names == ["source", "where", "reason", "sample"]
     assert sorted(p.name for p in draft.path.iterdir()) == [
-        "dropped.parquet",
+        "dropped-00000.parquet",
         "examples.json",
-        "train.parquet",
-        "validation.parquet",
+        "report.html",
+        "train-00000.parquet",
+        "validation-00000.parquet",
     ]
 
 
@@ -91,17 +58,10 @@ def test_tail_is_cut_after_cleaning(tmp_path):
     assert (rows(draft, "train")[0]["text"], rows(draft, "validation")[0]["text"]) == ("x" * 50, "\n" + "y" * 49)
 
 
-@given(st.text("ab\n"), st.floats(0, 0.5))
-def test_pieces_make_the_whole(text, fraction):
-    out: dict[str, str] = {"train": "", "validation": ""}
-
-    def write(id, document, split):
-        assert document.text
-        out[split] += document.text
-
-    split = Split("tail", fraction, 0.1, 0.1, write, lambda document: "0" * 32)
-    split.add("0" * 32, Document(text or "x", None, "s", ""))
-    assert out["train"] + out["validation"] == (text or "x") and out["train"]
+def test_a_single_character_stays_in_training(tmp_path):
+    (tmp_path / "a.txt").write_text("x", "utf-8")
+    draft = prepare(tmp_path / "out", tmp_path / "a.txt")
+    assert [row["text"] for row in rows(draft, "train")] == ["x"] and not rows(draft, "validation")
 
 
 def splits(draft: Draft) -> tuple[set[str], set[str]]:
@@ -158,19 +118,21 @@ def test_duplicates_are_merged_after_cleaning(tmp_path):
     records = [{"text": "same"}, {"text": "same  "}, {"text": "other"}, chat("q", "a"), chat("q", "a"), chat("qa", "")]
     source = lines(tmp_path / "a.jsonl", records)
     draft = prepare(tmp_path / "out", source)
-    assert balanced(draft) == {"in": 6, "kept": 3, "dropped": {"empty": 1}, "quarantined": 0, "merged": 2}
-    first = next(row["id"] for row in rows(draft, "train") if row["messages"])
-    found = [(row["where"], row["reason"]) for row in rows(draft, "dropped")]
-    assert (
-        found[0][0] == "line 2" and found[1] == ("line 5", f"duplicate of {first}") and found[2] == ("line 6", "empty")
-    )
-    kept = prepare(tmp_path / "out2", source, deduplicate=False)
+    dropped = {"empty: an empty message": 1}
+    assert balanced(draft) == {"in": 6, "kept": 3, "dropped": dropped, "quarantined": 0, "merged": 2}
+    found = {row["where"]: row["reason"] for row in rows(draft, "dropped")}
+    assert found == {
+        "line 2": f"duplicates: duplicate of {source}, line 1",
+        "line 5": f"duplicates: duplicate of {source}, line 4",
+        "line 6": "empty: an empty message",
+    }
+    kept = prepare(tmp_path / "out2", source, deduplicate=False, near_duplicates=False)
     assert balanced(kept)["kept"] == 5 and balanced(kept)["merged"] == 0
 
 
 def test_role_and_content_do_not_run_together():
     one, two = ([{"role": "user", "content": c} for c in pair] for pair in (("ab", "c"), ("a", "bc")))
-    assert corpus.identify(Document(None, one, "", "")) != corpus.identify(Document(None, two, "", ""))
+    assert Document(None, one, "", "").content != Document(None, two, "", "").content
 
 
 def test_accounts_balance_when_things_go_wrong(tmp_path):
@@ -179,16 +141,17 @@ def test_accounts_balance_when_things_go_wrong(tmp_path):
     with source.open("a") as file:
         file.write('{"text": \n{"text": 5}\n{"messages": [{"role": "user", "content": "alone"}]}\n{"other": 1}\n[1]\n')
     draft = prepare(tmp_path / "out", source)
-    expected = {"in": 9, "kept": 2, "dropped": {"empty": 1, "no reply": 1}, "quarantined": 4, "merged": 1}
+    dropped = {"empty: no reply": 1, "empty: nothing to see": 1}
+    expected = {"in": 9, "kept": 2, "dropped": dropped, "quarantined": 4, "merged": 1}
     assert balanced(draft) == expected
     dropped = rows(draft, "dropped")
     assert len(dropped) == 7 and all(
         row["source"] == str(source) and row["where"].startswith("line ") for row in dropped
     )
     by_line = {row["where"]: row["reason"] for row in dropped}
-    assert by_line["line 5"].startswith("bad json: ")
-    assert by_line["line 6"] == "wrong type: text must be a string, not int"
-    assert by_line["line 8"].startswith("unknown shape: no known shape; its keys: other")
+    assert by_line["line 5"].startswith("quarantined: bad json: ")
+    assert by_line["line 6"] == "quarantined: wrong type: text must be a string, not int"
+    assert by_line["line 8"].startswith("quarantined: unknown shape: no known shape; its keys: other")
 
 
 def test_counts_of_characters_and_bytes(tmp_path):
@@ -200,7 +163,7 @@ def test_counts_of_characters_and_bytes(tmp_path):
     train = draft.metrics["splits"]["train"]
     assert train["text"] == {"documents": 1, "characters": 7, "bytes": 15}
     assert train["chat"] == {"documents": 1, "characters": 3, "bytes": 7}
-    assert json.loads((draft.path / "examples.json").read_text())["languages"] == {
+    assert examples(draft)["languages"] == {
         "han": 0.4444,
         "latin": 0.4444,
         "other": 0.1111,
@@ -210,11 +173,14 @@ def test_counts_of_characters_and_bytes(tmp_path):
 def test_examples_show_real_changes(tmp_path):
     texts = ["x" * 500 + f" {n} cafÃ© \x00" + "y" * 500 for n in range(50)] + ["plain"] + ["  "] * 30
     draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", [{"text": text} for text in texts]))
-    examples = json.loads((draft.path / "examples.json").read_text())
-    assert 0 < len(examples["pairs"]) <= 12 and len(examples["dropped"]) == 12
-    for pair in examples["pairs"]:
-        assert pair["before"] != pair["after"] and len(pair["before"]) < 200 and "Ã©" in pair["before"]
-    assert sum(bin["documents"] for bin in examples["lengths"]) == 51
+    shown = examples(draft)
+    assert set(shown) == {"changes", "drops", "quarantined", "twins", "languages", "lengths"}
+    assert set(shown["changes"]) == {"unicode", "control"} and len(shown["drops"]["empty"]) == 10
+    for name, pairs in shown["changes"].items():
+        what = {"unicode": "Ã©", "control": "\x00"}[name]
+        for pair in pairs:
+            assert len(pair["before"]) < 200 and what in pair["before"] and what not in pair["after"]
+    assert sum(bin["documents"] for bin in shown["lengths"]) == 51
 
 
 def test_filters_can_be_switched_off(tmp_path):
@@ -222,14 +188,13 @@ def test_filters_can_be_switched_off(tmp_path):
     off = dict.fromkeys(
         (
             "fix_unicode",
-            "normalize_unicode",
             "remove_zero_width",
             "remove_control",
             "tidy_whitespace",
             "unify_line_ends",
         ),
         False,
-    )
+    ) | {"normal_form": "keep"}
     source = lines(tmp_path / "a.jsonl", [{"text": text}])
     assert rows(prepare(tmp_path / "1", source, validation_fraction=0, **off), "train")[0]["text"] == text
     cleaned = rows(prepare(tmp_path / "2", source, validation_fraction=0, emoji="remove"), "train")[0]["text"]
@@ -243,9 +208,8 @@ def test_same_sources_same_bytes(tmp_path):
         + [chat(f"q{n % 90}", "a") for n in range(300)],
     )
     one, two = prepare(tmp_path / "1", source), prepare(tmp_path / "2", source)
-    for file in one.path.iterdir():
-        assert file.read_bytes() == (two.path / file.name).read_bytes(), file.name
-    assert one.metrics == two.metrics and one.parents == two.parents
+    assert results(one.path) == results(two.path)
+    assert one.metrics["records"] == two.metrics["records"] and one.parents == two.parents
 
 
 def test_parents_follow_content(tmp_path):
@@ -254,7 +218,7 @@ def test_parents_follow_content(tmp_path):
     (source / "a.txt").write_text("a")
 
     def parents():
-        return corpus.source_parents(corpus.PrepareConfig(sources=[str(source)]))
+        return corpus.source_parents(PrepareConfig(sources=[str(source)], decontaminate=[]))
 
     first = parents()
     assert first == parents() and list(first) == [str(source)]
@@ -270,7 +234,7 @@ def test_parents_follow_content(tmp_path):
 def test_row_groups_keep_memory_flat(tmp_path, monkeypatch):
     monkeypatch.setattr("yaya.prepare.shards.ROWS", 50)
     draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", [{"text": f"document {n}"} for n in range(900)]))
-    assert pq.ParquetFile(draft.path / "train.parquet").num_row_groups > 10
+    assert pq.ParquetFile(draft.path / "train-00000.parquet").num_row_groups > 10
     assert len(rows(draft, "train")) + len(rows(draft, "validation")) == 900
 
 
@@ -283,10 +247,13 @@ def test_too_large_a_validation_part_is_refused(tmp_path, fraction):
 def test_one_line_tells_what_was_made(tmp_path, capsys, monkeypatch):
     source = lines(tmp_path / "a.jsonl", [{"text": "abcdefghij"}, {"text": ""}])
     prepare(tmp_path / "1", source)
-    assert "[prepare] 1 documents, 10 characters (10.0% for validation); dropped 1" in capsys.readouterr().err
+    assert (
+        "[prepare] 2 in = 1 kept + 1 dropped + 0 merged + 0 unreadable; 10 characters (10.0% for validation)"
+        in capsys.readouterr().err
+    )
     monkeypatch.setenv("YAYA_LANG", "zh")
     prepare(tmp_path / "2", source)
-    assert "[prepare] 1 篇，10 字符" in capsys.readouterr().err
+    assert "[prepare] 读入 2 = 保留 1 + 丢弃 1" in capsys.readouterr().err
 
 
 class TestPrimer:
@@ -303,11 +270,19 @@ class TestPrimer:
 
     def test_it_is_clean_already(self, tmp_path):
         draft = prepare(tmp_path / "out", conversations=300, stories=300)
-        assert all(effect["documents"] == 0 for effect in draft.metrics["filters"].values())
+        assert all(
+            account["changed"] == account["dropped"] == 0
+            for name, account in draft.metrics["filters"].items()
+            if name != "duplicates"
+        )
 
     def test_seed_decides(self, tmp_path):
         one, same, other = (
             prepare(tmp_path / str(n), conversations=50, stories=50, seed=seed) for n, seed in enumerate((1, 1, 2))
         )
-        first = (one.path / "train.parquet").read_bytes()
-        assert first == (same.path / "train.parquet").read_bytes() != (other.path / "train.parquet").read_bytes()
+        first = (one.path / "train-00000.parquet").read_bytes()
+        assert (
+            first
+            == (same.path / "train-00000.parquet").read_bytes()
+            != (other.path / "train-00000.parquet").read_bytes()
+        )

@@ -2,18 +2,18 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from prepared import prepare, rows, write
+from prepared import read as read_all
 
-from yaya.core.say import UserError
-from yaya.prepare.document import Document
-from yaya.prepare.html import html_to_text
-from yaya.prepare.records import SHAPES, contents_of
-from yaya.prepare.sources import SOURCES, read_sources
+from yaya.prepare.document import Document, Report
+from yaya.prepare.read.html import html_to_text
+from yaya.prepare.read.records import SHAPES, contents_of
+from yaya.prepare.read.sources import files_of, read_file, sources
 
 USER, ASSISTANT = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}
 CHAT = [USER, ASSISTANT]
@@ -25,13 +25,7 @@ def english(monkeypatch):
 
 
 def read(*paths) -> list[Document]:
-    return list(read_sources([str(path) for path in paths]))
-
-
-def write(path: Path, data: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
+    return read_all(*paths)[0]
 
 
 def test_text_file_is_one_document(tmp_path):
@@ -53,11 +47,11 @@ def test_folder_is_read_sorted_and_without_hidden_files(tmp_path):
 
 
 def test_reading_is_lazy(tmp_path):
-    first, second = write(tmp_path / "a.txt", "a"), tmp_path / "b.txt"
-    documents = read_sources([str(first), str(second)])
-    assert next(documents).text == "a"
-    with pytest.raises(UserError):
-        next(documents)
+    (file, _), *_ = files_of([str(write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 9 + "no JSON\n"))])
+    broken = []
+    documents = read_file(file, Report(broken.append, lambda *remark: None, lambda *record: None))
+    assert next(documents).text == "a" and not broken
+    assert len(list(documents)) == 8 and len(broken) == 1
 
 
 def test_file_named_twice_is_read_once(tmp_path):
@@ -232,14 +226,23 @@ def test_html_in_its_declared_charset(tmp_path):
     assert read(write(tmp_path / "a.html", page))[0].text == "café"
 
 
-def test_sources_is_a_plain_dict_that_can_be_extended(tmp_path, monkeypatch):
-    monkeypatch.setitem(SOURCES, "text", lambda file, report: iter([Document("mine", None, file.name, "")]))
-    assert read(write(tmp_path / "a.txt", "a"))[0].text == "mine"
+def test_every_kind_of_file_has_a_reader(tmp_path):
+    from yaya.prepare.read.files import KINDS
+
+    assert set(sources(True)) == set(KINDS.values())
 
 
-def test_progress_reaches_the_size_on_disk(tmp_path):
-    paths = [write(tmp_path / "a.jsonl", LINES * 2000), write(tmp_path / "b.jsonl.gz", gzip.compress(LINES.encode()))]
-    seen: list[int] = []
-    list(read_sources([str(p) for p in paths], on_bytes=seen.append))
-    assert seen == sorted(seen) and len(seen) > 2
-    assert seen[-1] == sum(p.stat().st_size for p in paths)
+def test_main_text_is_read_of_pages_where_that_is_wanted(tmp_path):
+    page = (
+        "<body><div class=menu><a href=a>Home</a> <a href=b>News</a></div><article>"
+        + "<p>A long sentence of the story, with a great many words in it, so that it counts.</p>" * 20
+    )
+    source = write(tmp_path / "a.html", page)
+    (main,), (whole,) = (
+        rows(prepare(tmp_path / str(on), source, main_text=on, validation_fraction=0), "train") for on in (True, False)
+    )
+    assert (
+        "Home" not in main["text"]
+        and main["text"].startswith("A long sentence")
+        and whole["text"].startswith("Home News")
+    )

@@ -155,12 +155,12 @@ def build(
     seed: int = 0,
     runtime: Runtime | None = None,
     keep: bool = False,
+    resumes: bool = False,
     overwrite: bool = False,
 ) -> Artifact:
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
-    keep: the stage is a training stage, so a finished one is replaced only with `overwrite`,
-    and an unfinished one is gone on with.
+    keep: a finished one is replaced only with `overwrite`. resumes: an unfinished one is gone on with.
     """
     old = path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
@@ -180,9 +180,9 @@ def build(
         say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
     partial = path.with_name(f".{path.name}.partial")
     draft = Draft(partial, kind, config, parents, seed, runtime=runtime)
-    draft.resumed = keep and _same_identity(partial, config, parents)
+    draft.resumed = resumes and _same_identity(partial, config, parents)
     if not draft.resumed:
-        if keep and partial.exists():
+        if resumes and partial.exists():
             say(
                 f"[{kind}] an unfinished {kind} in {path.parent} was made with other settings or data: starting anew.",
                 f"[{kind}] {path.parent} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",

@@ -22,12 +22,23 @@ C = TypeVar("C")
 
 
 def key(
-    default: Any, en: str, zh: str, choices: tuple = (), alias: str | None = None, least: float | None = None
+    default: Any,
+    en: str,
+    zh: str,
+    choices: tuple = (),
+    alias: str | None = None,
+    least: float | None = None,
+    decides: bool = True,
 ) -> Any:
-    """One key of a stage's table: its default, its meaning in both languages, what it may be."""
-    about = {"en": en, "zh": zh, "choices": choices, "alias": alias, "least": least}
+    """One key of a stage's table: its default, its meaning in both languages, what it may be.
+
+    decides: whether the result depends on it. The number of workers, say, is no part of what an artifact is made from.
+    """
+    about = {"en": en, "zh": zh, "choices": choices, "alias": alias, "least": least, "decides": decides}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=about)
+    if isinstance(default, type):  # a table within the table: the class of its own keys
+        return dataclasses.field(default_factory=default, metadata=about)
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -108,6 +119,16 @@ def build(config_class: type[C], values: Mapping[str, Any], where: str) -> C:
         if name not in known:
             raise unknown_key(name, known, where)
         field = known[name]
+        inner = hints[field.name]
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            place = f"{where}.{name}" if where else name
+            if not isinstance(value, Mapping):
+                raise UserError(
+                    f"{place} is a table: write {place}.KEY=value. Its keys: {', '.join(keys(inner))}.",
+                    f"{place} 是一个表：请写 {place}.键=值。可用的键：{', '.join(keys(inner))}。",
+                )
+            out[field.name] = build(inner, value, place)
+            continue
         out[field.name] = check_value(value, hints[field.name], field, f"{where}.{name}" if where else name)
     return config_class(**out)
 
@@ -137,6 +158,8 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
         elif plain is list:
             items = [value] if isinstance(value, str) else value
             (item_kind,) = typing.get_args(option) or (str,)
+            if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
+                items = [float(item) for item in items]
             if isinstance(items, list) and all(isinstance(item, item_kind) for item in items):
                 good = items
         elif (plain is dict and isinstance(value, dict)) or (plain in (int, bool, str) and type(value) is plain):
@@ -159,20 +182,31 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     return good
 
 
-def as_dict(config: Any) -> dict[str, Any]:
-    """The config under the user's key names."""
-    return {name: getattr(config, field.name) for name, field in keys(type(config)).items()}
+def as_dict(config: Any, deciding: bool = False) -> dict[str, Any]:
+    """The config under the user's key names; tables within it as dicts. deciding: only what decides the result."""
+    chosen = {n: f for n, f in keys(type(config)).items() if not deciding or f.metadata.get("decides", True)}
+    values = {name: getattr(config, field.name) for name, field in chosen.items()}
+    return {name: as_dict(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
 
 
 def describe(config_class: type, where: str = "") -> str:
     """A table of every key: default and meaning, for `--help`."""
-    lines = []
-    for name, field in keys(config_class).items():
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        shown = t("auto", "自动") if default is None else toml_value(default)
-        lines.append((f"{where}{name}", shown, t(field.metadata["en"], field.metadata["zh"])))
+    lines = rows_of(config_class, where)
     wide = [max(len(line[i]) for line in lines) for i in (0, 1)]
     return "\n".join(f"  {n:<{wide[0]}}  {d:<{min(wide[1], 24)}}  {m}" for n, d, m in lines)
+
+
+def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:
+    """(name, default, meaning) of every key, those of tables within it too."""
+    lines: list[tuple[str, str, str]] = []
+    for name, field in keys(config_class).items():
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if dataclasses.is_dataclass(default):
+            lines += rows_of(type(default), f"{where}{name}.")
+            continue
+        shown = t("auto", "自动") if default is None else toml_value(default)
+        lines.append((f"{where}{name}", shown, t(field.metadata["en"], field.metadata["zh"])))
+    return lines
 
 
 def toml_value(value: Any) -> str:

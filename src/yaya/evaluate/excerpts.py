@@ -1,10 +1,8 @@
-"""What the report shows of data: sample documents, what cleaning changed, texts cut into tokens."""
+"""What the report shows of data: sample documents, texts cut into tokens."""
 
 from __future__ import annotations
 
-import difflib
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,57 +12,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from yaya.core.excerpts import visible
 from yaya.tokenize.chat import ROLE_CODE, ROLES
 from yaya.tokenize.tokenizer import Tokenizer
 
-LONGEST = 420  # characters of one excerpt
 LONGEST_TALK = 400  # characters of a conversation, if there is one so short
 ROWS = 300  # looked at for samples
-Run = tuple[bool, str]
 HAN = re.compile(r"[\u3400-\u9fff]")
-
-
-def clip(text: str, longest: int = LONGEST, lines: int = 9) -> str:
-    """The beginning of a text."""
-    short = "\n".join(text[:longest].split("\n", lines)[:lines])
-    return text if len(short) == len(text) else short.rstrip() + " …"
 
 
 def language_of(text: str) -> str:
     return "zh" if HAN.search(text) else "en"
-
-
-def signs(text: str) -> list[str]:
-    """What is shown for each character: itself, or ⟨U+200B⟩ if that is invisible; · for a space at a line's end."""
-    shown = {"\n": "↵\n", "\t": "→\t", "\r": "⟨CR⟩"}
-    out = []
-    for char in text:
-        hidden = unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or char == "\u00a0"
-        out.append(shown.get(char) or (f"⟨U+{ord(char):04X}⟩" if hidden else char))
-    for match in re.finditer(r" +(?=[\r\n]|$)", text):
-        out[match.start() : match.end()] = "·" * len(match[0])
-    return out
-
-
-def visible(text: str) -> str:
-    """The text with its invisible characters written out."""
-    return "".join(signs(text))
-
-
-def changes(before: str, after: str) -> tuple[list[Run], list[Run]]:
-    """Both texts as (changed?, text) runs."""
-    before, after = clip(before), clip(after)
-    old_signs, new_signs = signs(before), signs(after)
-    old: list[Run] = []
-    new: list[Run] = []
-    steps = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    if len(steps) > 1 and steps[-1][0] == "insert" and steps[-1][4] - steps[-1][3] > 1:
-        steps.pop()  # both are excerpts of one length: where text was removed, the cleaned one reaches further
-        new_signs[steps[-1][4] - 1] += " …"
-    for kind, a, b, c, d in steps:
-        old.append((kind != "equal", "".join(old_signs[a:b])))
-        new.append((kind != "equal", "".join(new_signs[c:d])))
-    return [run for run in old if run[1]], [run for run in new if run[1]]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

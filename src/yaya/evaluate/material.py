@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core.config import read_recipe
+from yaya.core.page import read_json
 from yaya.core.say import UserError
 from yaya.evaluate import excerpts
 from yaya.evaluate.labels import STAGES
+from yaya.tokenize.shards import corpus_files
 from yaya.tokenize.tokenizer import Tokenizer
 
 
@@ -44,7 +46,7 @@ class Material:
 
     @property
     def is_primer(self) -> bool:
-        return "prepare" in self.manifests and not self.config("prepare").get("sources")
+        return "prepare" in self.manifests and self.config("prepare").get("sources") in ([], None, ["primer"])
 
 
 def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mapping[str, Path]) -> Material:
@@ -64,23 +66,10 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
             m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
         except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
             continue
-    rows = excerpts.read_rows(m.place("prepare") / "train.parquet")
+    files = corpus_files(m.place("prepare"), "train")
+    rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in excerpts.read_rows(path)]
     m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
     return m
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file, or an empty one."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def dicts(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; none if it is no list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

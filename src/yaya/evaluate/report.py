@@ -5,22 +5,20 @@ It reads artifacts only: manifests, logs, samples, scores. What is missing is le
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
-from markupsafe import Markup
-
+from yaya.core import charts, page
 from yaya.core.artifact import write_atomic
-from yaya.evaluate import charts, excerpts
-from yaya.evaluate.charts import is_number
-from yaya.evaluate.labels import FILTERS, LANGUAGES, REASONS, SETS, SKILLS, STAGES, Pair
-from yaya.evaluate.material import Material, dicts, read_json, read_jsonl, read_material
+from yaya.core.excerpts import clip
+from yaya.core.page import dicts, is_number, read_json
+from yaya.evaluate import excerpts
+from yaya.evaluate.labels import LANGUAGES, SETS, SKILLS, STAGES
+from yaya.evaluate.material import Material, read_jsonl, read_material
+from yaya.prepare import report as prepare_report
 from yaya.tokenize import chat
 
 HERE = Path(__file__).parent
@@ -39,55 +37,23 @@ def write_report(
 def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mapping[str, Path] | None = None) -> str:
     """The page as text."""
     m = read_material(run_folder, scores, places or {})
-    script = (HERE / "report.js").read_text("utf-8").strip()
-    page = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page.filters |= {
-        "number": number,
-        "percent": percent,
-        "spell": spell,
-        "stage": lambda name: STAGES.get(name, (name, name)),
+    parts = {
+        "summary": summary(m),
+        "data": data(m),
+        "tokens": tokens(m),
+        "learning": learning(m),
+        "weights": weights(m),
+        "exam": exam(m),
+        "cost": cost(m),
+        "limits": limits(m),
     }
-    return page.get_template("report.html.j2").render(
-        css=Markup((HERE / "report.css").read_text("utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        summary=summary(m),
-        data=data(m),
-        tokens=tokens(m),
-        learning=learning(m),
-        weights=weights(m),
-        exam=exam(m),
-        cost=cost(m),
-        limits=limits(m),
+    return page.render(
+        HERE / "report.html.j2",
+        parts,
+        rooms=[prepare_report.ROOM],
+        styles=[prepare_report.STYLE, HERE / "report.css"],
+        filters={"stage": lambda name: STAGES.get(name, (name, name))},
     )
-
-
-def number(value: Any, digits: int = 0) -> str:
-    """`1234567` -> `1,234,567`; a dash where nothing is known."""
-    return f"{value:,.{digits}f}" if is_number(value) else "–"
-
-
-def percent(value: Any, digits: int = 0) -> str:
-    return f"{value:.{digits}%}" if is_number(value) else "–"
-
-
-def spell(seconds: Any) -> Pair:
-    """A duration in words."""
-    if not is_number(seconds):
-        return "–", "–"
-    if seconds < 60:
-        exact = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
-        return f"{exact} s", f"{exact} 秒"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s", f"{minutes} 分 {rest} 秒"
-    return f"{minutes // 60} h {minutes % 60} min", f"{minutes // 60} 小时 {minutes % 60} 分"
 
 
 def summary(m: Material) -> dict[str, Any]:
@@ -114,61 +80,19 @@ def summary(m: Material) -> dict[str, Any]:
 
 
 def data(m: Material) -> dict[str, Any] | None:
-    """Where the text came from, what was dropped, before and after, samples."""
+    """What prepare's page shows, and samples of the corpus."""
     if "prepare" not in m.manifests and not m.texts and not m.chats:
         return None
-    metrics, shown = m.metrics("prepare"), read_json(m.place("prepare") / "examples.json")
-    records = metrics.get("records") or {}
-    dropped = records.get("dropped") or {}
-    reasons = dropped if isinstance(dropped, dict) else {"": dropped}
-    splits = metrics.get("splits") or {}
-    sizes = {  # split -> characters
-        name: sum(filter(is_number, (kind.get("characters") for kind in kinds.values())))
-        for name, kinds in splits.items()
-    }
-    filters = metrics.get("filters") or {}
-    pairs = [p for p in dicts(shown.get("pairs")) if {"before", "after"} <= p.keys()]
-    pairs = list({str(p.get("filters")): p for p in reversed(pairs)}.values())[::-1][:4]  # each kind of change once
+    shown = read_json(m.place("prepare") / "examples.json")
     return {
+        **prepare_report.data(m.metrics("prepare"), m.config("prepare"), shown),
         "primer": m.is_primer,
-        "sources": [str(s) for s in m.config("prepare").get("sources") or []][:12],
-        "records": records,
-        "reasons": [(REASONS.get(r, (r, r)), n) for r, n in reasons.items() if is_number(n) and n],
-        "sizes": sizes,
-        "documents": {kind: (splits.get("train") or {}).get(kind, {}).get("documents") for kind in ("text", "chat")},
-        "characters": sum(sizes.values()),
-        "filters": [
-            (FILTERS.get(name, (name, name)), effect.get("documents"), effect.get("removed"), effect.get("added"))
-            for name, effect in filters.items()
-            if isinstance(effect, dict) and effect.get("documents")
-        ],
-        "pairs": [shown_pair(p) for p in pairs],
-        "dropped": [shown_drop(d) for d in dicts(shown.get("dropped"))[:4]],
-        "lengths": charts.length_chart(
-            "lengths", ("Length of the documents", "文档的长短"), dicts(shown.get("lengths"))
-        ),
-        "texts": [excerpts.clip(text) for text in m.texts[:3]],
+        "texts": [clip(text) for text in m.texts[:3]],
         "chats": {
-            lang: [{"role": turn["role"], "content": excerpts.clip(turn["content"])} for turn in talk]
+            lang: [{"role": turn["role"], "content": clip(turn["content"])} for turn in talk]
             for lang, talk in m.chats.items()
         },
     }
-
-
-def shown_pair(pair: dict[str, Any]) -> dict[str, Any]:
-    """An excerpt before and after cleaning, as runs of changed and unchanged text."""
-    before, after = excerpts.changes(str(pair["before"]), str(pair["after"]))
-    names = [name for name in str(pair.get("filters", "")).split(", ") if name]
-    by = [FILTERS.get(name, (name, name)) for name in names]
-    return {"by": by, "source": pair.get("source", ""), "before": before, "after": after}
-
-
-def shown_drop(drop: dict[str, Any]) -> dict[str, Any]:
-    """What was dropped, why, and from where."""
-    reason, _, more = str(drop.get("reason", "")).partition(": ")
-    sample = excerpts.clip(excerpts.visible(str(drop.get("sample", ""))), 120)
-    source = f"{drop.get('source', '')} {drop.get('where', '')}".strip()
-    return {"reason": REASONS.get(reason, (reason, reason)), "more": more, "sample": sample, "source": source}
 
 
 def tokens(m: Material) -> dict[str, Any] | None:
@@ -247,10 +171,8 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     prompts: dict[str, dict[str, Any]] = {}
     for row in samples:
         prompt = str(row.get("prompt", ""))
-        entry = prompts.setdefault(
-            prompt, {"prompt": excerpts.clip(prompt, 160), "language": row.get("language"), "rows": []}
-        )
-        reply, rows = excerpts.clip(str(row.get("reply", "")), 160), entry["rows"]
+        entry = prompts.setdefault(prompt, {"prompt": clip(prompt, 160), "language": row.get("language"), "rows": []})
+        reply, rows = clip(str(row.get("reply", "")), 160), entry["rows"]
         if rows and rows[-1]["reply"] == reply:
             rows[-1]["until"] = row.get("step")
         else:
@@ -299,7 +221,7 @@ def exam(m: Material) -> dict[str, Any] | None:
 def shown_reply(row: dict[str, Any]) -> dict[str, Any]:
     """One answered question, with names in both languages and texts of bounded length."""
     skill, kind = str(row.get("skill", "")), str(row.get("set", ""))
-    texts = {name: excerpts.clip(str(row.get(name, "")), 200) for name in ("prompt", "reply", "expected")}
+    texts = {name: clip(str(row.get(name, "")), 200) for name in ("prompt", "reply", "expected")}
     return texts | {
         "skill": SKILLS.get(skill, (skill, skill)),
         "set": SETS.get(kind, (kind, kind)),

@@ -68,7 +68,7 @@ def score_model(
     stride = config.stride or max(1, engine.context_length // 2)
     scores: dict[str, Any] = tasks.validation_loss(engine.model, engine.tokenizer, shard, stride)
     replies: list[dict[str, Any]] = []
-    if inputs["prepare"].config.get("sources"):
+    if inputs["prepare"].config.get("sources") not in ([], ["primer"]):
         scores["repetition_rate"] = tasks.continuation_loops(engine, shard)
     else:
         title = f"evaluate {stage}"

@@ -1,309 +1,355 @@
-"""The prepare stage: sources become one clean corpus.
+"""The prepare stage: sources become one clean corpus, in three passes over pieces of the input.
 
-Reads:  the files and folders of `sources`, or the primer where none are named.
-Does:   reads, cleans, drops, merges exact duplicates, splits into training and validation.
-Writes: train.parquet, validation.parquet (id, kind, text, messages, source), dropped.parquet (source, where,
-        reason, sample), examples.json for the report. All accounts balance: in = kept + dropped + quarantined + merged.
+Reads:  files, folders and hub datasets of `sources`, or the primer where none are named.
+Does:   1. reads and cleans each piece (pieces.py); 2. finds duplicates and repeated lines over all pieces (merge.py,
+        lines.py); 3. writes each piece's share of the splits (writing.py). Any process may do any piece, in any order.
+Writes: train-*.parquet and validation-*.parquet (id, kind, text, messages, source), dropped-*.parquet (source, where,
+        reason, sample), examples.json and report.html for people.
+
+All accounts balance. Records: in = kept + dropped + quarantined + merged. Bytes, filter by filter: in + added = out +
+removed, and what goes out of one filter goes into the next.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-import xxhash
+import numpy as np
+import pyarrow.parquet as pq
 
 from yaya.core.artifact import Draft, write_atomic
-from yaya.core.config import key
+from yaya.core.config import as_dict
 from yaya.core.progress import Bar
-from yaya.core.say import UserError, say, t
-from yaya.prepare.clean import FILTERS, Cleaner
-from yaya.prepare.document import Broken, Document, place
-from yaya.prepare.files import digest_source, list_files, total_size
-from yaya.prepare.shards import DROPPED, DocumentShard, Shard, scripts
-from yaya.prepare.sources import read_sources
-from yaya.prepare.split import MANY, Split
+from yaya.core.say import UserError, say
+from yaya.prepare import augment, lines, merge, mixing, planning
+from yaya.prepare.clean.contamination import known_from, known_sets, questions_of
+from yaya.prepare.clean.filters import Account
+from yaya.prepare.clean.personal import mask_personal
+from yaya.prepare.document import PRIMER, Document, Report, place
+from yaya.prepare.engine import run_all
+from yaya.prepare.pieces import SHOWN, Piece, clean_piece
+from yaya.prepare.read.files import digest_source
+from yaya.prepare.read.sources import Remarks, files_of, nothing_in, read_file
+from yaya.prepare.report import write_report
+from yaya.prepare.settings import KNOWN, PrepareConfig, resolved
+from yaya.prepare.shards import scripts
+from yaya.prepare.split import FEW_SHARE, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
+from yaya.prepare.writing import STEPS, Finish, finish_piece
 
 KIND = "prepare"
-SAMPLE = 300  # characters of a dropped document that are kept
-SHOWN = 12  # examples for the report
-SHOWN_PER_FILTER = 4
-AROUND = 80  # characters shown on both sides of a change
-FEW_SHARE, MANY_SHARE, PRIMER_SHARE = 0.1, 0.05, 0.01
+SIDE = 1500  # characters of a near-duplicate that are shown
+SMALL = 20_000_000  # bytes of input up to which other processes are not worth their start
 
 
-@dataclass(frozen=True)
-class PrepareConfig:
-    """Keys of [prepare]."""
-
-    sources: list[str] = key(
-        [],
-        "files and folders of text or chats (none: the built-in primer)",
-        "文本或对话的文件、文件夹（不写就用自带的启蒙语料）",
-    )
-    conversations: int = key(120_000, "conversations of the primer", "启蒙语料的对话数", least=0)
-    stories: int = key(20_000, "stories of the primer", "启蒙语料的故事数", least=0)
-    validation: str = key(
-        "auto",
-        f"what validates: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
-        f"验证集取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇用 hash",
-        ("auto", "hash", "tail"),
-    )
-    validation_fraction: float | None = key(
-        None,
-        f"share of validation (default: {FEW_SHARE} of few documents or of each text, {MANY_SHARE} of {MANY} or more,"
-        f" {PRIMER_SHARE} of the primer)",
-        f"验证集的比例（默认：篇数少或取结尾时 {FEW_SHARE}，满 {MANY} 篇 {MANY_SHARE}，启蒙语料 {PRIMER_SHARE}）",
-        least=0,
-    )
-    deduplicate: bool = key(True, "merge documents that are exactly alike", "合并完全相同的文档")
-    fix_unicode: bool = key(True, "repair text that was decoded wrongly (cafÃ©)", "修复乱码（cafÃ©）")
-    normalize_unicode: bool = key(True, "one form for characters with accents (NFC)", "统一带附加符号的字符（NFC）")
-    remove_zero_width: bool = key(True, "remove invisible characters", "去掉看不见的字符")
-    remove_control: bool = key(True, "remove control characters", "去掉控制字符")
-    unify_line_ends: bool = key(True, "one kind of line end", "统一换行符")
-    tidy_whitespace: bool = key(True, "no spaces at line ends, no runs of blank lines", "去掉行尾空格和多余空行")
-    emoji: str = key("keep", "keep or remove", "表情符号：keep 保留，remove 去掉", ("keep", "remove"))
-
-
-def active_filters(config: PrepareConfig) -> list[str]:
-    """Names of the filters that the config asks for, in order."""
-    wanted = {
-        "unicode": config.fix_unicode,
-        "nfc": config.normalize_unicode,
-        "zero_width": config.remove_zero_width,
-        "control": config.remove_control,
-        "line_ends": config.unify_line_ends,
-        "whitespace": config.tidy_whitespace,
-        "emoji": config.emoji == "remove",
-    }
-    return [name for name in FILTERS if wanted.get(name, True)]
+def resolve(config: PrepareConfig, inputs: dict[str, Any]) -> PrepareConfig:
+    """The config with its preset's choices filled in."""
+    return resolved(config)
 
 
 def source_parents(config: PrepareConfig) -> dict[str, str]:
     """Name -> digest by content of what comes from outside."""
-    if config.sources:
-        return {source: digest_source(source) for source in config.sources}
+    if not config.sources:
+        from yaya.prepare import primer
+
+        return {"primer": f"primer-{primer.VERSION}"}
     from yaya.prepare import primer
 
-    return {"primer": f"primer-{primer.VERSION}"}
+    outside = [name for name in (*config.sources, *(config.decontaminate or ())) if name not in (PRIMER, KNOWN)]
+    digests = {name: digest_source(name) for name in outside}
+    if PRIMER in config.sources or KNOWN in (config.decontaminate or ()):
+        digests[PRIMER] = f"primer-{primer.VERSION}"
+    return digests
 
 
 def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
     """Makes the corpus in `draft.path`; the counts go to `draft.metrics`."""
+    check(config)
+    folder = draft.path / "work"
+    folder.mkdir(exist_ok=True)
+    files = files_of(config.sources)
+    size = sum(file.size for file, _ in files)
+    workers = 1 if size <= SMALL and config.workers == 0 else config.workers or os.cpu_count() or 1
+    save_known(config, folder)
+    make(config, planning.pieces(config, folder, draft.seed, files), draft, workers)
+    shutil.rmtree(folder)
+    tell(draft.metrics)
+
+
+def make(config: PrepareConfig, pieces: list[Piece], draft: Draft, workers: int) -> None:
+    """The three passes, their accounts and the report."""
+    folder = draft.path / "work"
+    draft.logs += ("report.html",)  # it tells times, which are no part of what an artifact is
+    cleaned = list(with_bar(run_all(clean_piece, pieces, folder, "clean", config.engine, workers), len(pieces)))
+    draft.metrics["remarks"] = dict(say_remarks(cleaned))
+    refuse_empty_sources(config, cleaned)
+    tasks, mixture = second_pass(config, folder, draft.path, len(pieces), workers)
+    if mixture:
+        draft.metrics["mixing"] = mixture
+    finished = list(run_all(finish_piece, tasks, folder, "finish", config.engine, workers))
+    draft.metrics.update(accounts(config, cleaned, finished))
+    shown = examples(config, folder, cleaned, finished)
+    write_atomic(draft.path / "examples.json", json.dumps(shown, ensure_ascii=False, indent=1))
+    write_report(draft.path, draft.metrics, as_dict(config), draft.path / "report.html")
+
+
+def preview(config: PrepareConfig, out: Path, seed: int) -> None:
+    """Looks at `config.preview` documents, spread over the files of all sources; what it makes is a report."""
+    config = resolved(config)
+    check(config)
+    shutil.rmtree(out, ignore_errors=True)
+    folder = out / "work"
+    folder.mkdir(parents=True)
+    save_known(config, folder)
+    whole = planning.pieces(config, folder, seed, files_of(config.sources))
+    draft = Draft(out, KIND, as_dict(config), {}, seed)
+    make(config, planning.sample(whole, config.preview), draft, 1)
+    shutil.rmtree(folder)
+    for path in out.glob("*.parquet"):
+        path.unlink()
+    tell(draft.metrics)
+    say(
+        f"[prepare] a preview, no corpus: open {out / 'report.html'}",
+        f"[prepare] 这只是预览，没有生成语料：请打开 {out / 'report.html'}",
+    )
+
+
+def save_known(config: PrepareConfig, folder: Path) -> None:
+    """The runs of words of all evaluation sets, for every piece to look for."""
+    wanted = config.decontaminate or []
+    sets: dict[str, Iterable[str]] = known_sets() if KNOWN in wanted else {}
+    for name in wanted:
+        if name != KNOWN:
+            report = Report(lambda broken: None, lambda *remark: None, lambda *record: None)
+            found = (d for file, _ in files_of([name]) for d in read_file(file, report))
+            sets[name] = [question for document in found for question in questions_of(document)]
+    if sets:
+        known_from(sets).save(folder / "contamination.npz")
+
+
+def check(config: PrepareConfig) -> None:
+    """Settings that cannot be."""
+    mixing.check(config.weights, config.sources)
+    augment.check(config.augment)
     fraction = config.validation_fraction
     if fraction is not None and not 0 <= fraction <= 0.5:
         raise UserError(
             f"prepare.validation_fraction must be between 0 and 0.5, not {fraction}.",
             f"prepare.validation_fraction 应当在 0 和 0.5 之间，而不是 {fraction}。",
         )
-    with ExitStack() as stack:
-        shards = {split: DocumentShard(draft.path / f"{split}.parquet") for split in ("train", "validation")}
-        for shard in shards.values():
-            stack.enter_context(shard)
-        dropped = stack.enter_context(Shard(draft.path / "dropped.parquet", DROPPED))
-        corpus = Corpus(config, shards, dropped)
-        for document in given(config, corpus, draft.seed):
-            corpus.add(document)
-        corpus.close()
-    draft.metrics.update(corpus.metrics())
-    write_atomic(draft.path / "examples.json", json.dumps(corpus.examples(), ensure_ascii=False, indent=1))
-    corpus.tell()
 
 
-def given(config: PrepareConfig, corpus: Corpus, seed: int) -> Iterator[Document]:
-    """All documents that come in, with a bar."""
-    unit = t("documents", "篇")
-    if not config.sources:
-        with Bar(KIND, config.stories + config.conversations, unit) as bar:
-            for document in primer_documents(config, seed):
-                yield document
-                bar.advance()
-        return
-    megabytes = round(sum(total_size(list_files(source)[0]) for source in config.sources) / 1e6)
-    with Bar(KIND, megabytes, "MB") as bar:
-        documents = read_sources(
-            config.sources, corpus.set_aside, lambda read: bar.advance(round(read / 1e6) - bar.done)
-        )
-        for number, document in enumerate(documents, 1):
-            yield document
-            bar.note = f"{number:,} {unit}"
+def with_bar(results: Iterable[dict[str, Any]], count: int) -> Iterable[dict[str, Any]]:
+    """The pieces as they are done, with a bar where there are many."""
+    with Bar(KIND, count, "") as bar:
+        documents = 0
+        for result in results:
+            documents += sum(counts.get("in", 0) for counts in result["sources"].values())
+            bar.advance(1, f"{documents:,}")
+            yield result
 
 
-def primer_documents(config: PrepareConfig, seed: int) -> Iterator[Document]:
-    """The primer: stories, then conversations."""
-    from yaya.prepare import primer
-
-    for n in range(config.stories):
-        yield Document(primer.story(seed, n), None, "primer", f"story {n}")
-    for n in range(config.conversations):
-        yield Document(None, primer.conversation(seed, n), "primer", f"conversation {n}")
-
-
-def identify(document: Document) -> str:
-    """xxh3 of the content, 128 bits as hex."""
-    if document.messages is None:
-        content = document.text or ""
-    else:
-        content = "".join(f"\0{message['role']}\0{message['content']}" for message in document.messages)
-    return xxhash.xxh3_128_hexdigest(content.encode())
+def say_remarks(cleaned: list[dict[str, Any]]) -> Counter[str]:
+    """Says what the readers noticed, each kind a few times."""
+    remarks = Remarks()
+    for result in cleaned:
+        for remark in result["remarks"]:
+            remarks.add(*remark)
+    remarks.close()
+    return remarks.counts
 
 
-class Corpus:
-    """Takes documents one by one: cleans, drops, merges, splits, counts."""
-
-    def __init__(self, config: PrepareConfig, shards: dict[str, DocumentShard], dropped: Shard):
-        self.shards, self.dropped_shard = shards, dropped
-        self.cleaner = Cleaner(active_filters(config))
-        many = MANY_SHARE if config.sources else PRIMER_SHARE
-        self.split = Split(config.validation, config.validation_fraction, FEW_SHARE, many, self.write, identify)
-        self.seen: set[bytes] | None = set() if config.deduplicate else None
-        self.counts: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.lengths: Counter[int] = Counter()
-        self.pairs: list[dict[str, str]] = []
-        self.shown: Counter[str] = Counter()
-        self.drops: list[dict[str, str]] = []
-        self.first_broken: Broken | None = None
-
-    def add(self, document: Document) -> None:
-        """One document from outside."""
-        self.counts["in"] += 1
-        if document.messages is None:
-            before = [document.text or ""]
-        else:
-            before = [message["content"] for message in document.messages]
-        after, changed_by, reason = self.cleaner.clean(before)
-        if reason is None and document.messages is not None:
-            reason = None if any(m["role"] == "assistant" for m in document.messages) else "no reply"
-        if reason is not None:
-            self.counts["dropped"] += 1
-            self.reasons[reason] += 1
-            self.drop(document.source, document.where, reason, "\n".join(before))
-            return
-        if changed_by:
-            self.show_change(document, before, after, changed_by)
-            document = replaced(document, after)
-        id = identify(document)
-        if self.seen is not None:
-            size = len(self.seen)
-            self.seen.add(bytes.fromhex(id))
-            if len(self.seen) == size:
-                self.counts["merged"] += 1
-                self.drop(document.source, document.where, f"duplicate of {id}", "\n".join(after))
-                return
-        self.counts["kept"] += 1
-        self.lengths[sum(map(len, after)).bit_length()] += 1
-        self.split.add(id, document)
-
-    def write(self, id: str, document: Document, split: str) -> None:
-        """One document or piece of a document into its split."""
-        if document.messages is None:
-            characters = len(document.text or "")
-        else:
-            characters = sum(len(message["content"]) for message in document.messages)
-        self.shards[split].add((id, document.kind, document.text, document.messages, document.source), characters)
-
-    def set_aside(self, broken: Broken) -> None:
-        """One record that could not be read."""
-        self.counts["in"] += 1
-        self.counts["quarantined"] += 1
-        self.first_broken = self.first_broken or broken
-        self.drop(broken.source, broken.where, broken.reason, broken.sample)
-
-    def drop(self, source: str, where: str, reason: str, text: str) -> None:
-        sample = text[:SAMPLE]
-        self.dropped_shard.add((source, where, reason, sample), len(sample))
-        if len(self.drops) < SHOWN and not reason.startswith("duplicate"):
-            self.drops.append({"source": source, "where": where, "reason": reason, "sample": sample})
-
-    def show_change(self, document: Document, before: list[str], after: list[str], changed_by: list[str]) -> None:
-        """Keeps an example for the report, a few for each filter."""
-        rarest = min(changed_by, key=lambda name: self.shown[name])
-        if len(self.pairs) >= SHOWN or self.shown[rarest] >= SHOWN_PER_FILTER:
-            return
-        self.shown[rarest] += 1
-        old, new = around_change(*next((a, b) for a, b in zip(before, after, strict=True) if a != b))
-        at = place(document.source, document.where)
-        self.pairs.append({"source": at, "filters": ", ".join(changed_by), "before": old, "after": new})
-
-    def close(self) -> None:
-        """All documents have come."""
-        self.split.close()
-        c = self.counts
-        assert c["in"] == c["kept"] + c["dropped"] + c["quarantined"] + c["merged"], c
-        if not c["kept"]:
-            raise UserError(
-                "Nothing is left after cleaning: all documents are empty.", "清洗之后什么也不剩：所有文档都是空的。"
-            )
-
-    def metrics(self) -> dict[str, Any]:
-        """The accounts."""
-        c = self.counts
-        return {
-            "records": {
-                "in": c["in"],
-                "kept": c["kept"],
-                "dropped": dict(sorted(self.reasons.items())),
-                "quarantined": c["quarantined"],
-                "merged": c["merged"],
-            },
-            "filters": {name: asdict(effect) for name, effect in self.cleaner.effects.items()},
-            "splits": {
-                name: {kind: dict(n) for kind, n in shard.counts.items()} for name, shard in self.shards.items()
-            },
-        }
-
-    def examples(self) -> dict[str, Any]:
-        """What the report shows."""
-        histogram = self.shards["train"].bytes + self.shards["validation"].bytes
-        lengths = [
-            {"from": 1 << n >> 1, "to": (1 << n) - 1, "documents": self.lengths[n]} for n in sorted(self.lengths)
-        ]
-        return {"pairs": self.pairs, "dropped": self.drops, "languages": scripts(histogram), "lengths": lengths}
-
-    def tell(self) -> None:
-        """What was made, in one line, after warnings."""
-        c = self.counts
-        if self.first_broken:
-            at, problem = place(self.first_broken.source, self.first_broken.where), self.first_broken.problem
-            n = c["quarantined"]
-            say(
-                f"Warning: {n:,} files or records could not be read and were set aside (all in dropped.parquet)."
-                f" First: {at}: {problem.en}",
-                f"警告：有 {n:,} 个文件或记录读不了，已隔离（全部列在 dropped.parquet）。第一个：{at}：{problem.zh}",
-            )
-        totals: Counter[str] = sum((n for shard in self.shards.values() for n in shard.counts.values()), Counter())
-        validation: Counter[str] = sum(self.shards["validation"].counts.values(), Counter())
-        if not validation["characters"] and self.split.few:
-            say("Warning: too few documents for a validation part.", "警告：文档太少，没有验证集。")
-        share = validation["characters"] / max(totals["characters"], 1)
-        say(
-            f"[prepare] {c['kept']:,} documents, {totals['characters']:,} characters ({share:.1%} for validation);"
-            f" dropped {c['dropped']:,}, duplicates {c['merged']:,}, unreadable {c['quarantined']:,}",
-            f"[prepare] {c['kept']:,} 篇，{totals['characters']:,} 字符（{share:.1%} 用于验证）；"
-            f"丢弃 {c['dropped']:,}，重复 {c['merged']:,}，读不了 {c['quarantined']:,}",
+def refuse_empty_sources(config: PrepareConfig, cleaned: list[dict[str, Any]]) -> None:
+    """A source without one usable document is a mistake that the user wants to know of."""
+    for number, source in enumerate(config.sources):
+        counts = sum((Counter(result["sources"].get(str(number), {})) for result in cleaned), Counter())
+        if not counts["clean"] and not counts["judged"]:
+            first = next((q for result in cleaned for q in result["quarantined"] if q["set"] == number), None)
+            raise nothing_in(source, first)
+    if not any(counts.get("clean") for result in cleaned for counts in result["sources"].values()):
+        raise UserError(
+            "Nothing is left after cleaning: all documents were dropped (dropped-*.parquet says why).",
+            "清洗之后什么也不剩：所有文档都被去掉了（原因见 dropped-*.parquet）。",
         )
 
 
-def replaced(document: Document, contents: list[str]) -> Document:
-    """The document with cleaned contents."""
-    if document.messages is None:
-        return Document(contents[0], None, document.source, document.where)
-    messages = [{"role": m["role"], "content": content} for m, content in zip(document.messages, contents, strict=True)]
-    return Document(None, messages, document.source, document.where)
+def second_pass(
+    config: PrepareConfig, folder: Path, out: Path, count: int, workers: int
+) -> tuple[list[Finish], list[dict[str, Any]]]:
+    """Finds duplicates, repeated lines, the rule of the split and the mixture: what is left to do for each piece."""
+    first, likeness = merge.duplicates(folder, config, count, workers)
+    np.save(folder / "first.npy", first)
+    np.save(folder / "likeness.npy", likeness)
+    kept = first == np.arange(len(first))
+    if config.repeated_lines:
+        for number in range(len(config.sources)):
+            documents = sum(np.load(folder / f"{n:05}.sets.npy").tolist().count(number) for n in range(count))
+            paths = [folder / f"{n:05}.lines-{number}.npy" for n in range(count)]
+            np.save(folder / f"repeated-{number}.npy", lines.repeated([p for p in paths if p.exists()], documents))
+    ids = merge.Spread.load(folder, "ids", count)
+    chats = np.concatenate([np.load(folder / f"{n:05}.chats.npy") for n in range(count)])
+    few = FEW_SHARE if config.validation_fraction is None else config.validation_fraction
+    many = PRIMER_SHARE if config.sources in ([], [PRIMER]) else MANY_SHARE
+    many = many if config.validation_fraction is None else config.validation_fraction
+    rules: dict[str, Rule] = {}
+    for kind, chosen in (("text", kept & ~chats), ("chat", kept & chats)):
+        rules[kind] = rule_for(kind, ids[np.flatnonzero(chosen)], config.validation, few, many)
+    epochs, mixture = mixture_of(config, folder, count, kept, rules, chats)
+    starts = ids.starts
+    names = names_of(folder, np.unique(first[~kept]), starts)
+    wanted = (config.deduplicate, config.near_duplicates, config.repeated_lines, config.weights, config.augment.copies)
+    steps = tuple(name for name, on in zip(STEPS, wanted, strict=True) if on)
+    tasks = []
+    for number in range(count):
+        here = first[starts[number] : starts[number + 1]]
+        own = {int(n): names[int(n)] for n in np.unique(here) if int(n) in names}
+        task = Finish(number, int(starts[number]), folder, out, rules, own, steps, epochs, config.augment)
+        tasks.append(task)
+    return tasks, mixture
 
 
-def around_change(before: str, after: str) -> tuple[str, str]:
-    """Excerpts of both from a little before the first difference."""
-    same = next(
-        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+def mixture_of(
+    config: PrepareConfig, folder: Path, count: int, kept: np.ndarray, rules: dict[str, Rule], chats: np.ndarray
+) -> tuple[dict[int, float], list[dict[str, Any]]]:
+    """(source -> how often it is read, the rows that tell it); nothing without weights."""
+    if not config.weights:
+        return {}, []
+    sets, sizes = (merge.Spread.load(folder, name, count).whole() for name in ("sets", "sizes"))
+    ids = merge.Spread.load(folder, "ids", count).whole()
+    training = np.where(kept, in_training(rules, ids, chats, sizes), 0)
+    of_source = np.bincount(sets, training, minlength=len(config.sources))
+    epochs = mixing.epochs_of(config.weights, of_source, config.epochs_at_most)
+    return dict(enumerate(epochs.tolist())), mixing.told(config.sources, config.weights, of_source, epochs)
+
+
+def names_of(folder: Path, documents: np.ndarray, starts: np.ndarray) -> dict[int, str]:
+    """Where documents stand, as a user would look for them."""
+    out: dict[int, str] = {}
+    part_of = np.searchsorted(starts, documents, side="right") - 1
+    for number in np.unique(part_of):
+        table = pq.read_table(folder / f"{number:05}.clean.parquet", columns=["source", "where"])
+        for document in documents[part_of == number]:
+            row = int(document - starts[number])
+            source, where = (table.column(name)[row].as_py() for name in ("source", "where"))
+            out[int(document)] = f"{source}, {where}" if where else source
+    return out
+
+
+def accounts(config: PrepareConfig, cleaned: list[dict[str, Any]], finished: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metrics of the manifest: records, bytes, filters, sources and splits; they balance or it is our mistake."""
+    sources: dict[str, Counter[str]] = {}
+    for result in (*cleaned, *finished):
+        for number, counts in result["sources"].items():
+            name = config.sources[int(number)] if config.sources else "primer"
+            sources[name] = sources.get(name, Counter()) + Counter(counts)
+    reasons: Counter[str] = Counter()
+    for result in (*cleaned, *finished):
+        reasons.update(result["reasons"])
+    filters: dict[str, Account] = {}
+    for result in (*cleaned, *finished):
+        for name, values in result["filters"].items():
+            account = filters.setdefault(name, Account())
+            for field, value in values.items():
+                setattr(account, field, getattr(account, field) + value)
+    c: Counter[str] = sum(sources.values(), Counter())
+    assert c["in"] == c["kept"] + c["dropped"] + c["quarantined"] + c["merged"], c
+    size = c["bytes"]
+    for name, account in filters.items():
+        assert account.bytes_in == size, (name, account, size)
+        assert account.bytes_in + account.added == account.bytes_out + account.removed, (name, account)
+        size = account.bytes_out
+    assert size == c["kept_bytes"], (size, c)
+    splits: dict[str, dict[str, Counter[str]]] = {}
+    for result in finished:
+        for split, kinds in result["splits"].items():
+            for kind, counts in kinds.items():
+                total = splits.setdefault(split, {}).setdefault(kind, Counter(documents=0, characters=0, bytes=0))
+                total.update(counts)
+    return {
+        "records": {
+            "in": c["in"],
+            "kept": c["kept"],
+            "dropped": dict(sorted(reasons.items())),
+            "quarantined": c["quarantined"],
+            "merged": c["merged"],
+        },
+        "bytes": {"in": c["bytes"], "out": c["kept_bytes"]},
+        "augmented": dict(sum((Counter(result["augmented"]) for result in finished), Counter())),
+        "filters": {name: vars(account) for name, account in filters.items()},
+        "sources": {name: dict(counts) for name, counts in sources.items()},
+        "splits": {split: {kind: dict(counts) for kind, counts in kinds.items()} for split, kinds in splits.items()},
+    }
+
+
+def merged_lists(results: Iterable[dict[str, Any]], field: str) -> dict[str, list[dict[str, Any]]]:
+    """Examples by filter, the first SHOWN of each in the order of the pieces."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        for name, shown in result[field].items():
+            out[name] = (out.get(name, []) + shown)[:SHOWN]
+    return out
+
+
+def examples(
+    config: PrepareConfig, folder: Path, cleaned: list[dict[str, Any]], finished: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the reports show."""
+    lengths: Counter[int] = Counter()
+    for result in cleaned:
+        lengths.update({int(bits): count for bits, count in result["lengths"].items()})
+    histogram = np.sum([result["bytes"] for result in finished], axis=0)
+    return {
+        "changes": merged_lists((*cleaned, *finished), "changes"),
+        "drops": merged_lists((*cleaned, *finished), "drops"),
+        "quarantined": [q for result in cleaned for q in result["quarantined"]][:SHOWN],
+        "twins": twins(folder, len(cleaned)),
+        "languages": scripts(histogram),
+        "lengths": [{"from": 1 << n >> 1, "to": (1 << n) - 1, "documents": lengths[n]} for n in sorted(lengths)],
+    }
+
+
+def twins(folder: Path, pieces: int) -> list[dict[str, Any]]:
+    """Some near-duplicates side by side, the least alike first: those are what one doubts."""
+    first, likeness = np.load(folder / "first.npy"), np.load(folder / "likeness.npy")
+    found = np.flatnonzero((likeness > 0) & (likeness < merge.EXACT))
+    found = found[np.argsort(likeness[found], kind="stable")][:SHOWN]
+    starts = merge.Spread.load(folder, "ids", pieces).starts
+    rows = rows_of(folder, np.unique(np.concatenate([found, first[found]])), starts)
+    return [
+        {"jaccard": round(float(likeness[n]), 3), "kept": rows[int(first[n])], "merged": rows[int(n)]} for n in found
+    ]
+
+
+def rows_of(folder: Path, documents: np.ndarray, starts: np.ndarray) -> dict[int, dict[str, str]]:
+    """Source and the beginning of the text of some documents."""
+    out: dict[int, dict[str, str]] = {}
+    part_of = np.searchsorted(starts, documents, side="right") - 1
+    for number in np.unique(part_of):
+        table = pq.read_table(folder / f"{number:05}.clean.parquet")
+        for document in documents[part_of == number]:
+            row = table.slice(int(document - starts[number]), 1).to_pylist()[0]
+            found = Document(row["text"], row["messages"], row["source"], row["where"])
+            text = mask_personal("\n".join(found.texts)[:SIDE])
+            out[int(document)] = {"source": place(found.source, found.where), "text": text}
+    return out
+
+
+def tell(metrics: dict[str, Any]) -> None:
+    """What was made, in one line."""
+    r = metrics["records"]
+    totals = {split: sum(kind["characters"] for kind in kinds.values()) for split, kinds in metrics["splits"].items()}
+    whole, dropped = sum(totals.values()), sum(r["dropped"].values())
+    share = totals.get("validation", 0) / max(whole, 1)
+    if not share:
+        say("Warning: too few documents for a validation part.", "警告：文档太少，没有验证集。")
+    say(
+        f"[prepare] {r['in']:,} in = {r['kept']:,} kept + {dropped:,} dropped + {r['merged']:,} merged"
+        f" + {r['quarantined']:,} unreadable; {whole:,} characters ({share:.1%} for validation)",
+        f"[prepare] 读入 {r['in']:,} = 保留 {r['kept']:,} + 丢弃 {dropped:,} + 合并 {r['merged']:,}"
+        f" + 读不了 {r['quarantined']:,}；{whole:,} 字符（{share:.1%} 用于验证）",
     )
-    start = max(0, same - AROUND)
-    end = start + 2 * AROUND
-    lead = "…" if start else ""
-    return lead + before[start:end], lead + after[start:end]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+PRIMER = "primer"  # the source that comes with yaya
 Message = dict[str, str]
 Content = str | list[Message]
 
@@ -21,6 +22,27 @@ class Document:
     @property
     def kind(self) -> str:
         return "text" if self.messages is None else "chat"
+
+    @property
+    def texts(self) -> list[str]:
+        """The text, or what each message says."""
+        if self.messages is None:
+            return [self.text or ""]
+        return [message["content"] for message in self.messages]
+
+    @property
+    def content(self) -> bytes:
+        """What makes it this document and no other."""
+        if self.messages is None:
+            return (self.text or "").encode()
+        return "".join(f"\0{message['role']}\0{message['content']}" for message in self.messages).encode()
+
+    def with_texts(self, texts: list[str]) -> Document:
+        """The same document with other texts."""
+        if self.messages is None:
+            return Document(texts[0], None, self.source, self.where)
+        messages = [{"role": m["role"], "content": text} for m, text in zip(self.messages, texts, strict=True)]
+        return Document(None, messages, self.source, self.where)
 
 
 class Unusable(Exception):
@@ -39,6 +61,8 @@ FIXES = {
     "damaged": ("Download or pack the file again.", "请重新下载或重新打包这个文件。"),
     "unreadable": ("Check the file's permissions.", "请检查文件权限。"),
     "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
+    "too large": ("Split it, or leave it out.", "请拆小，或者去掉它。"),
+    "no text layer": ("Recognise its text first (OCR), or leave it out.", "请先做文字识别（OCR），或者去掉它。"),
     "empty": ("Put text into it, or leave it out of sources.", "请写入文本，或者从 sources 里去掉它。"),
 }
 
@@ -62,25 +86,10 @@ class Broken:
 class Report:
     """Where readers tell what is no document."""
 
-    on_broken: Callable[[Broken], None]
+    broken: Callable[[Broken], None]  # a file or record that is set aside
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
-    on_bytes: Callable[[int], None]
-    before: int = 0  # bytes on disk of the files that are done
-    first: Broken | None = None
-
-    def broken(self, broken: Broken) -> None:
-        """Sets a file or record aside."""
-        self.first = self.first or broken
-        self.on_broken(broken)
-
-    def inside(self, position: int) -> None:
-        """The current file has been read so far."""
-        self.on_bytes(self.before + position)
-
-    def file_done(self, size: int) -> None:
-        """The current file has been read."""
-        self.before += size
-        self.on_bytes(self.before)
+    left_out: Callable[[str, str, str], None]  # source, where, why: a record that is no document, e.g. a redirect
+    inside: Callable[[int], None] = lambda position: None  # bytes of the current file that have been read
 
 
 def place(source: str, where: str) -> str:

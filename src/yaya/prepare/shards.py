@@ -24,6 +24,7 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("messages", pa.list_(MESSAGE)),
         ("source", pa.string()),
+        ("augmented", pa.string()),  # how a copy was changed; "" for what is as it was
     ]
 )
 DROPPED = pa.schema([("source", pa.string()), ("where", pa.string()), ("reason", pa.string()), ("sample", pa.string())])
@@ -36,7 +37,7 @@ class Shard:
         self.schema = schema
         self.rows: list[tuple[Any, ...]] = []
         self.waiting = 0
-        repeated = [name for name in ("kind", "source", "reason") if name in schema.names]
+        repeated = [name for name in ("kind", "source", "augmented", "reason") if name in schema.names]
         self.writer = pq.ParquetWriter(
             path, schema, compression="zstd", use_dictionary=repeated, write_statistics=False
         )
@@ -80,13 +81,14 @@ class DocumentShard(Shard):
         self.bytes = np.zeros(256, np.int64)
 
     def batch(self) -> pa.RecordBatch:
-        ids, kinds, texts, chats, sources = zip(*self.rows, strict=True)
+        ids, kinds, texts, chats, sources, methods = zip(*self.rows, strict=True)
         text, chat = pa.array(texts, pa.string()), message_lists(chats)
         contents = chat.values.field("content")
         for kind, array in (("text", text), ("chat", contents)):
             self.count(kind, kinds.count(kind), array)
         return pa.record_batch(
-            [pa.array(ids, pa.string()), pa.array(kinds, pa.string()), text, chat, pa.array(sources, pa.string())],
+            [*(pa.array(c, pa.string()) for c in (ids, kinds)), text, chat]
+            + [pa.array(c, pa.string()) for c in (sources, methods)],
             schema=DOCUMENTS,
         )
 

@@ -53,9 +53,9 @@ def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConf
     """Fills what is left to the run: vocabulary size and the cut between Han characters."""
     from dataclasses import replace
 
-    primer = not inputs["prepare"].config.get("sources")
+    primer = inputs["prepare"].config.get("sources") in ([], ["primer"])
     if config.vocab_size is None:
-        size = sum((inputs["prepare"].path / f"{split}.parquet").stat().st_size for split in SPLITS)
+        size = sum(path.stat().st_size for split in SPLITS for path in corpus_files(inputs["prepare"].path, split))
         # About one token for each 2 KB of (compressed) text: rarer ones would never be learned. More than 8,192 would
         # cost a small model more than all its layers.
         by_size = 2 ** int(np.clip(np.log2(max(size, 1) / 2048 + 1) + 1, 10, 13))
@@ -73,10 +73,12 @@ def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> No
             f"[tokenize] training a tokenizer of {config.vocab_size:,} tokens ...",
             f"[tokenize] 正在训练 {config.vocab_size:,} 个 token 的分词器……",
         )
-        tokenizer = train(_sample(corpus / "train.parquet", config.sample_bytes), config.vocab_size, config.han_run)
+        tokenizer = train(
+            _sample(corpus_files(corpus, "train"), config.sample_bytes), config.vocab_size, config.han_run
+        )
     tokenizer.save(draft.path, 1 << 20)
     for split in SPLITS:
-        draft.metrics[split] = encode_split(tokenizer, corpus / f"{split}.parquet", draft.path, split)
+        draft.metrics[split] = encode_split(tokenizer, corpus_files(corpus, split), draft.path, split)
     kinds = draft.metrics["train"]
     tokens, size = sum(k["tokens"] for k in kinds.values()), sum(k["bytes"] for k in kinds.values())
     draft.metrics |= {
@@ -90,27 +92,27 @@ def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     )
 
 
-def _rows(path: Path) -> Iterator[dict]:
-    for batch in pq.ParquetFile(path).iter_batches(BATCH, columns=["kind", "text", "messages"]):
-        yield from batch.to_pylist()
+def corpus_files(folder: Path, split: str) -> list[Path]:
+    """The Parquet files of one split of a corpus, in order."""
+    return sorted(folder.glob(f"{split}-*.parquet"))
 
 
-def _sample(path: Path, limit: int) -> Iterator[str]:
+def _sample(paths: list[Path], limit: int) -> Iterator[str]:
     """Texts of evenly spread documents up to `limit` bytes; the roles' names too, so that each is one token."""
-    file = pq.ParquetFile(path)
-    groups = file.num_row_groups
-    total = sum(file.metadata.row_group(i).total_byte_size for i in range(groups))
-    share = min(1.0, limit / max(total, 1))
+    files = [pq.ParquetFile(path) for path in paths]
+    sizes = [[file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)] for file in files]
+    share = min(1.0, limit / max(sum(map(sum, sizes)), 1))
     yield from (f"{role}\n" for role in ("system", "user", "assistant") for _ in range(5000))
-    for group in range(groups):
-        room = int(share * file.metadata.row_group(group).total_byte_size) + 1
-        for row in file.read_row_group(group, columns=["kind", "text", "messages"]).to_pylist():
-            for text in [row["text"]] if row["kind"] == "text" else [m["content"] for m in row["messages"]]:
-                text = text[: max(room, 0)]
-                room -= len(text.encode())
-                yield text
-            if room <= 0:
-                break
+    for file, groups in zip(files, sizes, strict=True):
+        for group, group_size in enumerate(groups):
+            room = int(share * group_size) + 1
+            for row in file.read_row_group(group, columns=["kind", "text", "messages"]).to_pylist():
+                for text in [row["text"]] if row["kind"] == "text" else [m["content"] for m in row["messages"]]:
+                    text = text[: max(room, 0)]
+                    room -= len(text.encode())
+                    yield text
+                if room <= 0:
+                    break
 
 
 class ShardWriter:
@@ -135,14 +137,15 @@ class ShardWriter:
         np.asarray(self.offsets, "<i8").tofile(f"{self.stem}.offsets")
 
 
-def encode_split(tokenizer: Tokenizer, path: Path, out: Path, split: str) -> dict[str, dict[str, int]]:
+def encode_split(tokenizer: Tokenizer, paths: list[Path], out: Path, split: str) -> dict[str, dict[str, int]]:
     """Encodes one split into `out`; per kind the numbers of documents, tokens and bytes of UTF-8 text."""
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     writers = {kind: ShardWriter(out / f"{split}.{kind}", dtype, kind == "chat") for kind in ("text", "chat")}
     counts = {kind: {"documents": 0, "tokens": 0, "bytes": 0} for kind in writers}
-    file = pq.ParquetFile(path)
-    with Bar(f"tokenize {split}", file.metadata.num_rows, "documents") as bar:
-        for batch in file.iter_batches(BATCH, columns=["kind", "text", "messages"]):
+    files = [pq.ParquetFile(path) for path in paths]
+    batches = (batch for file in files for batch in file.iter_batches(BATCH, columns=["kind", "text", "messages"]))
+    with Bar(f"tokenize {split}", sum(file.metadata.num_rows for file in files), "documents") as bar:
+        for batch in batches:
             rows = batch.to_pylist()
             texts = [r["text"] for r in rows if r["kind"] == "text"]
             chats = [r["messages"] for r in rows if r["kind"] == "chat"]

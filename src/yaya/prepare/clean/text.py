@@ -1,4 +1,4 @@
-"""Cleaning: FILTERS holds small pure functions, text -> text, or `None` where the document is to be dropped.
+"""Cleaning: small pure functions, text -> text.
 
 Each takes linear time and has a cheap test first, because most text is clean.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import ftfy
 import regex
 from ftfy.badness import is_bad
 
-# First bytes of UTF-8 pairs as the code pages show them; without one of these there is no mojibake to look for.
-MAYBE_MOJIBAKE = re.compile("[¬\xc2-\xf4\u0100-\u02ff\u0370-\u04ff\u2500-\u257f√≈∆‚‰]")
+from yaya.core.say import UserError
+
+# First bytes of UTF-8 pairs as the code pages show them, and something behind them that is no ASCII (or "Ã " for à);
+# without such a pair there is no mojibake to look for.
+MAYBE_MOJIBAKE = re.compile("[¬\xc2-\xf4\u0100-\u02ff\u0370-\u04ff\u2500-\u257f√≈∆‚‰][^\x00-\x7f]|Ã ")
 C1 = re.compile("[\x80-\x9f]")
 LONGEST_FIX = 100_000  # characters looked at together
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ufff9-\ufffb\ud800-\udfff\u2028\u2029]")
@@ -29,8 +31,6 @@ EMOJI = regex.compile(
     r" ?(?:[0-9#*]\uFE0F?\u20E3|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Presentation}|\p{Emoji_Modifier})"
     r"[\uFE0F\u200D\u20E3\p{Emoji_Modifier}\U000E0020-\U000E007F]*"
 )
-
-Filter = Callable[[str], "str | None"]
 
 
 def fix_unicode(text: str) -> str:
@@ -97,58 +97,52 @@ def remove_emoji(text: str) -> str:
     return text if text.isascii() else EMOJI.sub("", text)
 
 
-def drop_empty(text: str) -> str | None:
-    """Drops what holds no visible character."""
-    return text if text and not text.isspace() else None
+def name_emoji(text: str) -> str:
+    """Writes each emoji as its Unicode name: 😀 becomes :grinning face:."""
+    return text if text.isascii() else EMOJI.sub(_named, text)
 
 
-# Applied in this order.
-FILTERS: dict[str, Filter] = {
-    "unicode": fix_unicode,
-    "line_ends": unify_line_ends,
-    "zero_width": remove_zero_width,
-    "control": remove_control,
-    "emoji": remove_emoji,
-    "nfc": normalize_unicode,
-    "whitespace": tidy_space,
-    "empty": drop_empty,
-}
+def _named(found: re.Match[str]) -> str:
+    lead = " " if found[0].startswith(" ") else ""
+    names = [unicodedata.name(char, "").lower() for char in found[0] if char.isprintable() and not char.isspace()]
+    said = [name for name in names if name and not name.startswith(("variation selector", "zero width", "tag "))]
+    return lead + f":{' '.join(said)}:" if said else ""
 
 
-@dataclass
-class Effect:
-    """What one filter did: documents changed, characters by which they shrank or grew."""
+def normalize_compatibility(text: str) -> str:
+    """NFKC: full-width letters and digits, ligatures and the like become plain ones."""
+    if text.isascii() or unicodedata.is_normalized("NFKC", text):
+        return text
+    text = MARKS.sub(r"\1", text)
+    return MARKS.sub(r"\1", unicodedata.normalize("NFKC", text))
 
-    documents: int = 0
-    removed: int = 0
-    added: int = 0
+
+URL = re.compile(r"(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&*+,;=%\[\]()']{1,2000}")
 
 
-class Cleaner:
-    """Applies the named filters in order and keeps their accounts."""
+def remove_urls(text: str) -> str:
+    """Removes web addresses, and what is left of a Markdown link is its text."""
+    if "://" not in text and "www." not in text:
+        return text
+    return URL.sub(_end_mark, MARKDOWN_LINK.sub(r"\1", text))
 
-    def __init__(self, names: list[str]):
-        self.filters = [(name, FILTERS[name]) for name in names]
-        self.effects = {name: Effect() for name in names}
 
-    def clean(self, texts: list[str]) -> tuple[list[str], list[str], str | None]:
-        """The cleaned texts of one document, the filters that changed it, and why it is dropped (else `None`)."""
-        changed_by: list[str] = []
-        for name, run in self.filters:
-            new = [run(text) for text in texts]
-            if new == texts:
-                continue
-            kept = [text for text in new if text is not None]
-            if len(kept) < len(new):
-                return texts, changed_by, name
-            changed_by.append(name)
-            self._count(name, texts, kept)
-            texts = kept
-        return texts, changed_by, None
+MARKDOWN_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:https?://|www\.)[^\s()]{1,2000}(?:\s\"[^\"\n]{0,200}\")?\)")
 
-    def _count(self, name: str, before: list[str], after: list[str]) -> None:
-        effect = self.effects[name]
-        effect.documents += 1
-        for old, new in zip(before, after, strict=True):
-            effect.added += max(0, len(new) - len(old))
-            effect.removed += max(0, len(old) - len(new))
+
+def _end_mark(found: re.Match[str]) -> str:
+    """The mark at the end of a sentence is not part of the address."""
+    return found[0][-1] if found[0][-1] in ".,;:!?" else ""
+
+
+def converter(script: str) -> Callable[[str], str]:
+    """All Chinese to simplified or to traditional characters, phrase by phrase (OpenCC)."""
+    try:
+        from opencc import OpenCC
+    except ImportError:
+        raise UserError(
+            'prepare.chinese needs an extra package: pip install "yaya[data]"',
+            'prepare.chinese 需要额外的包：pip install "yaya[data]"',
+        ) from None
+    convert = OpenCC("t2s" if script == "simplified" else "s2t").convert
+    return lambda text: text if text.isascii() else str(convert(text))

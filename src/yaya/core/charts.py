@@ -1,15 +1,15 @@
-"""The report's charts: small functions from numbers to inline SVG. Colours and fonts come from report.css."""
+"""Charts of the pages: small functions from numbers to inline SVG. Colours and fonts come from page.css."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any, TypeGuard
+from typing import Any
 
 from markupsafe import Markup, escape
 
-from yaya.evaluate.labels import Pair
+from yaya.core.page import Pair, is_number
 
 Point = tuple[float, float]
 DOTS = 260  # points that are drawn of a curve
@@ -105,10 +105,6 @@ def curve(rows: Sequence[dict[str, Any]], key: str) -> list[Point]:
     """The finite values of one key by step."""
     found = [(row.get("step"), row.get(key)) for row in rows]
     return [(float(s), float(v)) for s, v in found if is_number(s) and is_number(v)]
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def loss_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair, blind: float | None = None) -> Markup | None:

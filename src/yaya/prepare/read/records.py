@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +153,81 @@ def from_pair(record: dict[str, Any]) -> Content:
     return with_system(pair(question, answer, asked, answered), record.get("system"))
 
 
+def from_turns(record: dict[str, Any]) -> list[Message]:
+    """A dialogue of strings, `[speaker, text]` pairs or objects. Who speaks first is the user; runs of one are joined."""
+    field = next(name for name in TURNS if name in record)
+    said = [one_turn(item, f"{field}[{n}]") for n, item in enumerate(listed(record[field], field), 1)]
+    first = said[0][0]
+    out: list[Message] = []
+    for number, (speaker, text) in enumerate(said):
+        user = speaker == first if speaker is not None else number % 2 == 0
+        role = "user" if user else "assistant"
+        if out and out[-1]["role"] == role:
+            out[-1]["content"] += f"\n{text}"
+        else:
+            out.append({"role": role, "content": text})
+    return out
+
+
+def one_turn(item: Any, name: str) -> tuple[str | None, str]:
+    """(speaker if known, text) of one turn."""
+    if isinstance(item, str):
+        return None, item
+    if isinstance(item, list) and len(item) == 2:
+        return string(item[0], name).lower(), string(item[1], name)
+    if isinstance(item, dict):
+        text = next((item[key] for key in SAID if key in item), None)
+        speaker = next((item[key] for key in SPEAKER if key in item), None)
+        return None if speaker is None else str(speaker).lower(), string(text, name)
+    raise Unusable("wrong type", f"{name} is no turn of a dialogue", f"{name} 不是对话里的一句")
+
+
+def is_turns(record: dict[str, Any]) -> bool:
+    """Whether it holds a dialogue without our roles."""
+    for name in TURNS:
+        turns = record.get(name)
+        if isinstance(turns, list) and turns:
+            return name != "messages" or (isinstance(turns[0], dict) and "role" not in turns[0])
+    return False
+
+
+def from_preference(record: dict[str, Any]) -> Content:
+    """`prompt`, `chosen`, `rejected`: the chosen reply."""
+    chosen, asked = record["chosen"], record.get("prompt")
+    if isinstance(chosen, list):
+        first = from_messages({"messages": asked}) if isinstance(asked, list) else []
+        first = pair(asked, "", "prompt", "")[:1] if isinstance(asked, str) else first
+        said = from_messages({"messages": chosen})
+        return said if len(said) > 1 and said[0]["role"] == "user" else first + said
+    if asked is None:
+        return from_transcript(string(chosen, "chosen"))
+    if isinstance(asked, list):
+        return [*from_messages({"messages": asked}), message("assistant", chosen, "chosen")]
+    return pair(asked, chosen, "prompt", "chosen")
+
+
+def from_transcript(text: str) -> list[Message]:
+    """`\n\nHuman: ...\n\nAssistant: ...`, as in the HH-RLHF data."""
+    parts = re.split(r"(?:^|\n\n)(Human|Assistant): ?", text)
+    said = [
+        message({"Human": "user"}.get(who, "assistant"), what.strip(), "chosen")
+        for who, what in zip(parts[1::2], parts[2::2], strict=True)
+    ]
+    if not said:
+        raise Unusable(
+            "wrong type", "chosen holds no Human: and Assistant: turns", "chosen 里没有 Human: 和 Assistant: 的对话"
+        )
+    return said
+
+
+def from_instances(record: dict[str, Any]) -> Content:
+    """`instruction` with a list of `input` and `output`: the first."""
+    first = listed(record["instances"], "instances")[0]
+    if not isinstance(first, dict):
+        raise Unusable("wrong type", "instances[1] must be an object", "instances[1] 应当是对象")
+    return from_alpaca({"instruction": record["instruction"], **first})
+
+
 def pair(question: Any, answer: Any, asked: str, answered: str) -> list[Message]:
     """One turn of user and assistant."""
     return [message("user", question, asked), message("assistant", answer, answered)]
@@ -170,26 +246,46 @@ def from_text(record: dict[str, Any]) -> Content:
     return string(record[name], name)
 
 
+TURNS = ("turns", "dialog", "dialogue", "dialogs", "utterances", "messages")
+SAID, SPEAKER = ("text", "message", "utterance", "content", "value"), ("speaker", "role", "author", "from", "user")
 TEXT, ASKED, ANSWERED = ("text", "content"), ("prompt", "question"), ("response", "completion", "answer")
 
+
 # name -> (whether it takes the record, how it reads it, an example); the first that takes it reads it.
+def from_paragraphs(record: dict[str, Any]) -> str:
+    """A title and a list of paragraphs, as poems and articles have them."""
+    lines = [string(line, "paragraphs") for line in listed(record["paragraphs"], "paragraphs")]
+    return "\n".join([*([string(record["title"], "title")] if record.get("title") else []), *lines])
+
+
 SHAPES: dict[str, tuple[Callable[[dict], bool], Callable[[dict], Content], str]] = {
+    "turns": (is_turns, from_turns, '{"turns": [[speaker, text]]}'),
     "messages": (lambda r: "messages" in r, from_messages, '{"messages": [{"role", "content"}]}'),
     "sharegpt": (lambda r: "conversations" in r, from_sharegpt, '{"conversations": [{"from", "value"}]}'),
     "alpaca": (
         lambda r: "instruction" in r and ("output" in r or "response" in r), from_alpaca,
         '{"instruction", "input", "output"[, "history", "system"]}',
     ),
+    "preference": (lambda r: "chosen" in r and "rejected" in r, from_preference, '{"prompt", "chosen", "rejected"}'),
+    "preferred messages": (
+        lambda r: "chosen_messages" in r, lambda r: from_messages(r, "chosen_messages"),
+        '{"chosen_messages", "rejected_messages"}',
+    ),
+    "instances": (lambda r: "instruction" in r and "instances" in r, from_instances, '{"instruction", "instances"}'),
     "pair": (
         lambda r: any(k in r for k in ASKED) and any(k in r for k in ANSWERED), from_pair,
         '{"prompt", "response"}',
     ),
     "text": (lambda r: any(k in r for k in TEXT), from_text, '{"text"}'),
+    "paragraphs": (
+        lambda r: isinstance(r.get("paragraphs"), list) and all(isinstance(p, str) for p in r["paragraphs"]),
+        from_paragraphs, '{"title", "paragraphs"}',
+    ),
 }  # fmt: skip
 
 COLUMNS = {
     "messages", "conversations", "instruction", "input", "context", "output", "history", "system",
-    *TEXT, *ASKED, *ANSWERED,
+    "instances", "chosen", "rejected", "chosen_messages", "paragraphs", "title", *TURNS, *TEXT, *ASKED, *ANSWERED,
 }  # fmt: skip
 
 

@@ -1,0 +1,29 @@
+"""What is left of wiki markup after reading a Wikipedia dump.
+
+python bench/wikipedia.py DUMP.xml.bz2
+"""
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from yaya.prepare.document import Report
+from yaya.prepare.read.files import SourceFile
+from yaya.prepare.read.sources import read_file
+
+MARKS = ("{{", "}}", "[[", "]]", "<ref", "</", "{|", "|}", "|-", "''", "&nbsp;", "[http", "File:", "Category:")
+
+path = Path(sys.argv[1])
+left_out: Counter[str] = Counter()
+broken: list[str] = []
+report = Report(lambda b: broken.append(b.reason), lambda *_: None, lambda _s, _w, why: left_out.update([why]))
+started = time.perf_counter()
+file = SourceFile(path, path.name, "wiki", path.stat().st_size, named=True)
+articles = [(document.where, document.text or "") for document in read_file(file, report)]
+seconds = time.perf_counter() - started
+size = sum(len(text.encode()) for _, text in articles)
+print(f"{len(articles)} articles, {size / 1e6:.2f} MB of text in {seconds:.1f} s; left out: {dict(left_out)}; {broken}")
+for mark in MARKS:
+    found = [where for where, text in articles if mark in text]
+    print(f"  {mark!r:12} {sum(text.count(mark) for _, text in articles)}", ", ".join(found[:4]))

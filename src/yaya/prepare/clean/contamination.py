@@ -1,0 +1,119 @@
+"""Decontamination: documents that hold a question of an evaluation set are dropped.
+
+Paper: Brown et al. (arXiv 2005.14165), appendix C: overlap of 13 words. In Chinese a word is taken as a character
+and a half. Shorter questions are looked for as a whole, from 8 words (12 characters) on: less could stand anywhere.
+The first 8 (12) words of a run are its anchor: one look at a document's anchors is enough for nearly all of them.
+
+N words of one text, K runs of the evaluation sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from yaya.prepare.clean.tokens import ngrams, tokens_of
+from yaya.prepare.document import Document
+
+SHIFT = np.uint64(48)
+ANCHORS = {8: 13, 12: 20}  # words of an anchor -> words of a whole run; the second is for Chinese
+
+
+@dataclass
+class Known:
+    """Runs of words of evaluation sets."""
+
+    names: list[str]
+    anchors: np.ndarray  # (K,) uint64, sorted
+    lengths: np.ndarray  # (K,) words of the whole run
+    hashes: np.ndarray  # (K,) uint64 of the whole run
+    sets: np.ndarray  # (K,) number of the set that it comes from
+
+    @cached_property
+    def maybe(self) -> np.ndarray:
+        """By the upper bits of an anchor whether there is such a one: nearly all looks end here."""
+        table = np.zeros(1 << 16, bool)
+        table[self.anchors >> SHIFT] = True
+        return table
+
+    def save(self, path: Path) -> None:
+        names = np.array(self.names, np.str_)
+        np.savez(path, names=names, anchors=self.anchors, lengths=self.lengths, hashes=self.hashes, sets=self.sets)
+
+    @classmethod
+    def load(cls, path: Path) -> Known:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = (saved[name] for name in ("anchors", "lengths", "hashes", "sets"))
+            return cls(saved["names"].tolist(), *arrays)
+
+    def find(self, words: np.ndarray) -> str | None:
+        """The name of the first set of which a text holds a question. words: (N,) hashes."""
+        return self.find_in([words]).get(0)
+
+    def find_in(self, texts: list[np.ndarray]) -> dict[int, str]:
+        """Number of a text -> the set of which it holds a question."""
+        words, ends = np.concatenate(texts), np.cumsum([len(text) for text in texts])
+        found: dict[int, str] = {}
+        for size in ANCHORS:
+            here = ngrams(words, size)
+            looked_at = np.flatnonzero(self.maybe[here >> SHIFT])
+            first = np.searchsorted(self.anchors, here[looked_at], side="left")
+            last = np.searchsorted(self.anchors, here[looked_at], side="right")
+            for hit in np.flatnonzero(first < last).tolist():
+                at = int(looked_at[hit])
+                text = int(np.searchsorted(ends, at, side="right"))
+                for run in range(int(first[hit]), int(last[hit])):
+                    stop = at + int(self.lengths[run])
+                    inside = stop <= ends[text]
+                    if inside and ngrams(words[at:stop], int(self.lengths[run]))[0] == self.hashes[run]:
+                        found.setdefault(text, self.names[int(self.sets[run])])
+        return found
+
+
+def known_sets() -> dict[str, Iterable[str]]:
+    """The evaluation sets that yaya asks by itself: name -> questions."""
+    from yaya.prepare import primer
+
+    sets = ("combinations", "phrasings", "paraphrases")
+    return {
+        f"the primer's {name}, {language}": [q.messages[-1]["content"] for q in primer.questions(name, language)]
+        for name in sets
+        for language in ("zh", "en")
+    }
+
+
+def questions_of(document: Document) -> list[str]:
+    """What one record of a file of evaluation questions asks: what the user says, or each line of a text."""
+    if document.messages is None:
+        return (document.text or "").split("\n")
+    return [message["content"] for message in document.messages if message["role"] == "user"]
+
+
+def known_from(sets: dict[str, Iterable[str]]) -> Known:
+    """Set name -> its questions (and whatever else must not be in training)."""
+    runs: dict[tuple[int, int, int], int] = {}  # anchor, length, hash -> set
+    for number, questions in enumerate(sets.values()):
+        for question in questions:
+            tokens = tokens_of(question)
+            words, spaced = tokens.words, int((tokens.lengths > 1).sum()) * 2 > len(tokens.words)
+            anchor = 8 if spaced else 12
+            if len(words) < anchor:
+                continue
+            length = min(ANCHORS[anchor], len(words))
+            whole = ngrams(words, length)
+            for first, value in zip(ngrams(words, anchor)[: len(whole)].tolist(), whole.tolist(), strict=True):
+                runs.setdefault((first, length, value), number)
+    ordered = sorted(runs)
+    columns = list(zip(*ordered, strict=True)) or [(), (), ()]
+    found = [runs[run] for run in ordered]
+    return Known(
+        list(sets),
+        np.array(columns[0], np.uint64),
+        np.array(columns[1], np.int64),
+        np.array(columns[2], np.uint64),
+        np.array(found, np.int64),
+    )

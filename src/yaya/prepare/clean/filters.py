@@ -1,0 +1,193 @@
+"""FILTERS: what happens to a document between reading and deduplication, in order. A key turns each on or off.
+
+A filter takes the texts of one document (one, or one per message) and gives back texts, or says why it is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from yaya.prepare.clean import quality, text
+from yaya.prepare.clean.personal import Masker
+from yaya.prepare.clean.quality import Reading
+from yaya.prepare.document import Document
+
+if TYPE_CHECKING:
+    from yaya.prepare.settings import PrepareConfig
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Why a document goes."""
+
+    reason: str
+
+
+Texts = list[Reading]
+Filter = Callable[[Texts, Document], "list[str] | Dropped | None"]  # None: nothing to do
+
+
+def each(function: Callable[[str], str]) -> Filter:
+    """Every text by itself."""
+    return lambda texts, document: [function(reading.text) for reading in texts]
+
+
+def rule(function: Callable[[Reading], str | None]) -> Filter:
+    """A judgement on documents of text; conversations pass."""
+
+    def judge(texts: Texts, document: Document) -> Dropped | None:
+        reason = function(texts[0]) if document.messages is None else None
+        return Dropped(reason) if reason else None
+
+    return judge
+
+
+def empty(texts: Texts, document: Document) -> Dropped | None:
+    """A document without a visible character; a conversation with an empty message or without a reply."""
+    if any(not reading.text or reading.text.isspace() for reading in texts):
+        return Dropped("nothing to see" if document.messages is None else "an empty message")
+    if document.messages is not None and not any(message["role"] == "assistant" for message in document.messages):
+        return Dropped("no reply")
+    return None
+
+
+def sentences_only(texts: Texts, document: Document) -> list[str] | None:
+    """C4's choice of lines, for documents of text."""
+    return [quality.c4_lines(texts[0])] if document.messages is None else None
+
+
+def personal(allowed: list[str]) -> Filter:
+    """Placeholders for personal data, one numbering for the whole document."""
+    stay = frozenset(allowed)
+
+    def mask(texts: Texts, document: Document) -> list[str]:
+        masker = Masker(stay)
+        return [masker.mask(reading.text) for reading in texts]
+
+    return mask
+
+
+def blocklist(words: list[str]) -> Filter:
+    """Documents with one of the words; whole words where words are spaced."""
+    parts = [re.escape(w) if quality.HAN.search(w) else rf"(?<!\w){re.escape(w)}(?!\w)" for w in sorted(set(words))]
+    pattern = re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
+
+    def judge(texts: Texts, document: Document) -> Dropped | None:
+        return Dropped("a word of the blocklist") if any(pattern.search(reading.text) for reading in texts) else None
+
+    return judge
+
+
+def languages(wanted: list[str]) -> Filter:
+    """Documents in another language than the wanted ones."""
+    from yaya.prepare.clean.language import language_of
+
+    def judge(texts: Texts, document: Document) -> Dropped | None:
+        found = language_of("\n".join(reading.text for reading in texts))
+        return None if found in wanted else Dropped(f"language {found}")
+
+    return judge
+
+
+def active(config: PrepareConfig) -> dict[str, Filter]:
+    """The filters that a resolved config asks for, in order."""
+    c = config
+    forms = {"NFC": text.normalize_unicode, "NFKC": text.normalize_compatibility}
+    emoji = {"remove": text.remove_emoji, "name": text.name_emoji}
+    table: list[tuple[str, bool, Callable[[], Filter]]] = [
+        ("unicode", bool(c.fix_unicode), lambda: each(text.fix_unicode)),
+        ("line_ends", bool(c.unify_line_ends), lambda: each(text.unify_line_ends)),
+        ("zero_width", bool(c.remove_zero_width), lambda: each(text.remove_zero_width)),
+        ("control", bool(c.remove_control), lambda: each(text.remove_control)),
+        ("emoji", c.emoji in emoji, lambda: each(emoji[c.emoji])),
+        ("normal_form", c.normal_form in forms, lambda: each(forms[str(c.normal_form)])),
+        ("chinese", c.chinese != "keep", lambda: each(text.converter(c.chinese))),
+        ("urls", c.urls == "remove", lambda: each(text.remove_urls)),
+        ("whitespace", bool(c.tidy_whitespace), lambda: each(text.tidy_space)),
+        ("empty", True, lambda: empty),
+        ("languages", bool(c.languages), lambda: languages(c.languages)),
+        ("blocklist", bool(c.blocklist), lambda: blocklist(c.blocklist)),
+        ("gopher_quality", bool(c.gopher_quality), lambda: rule(quality.gopher_quality)),
+        ("gopher_repetition", bool(c.gopher_repetition), lambda: rule(quality.gopher_repetition)),
+        ("c4_lines", bool(c.c4_lines), lambda: sentences_only),
+        ("c4_quality", bool(c.c4_quality), lambda: rule(quality.c4_quality)),
+        ("fineweb_quality", bool(c.fineweb_quality), lambda: rule(quality.fineweb_quality)),
+        ("personal", bool(c.mask_personal), lambda: personal(c.allow)),
+    ]
+    return {name: make() for name, on, make in table if on}
+
+
+@dataclass
+class Account:
+    """What one filter did. Bytes balance: bytes_in + added = bytes_out + removed."""
+
+    documents_in: int = 0
+    changed: int = 0
+    dropped: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    added: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """A document after the filters: its texts, the filters that changed it, and where and why it was dropped."""
+
+    readings: Texts
+    changed_by: list[str]
+    dropped_by: str = ""
+    reason: str = ""
+    changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # filter -> the first text that it changed
+
+    @property
+    def texts(self) -> list[str]:
+        return [reading.text for reading in self.readings]
+
+
+class Cleaner:
+    """Applies filters in order and keeps their accounts."""
+
+    def __init__(self, filters: dict[str, Filter]):
+        self.filters = filters
+        self.accounts = {name: Account() for name in filters}
+
+    def clean(self, document: Document) -> Outcome:
+        """One document through all filters."""
+        texts = [Reading(text) for text in document.texts]
+        sizes = [len(reading.text.encode()) for reading in texts]
+        outcome = Outcome(texts, [])
+        for name, run in self.filters.items():
+            account = self.accounts[name]
+            size = sum(sizes)
+            account.documents_in += 1
+            account.bytes_in += size
+            started = time.perf_counter()
+            result = run(texts, document)
+            account.seconds += time.perf_counter() - started
+            if isinstance(result, Dropped):
+                account.dropped += 1
+                account.removed += size
+                outcome.dropped_by, outcome.reason = name, result.reason
+                break
+            if result is not None:
+                changed = False
+                for at, new in enumerate(result):
+                    if new is not texts[at].text and new != texts[at].text:
+                        if not changed:
+                            outcome.changes[name] = texts[at].text, new
+                        changed = True
+                        after = len(new.encode())
+                        account.added += max(0, after - sizes[at])
+                        account.removed += max(0, sizes[at] - after)
+                        texts[at], sizes[at] = Reading(new), after
+                if changed:
+                    account.changed += 1
+                    outcome.changed_by.append(name)
+            account.bytes_out += sum(sizes)
+        return outcome

@@ -1,0 +1,56 @@
+"""Mixing: how often each source is read in training, so that it has the share that its weight asks for.
+
+A small source is repeated, but at most `epochs_at_most` times: up to about four, repeated text is nearly as good as
+new (Muennighoff et al., arXiv 2305.16264, section 5). The total stays what it is, unless that cap makes it smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from yaya.core.say import UserError, say
+
+
+def check(weights: Sequence[float], sources: Sequence[str]) -> None:
+    """One positive weight for each source."""
+    if weights and (len(weights) != len(sources) or any(not 0 < weight < 1e9 for weight in weights)):
+        raise UserError(
+            f"prepare.weights needs one number above 0 for each source: there are {len(sources)} sources, and weights={list(weights)}.",
+            f"prepare.weights 要给每个来源一个大于 0 的数：有 {len(sources)} 个来源，而 weights={list(weights)}。",
+        )
+
+
+def epochs_of(weights: Sequence[float], sizes: np.ndarray, at_most: float) -> np.ndarray:
+    """How often each source is read. sizes: bytes of each source in training. Both have one entry for each source."""
+    shares = np.asarray(weights) / np.sum(weights)
+    there = sizes > 0
+    shares = np.where(there, shares, 0) / shares[there].sum()
+    total = min(float(sizes.sum()), float((at_most * sizes[there] / shares[there]).min()))
+    return np.where(there, total * shares / np.maximum(sizes, 1), 0.0)
+
+
+def times(id: bytes, epochs: float) -> int:
+    """How often one document is read: the whole epochs, and by its id (of its own bytes) perhaps once more."""
+    whole = int(epochs)
+    return whole + (int.from_bytes(id[8:12], "big") < (epochs - whole) * 2**32)
+
+
+def told(
+    sources: Sequence[str], weights: Sequence[float], sizes: np.ndarray, epochs: np.ndarray
+) -> list[dict[str, Any]]:
+    """What the mixture is, said and for the manifest."""
+    read = sizes * epochs
+    rows: list[dict[str, Any]] = [
+        {"source": s, "weight": float(w), "bytes": int(n), "epochs": round(float(e), 4), "share": round(float(r / read.sum()), 4)}
+        for s, w, n, e, r in zip(sources, weights, sizes, epochs, read, strict=True)
+    ]  # fmt: skip
+    for row in rows:
+        e, share = row["epochs"], f"{row['share']:.1%}"
+        say(
+            f"[prepare] {row['source']}: {share} of the training text, {row['bytes'] / 1e6:,.2f} MB read {e:.2f} times",
+            f"[prepare] {row['source']}：占训练文本的 {share}，{row['bytes'] / 1e6:,.2f} MB，读 {e:.2f} 遍",
+        )
+    return rows

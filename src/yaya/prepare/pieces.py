@@ -1,0 +1,285 @@
+"""The first pass: the input is cut into pieces, and each piece becomes clean documents on disk, with its accounts.
+
+A piece knows by itself what to read and where to write, so it can be worked on by any process on any machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from yaya.prepare import lines, near
+from yaya.prepare.clean.contamination import Known
+from yaya.prepare.clean.filters import Account, Cleaner, Outcome, Texts, active
+from yaya.prepare.clean.personal import mask_personal
+from yaya.prepare.clean.tokens import words_of_each
+from yaya.prepare.document import PRIMER, Broken, Document, Report, place
+from yaya.prepare.read.files import SourceFile
+from yaya.prepare.read.sources import read_file
+from yaya.prepare.settings import PrepareConfig
+from yaya.prepare.shards import DROPPED, MESSAGE, Shard
+
+PIECE_BYTES = 32_000_000  # of input
+SHOWN = 10  # examples of each filter
+TOGETHER = 100_000  # characters of documents that are looked at together
+SAMPLE = 300  # characters of a dropped document that are kept
+AROUND = 80  # characters shown on both sides of a change
+CLEAN = pa.schema(
+    [
+        ("id", pa.binary(16)),
+        ("text", pa.string()),
+        ("messages", pa.list_(MESSAGE)),
+        ("source", pa.string()),
+        ("where", pa.string()),
+        ("set", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Files (or parts of files) that are read one after another. `set` is the number of their source."""
+
+    number: int
+    folder: Path
+    config: PrepareConfig
+    files: tuple[SourceFile, ...] = ()
+    sets: tuple[int, ...] = ()  # one for each file
+    primer: tuple[int, int, int, int] = (0, 0, 0, 0)  # first and last story, first and last conversation
+    primer_set: int = 0  # number of the primer as a source
+    seed: int = 0
+    limit: int = 0  # documents of each file, for a preview; 0: all
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{self.number:05}.{name}"
+
+
+def clean_piece(piece: Piece) -> dict[str, Any]:
+    """Reads a piece and writes `.clean.parquet`, `.dropped.parquet`, `.ids.npy`, `.signatures.npy`, `.lines.npy`."""
+    started = time.perf_counter()
+    work = Work(piece)
+    with (
+        Shard(piece.path("clean.parquet"), CLEAN) as work.clean,
+        Shard(piece.path("dropped.parquet"), DROPPED) as work.dropped,
+    ):
+        for document in work.documents():
+            work.add(document)
+        work.keep_waiting()
+    return work.close() | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+class Work:
+    """One piece under way."""
+
+    clean: Shard
+    dropped: Shard
+
+    def __init__(self, piece: Piece):
+        self.piece, config = piece, piece.config
+        self.known = Known.load(piece.folder / "contamination.npz") if config.decontaminate else None
+        self.cleaner = Cleaner(active(config))
+        self.waiting: list[tuple[Document, Texts, int]] = []  # with the number of the source
+        self.waiting_characters = 0
+        self.looked_s = 0.0  # time for contamination
+        self.sources: dict[int, Counter[str]] = {}
+        self.reasons: Counter[str] = Counter()
+        self.lengths: Counter[int] = Counter()
+        self.remarks: list[tuple[str, str, str]] = []
+        self.quarantined: list[dict[str, Any]] = []
+        self.changes: dict[str, list[dict[str, str]]] = {}
+        self.drops: dict[str, list[dict[str, str]]] = {}
+        self.ids: list[bytes] = []
+        self.signatures: list[np.ndarray] = []
+        self.line_hashes: dict[int, list[np.ndarray]] = {}
+        self.sets: list[int] = []
+        self.chats: list[bool] = []
+        self.sizes: list[int] = []
+        self.at = 0  # the source that is being read
+
+    def documents(self) -> Iterator[Document]:
+        """What the piece holds; `at` is the number of the source."""
+        first_story, last_story, first_talk, last_talk = self.piece.primer
+        if last_story or last_talk:
+            from yaya.prepare import primer
+
+            self.at = self.piece.primer_set
+            for n in range(first_story, last_story):
+                yield Document(primer.story(self.piece.seed, n), None, PRIMER, f"story {n}")
+            for n in range(first_talk, last_talk):
+                yield Document(None, primer.conversation(self.piece.seed, n), PRIMER, f"conversation {n}")
+        report = Report(self.set_aside, lambda *remark: self.remarks.append(remark), self.leave_out)
+        for file, number in zip(self.piece.files, self.piece.sets, strict=True):
+            self.at = number
+            found = read_file(file, report, bool(self.piece.config.main_text))
+            yield from islice(found, self.piece.limit or None)
+
+    def counts(self) -> Counter[str]:
+        return self.sources.setdefault(self.at, Counter())
+
+    def add(self, document: Document) -> None:
+        """One document from outside."""
+        self.counts().update({"in": 1, "bytes": sum(len(text.encode()) for text in document.texts)})
+        outcome = self.cleaner.clean(document)
+        if outcome.dropped_by:
+            self.drop(document, outcome)
+            return
+        if outcome.changed_by:
+            self.show_change(document, outcome)
+            document = document.with_texts(outcome.texts)
+        self.waiting.append((document, outcome.readings, self.at))
+        self.waiting_characters += sum(map(len, document.texts))
+        if self.waiting_characters > TOGETHER:
+            self.keep_waiting()
+
+    def keep_waiting(self) -> None:
+        """What is found by words is found for many documents together: for short ones that is much faster."""
+        config, waiting = self.piece.config, self.waiting
+        self.waiting, self.waiting_characters = [], 0
+        if not waiting:
+            return
+        words = words_of(waiting) if config.decontaminate or config.near_duplicates else []
+        held: dict[int, str] = {}
+        if self.known is not None:
+            own = [n for n, (document, _, _) in enumerate(waiting) if document.source != PRIMER]  # it holds out its own
+            started = time.perf_counter()
+            held = {own[n]: name for n, name in self.known.find_in([words[n] for n in own]).items()} if own else {}
+            self.looked_s += time.perf_counter() - started
+        signatures = near.signatures(words) if config.near_duplicates else None
+        for number, (document, _, self.at) in enumerate(waiting):
+            if self.known is not None and not self.account_contamination(document, held.get(number)):
+                continue
+            self.keep(document, None if signatures is None else signatures[number])
+
+    def account_contamination(self, document: Document, name: str | None) -> bool:
+        """Whether the document stays, because it holds no question of an evaluation set."""
+        account = self.cleaner.accounts.setdefault("contamination", Account())
+        size = sum(len(text.encode()) for text in document.texts)
+        account.documents_in += 1
+        account.bytes_in += size
+        if name is None:
+            account.bytes_out += size
+            return True
+        account.dropped += 1
+        account.removed += size
+        self.drop(document, Outcome([], [], "contamination", f"overlaps {name}"))
+        return False
+
+    def keep(self, document: Document, signature: np.ndarray | None) -> None:
+        """Writes what is clean, and what duplicates are found by."""
+        config, characters = self.piece.config, sum(map(len, document.texts))
+        self.counts()["clean"] += 1
+        self.sets.append(self.at)
+        self.chats.append(document.messages is not None)
+        self.sizes.append(sum(len(text.encode()) for text in document.texts))
+        self.ids.append(xxhash.xxh3_128_digest(document.content))
+        self.lengths[characters.bit_length()] += 1
+        if signature is not None:
+            any_one = np.random.default_rng(list(self.ids[-1])) if document.source == PRIMER else None
+            # the primer's stories are alike on purpose
+            self.signatures.append(
+                signature if any_one is None else any_one.integers(0, 1 << 32, near.HASHES, np.uint32)
+            )
+        if config.repeated_lines:
+            self.line_hashes.setdefault(self.at, []).append(lines.hashes_of(document, self.at))
+        row = (self.ids[-1], document.text, document.messages, document.source, document.where, self.at)
+        self.clean.add(row, characters)
+
+    def drop(self, document: Document, outcome: Outcome) -> None:
+        """Keeps the beginning of a dropped document, and some for the report. Personal data in it is masked."""
+        text = mask_personal("\n".join(document.texts)[:SAMPLE])
+        reason = f"{outcome.dropped_by}: {outcome.reason}"
+        self.counts()["dropped"] += 1
+        self.reasons[reason] += 1
+        self.dropped.add((document.source, document.where, reason, text), len(text))
+        shown = self.drops.setdefault(outcome.dropped_by, [])
+        if len(shown) < SHOWN:
+            at = place(document.source, document.where)
+            shown.append({"source": at, "reason": outcome.reason, "text": text})
+
+    def leave_out(self, source: str, where: str, reason: str) -> None:
+        """A record that is no document."""
+        self.counts().update({"in": 1, "dropped": 1})
+        self.reasons[f"reading: {reason}"] += 1
+        self.dropped.add((source, where, f"reading: {reason}", ""))
+
+    def set_aside(self, broken: Broken) -> None:
+        """A file or record that could not be read."""
+        sample = mask_personal(broken.sample)
+        self.counts().update({"in": 1, "quarantined": 1})
+        self.dropped.add((broken.source, broken.where, f"quarantined: {broken.reason}", sample), len(sample))
+        if len(self.quarantined) < SHOWN:
+            at, problem = place(broken.source, broken.where), broken.problem
+            self.quarantined.append(
+                {"set": self.at, "source": at, "kind": problem.kind, "en": problem.en, "zh": problem.zh, "text": sample}
+            )
+
+    def show_change(self, document: Document, outcome: Outcome) -> None:
+        """Keeps an example for the report, some for each filter."""
+        rarest = min(outcome.changed_by, key=lambda name: len(self.changes.get(name, ())))
+        shown = self.changes.setdefault(rarest, [])
+        if len(shown) >= SHOWN:
+            return
+        before, after = around_change(*outcome.changes[rarest])
+        if not self.piece.config.mask_personal:
+            before, after = mask_personal(before), mask_personal(after)
+        else:
+            before = mask_personal(before)
+        at = place(document.source, document.where)
+        shown.append({"source": at, "filters": rarest, "before": before, "after": after})
+
+    def close(self) -> dict[str, Any]:
+        """The accounts, as JSON."""
+        path = self.piece.path
+        np.save(path("ids.npy"), np.frombuffer(b"".join(self.ids), np.uint8).reshape(-1, 16))
+        if self.piece.config.near_duplicates:
+            signatures = np.array(self.signatures, np.uint32).reshape(-1, near.HASHES)
+            np.save(path("signatures.npy"), signatures)
+            np.save(path("bands.npy"), np.ascontiguousarray(near.bands(signatures).T))
+        for number, hashes in self.line_hashes.items():
+            np.save(path(f"lines-{number}.npy"), np.concatenate(hashes))
+        np.save(path("sets.npy"), np.array(self.sets, np.int32))
+        np.save(path("chats.npy"), np.array(self.chats, bool))
+        np.save(path("sizes.npy"), np.array(self.sizes, np.int64))
+        if "contamination" in self.cleaner.accounts:
+            self.cleaner.accounts["contamination"].seconds = self.looked_s
+        return {
+            "sources": {str(number): dict(counts) for number, counts in self.sources.items()},
+            "filters": {name: asdict(account) for name, account in self.cleaner.accounts.items()},
+            "reasons": dict(self.reasons),
+            "lengths": {str(bits): count for bits, count in self.lengths.items()},
+            "remarks": self.remarks,
+            "quarantined": self.quarantined,
+            "changes": self.changes,
+            "drops": self.drops,
+        }
+
+
+def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[np.ndarray]:
+    """Hashes of the words of each document, of all its texts; what a filter has found already is taken over."""
+    out: list[np.ndarray | None] = [
+        r[0].tokens.words if len(r) == 1 and r[0].has_tokens else None for _, r, _ in waiting
+    ]
+    rest = [n for n, words in enumerate(out) if words is None]
+    found = words_of_each(["\n".join(reading.text for reading in waiting[n][1]) for n in rest]) if rest else []
+    for n, words in zip(rest, found, strict=True):
+        out[n] = words
+    return [words for words in out if words is not None]
+
+
+def around_change(before: str, after: str) -> tuple[str, str]:
+    """Excerpts of both from a little before the first difference."""
+    same = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    start = max(0, same - AROUND)
+    lead = "…" if start else ""
+    return lead + before[start : start + 2 * AROUND], lead + after[start : start + 2 * AROUND]

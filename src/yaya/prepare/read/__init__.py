@@ -1,0 +1,1 @@
+"""Files, folders and hub datasets become documents: sources.py says which reader reads what."""

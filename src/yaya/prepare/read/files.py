@@ -1,0 +1,230 @@
+"""Finding the files of a source and opening them: kind by name, compression and encoding by content."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from yaya.core.artifact import file_digest
+from yaya.core.say import UserError
+from yaya.prepare.document import Unusable
+from yaya.prepare.read.hub import Remote, is_hub, list_dataset
+
+KINDS = {
+    ".txt": "text", ".md": "text", ".markdown": "text", ".rst": "text",
+    ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".jsonl": "lines", ".ndjson": "lines", ".json": "json", ".csv": "csv", ".tsv": "csv",
+    ".parquet": "parquet",
+    ".xml": "wiki", ".warc": "warc", ".wet": "warc",
+    ".epub": "epub", ".pdf": "pdf", ".docx": "docx",
+}  # fmt: skip
+COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+READABLE = ", ".join(KINDS) + f" (also {', '.join(COMPRESSED)})"
+BARE_DUMP = re.compile(r"R[CS]_\d{4}-\d{2}$")  # Reddit's months: RC_2019-04.zst
+MANY_HAN = 0.3  # of the characters beyond ASCII, in real GB18030 or Big5 text; mistaken Latin-1 has almost none
+LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file to read, or a part of it: `name` is its path as the user would type it."""
+
+    path: Path | Remote
+    name: str
+    kind: str
+    size: int  # bytes on disk, of the part
+    named: bool  # given by the user, not found in a folder
+    start: int = 0  # where a part begins and ends: bytes, or row groups of Parquet; 0, 0: all of it
+    stop: int = 0
+    first: int = 1  # number of the part's first line or row
+
+    @property
+    def whole(self) -> bool:
+        return not self.stop
+
+
+def list_files(source: str) -> tuple[list[SourceFile], list[str]]:
+    """Files of one source, sorted, and the names in its folder that are of no known kind."""
+    if is_hub(source):
+        return hub_files(source)[1], []
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"There is no {source} (looked in {path.absolute().parent}). Check the path in prepare.sources.",
+            f"找不到 {source}（查找位置：{path.absolute().parent}）。请检查 prepare.sources 里的路径。",
+        )
+    if not path.is_dir():
+        return [named_file(path, source)], []
+    files, others = [], []
+    for found in walk(path):
+        name = os.path.join(source, found.relative_to(path))
+        kind = kind_of(found.name)
+        if kind:
+            files.append(SourceFile(found, name, kind, found.stat().st_size, named=False))
+        else:
+            others.append(name)
+    if not files:
+        some = f" ({len(others)} other files: {', '.join(Path(o).name for o in others[:3])}, ...)" if others else ""
+        raise UserError(
+            f"The folder {source} holds no file that yaya reads{some}. It reads {READABLE}.",
+            f"文件夹 {source} 里没有可读的文件{some}。能读的有：{READABLE}。",
+        )
+    return files, others
+
+
+def hub_files(source: str) -> tuple[str, list[SourceFile]]:
+    """Revision and files of a dataset on a hub."""
+    revision, found = list_dataset(source)
+    base = source.partition(":")[0] + ":" + "/".join(source.partition(":")[2].split("/")[:2]).partition(":")[0]
+    kinds = [(file, kind_of(file.path)) for file in found]
+    return revision, [
+        SourceFile(file.place, f"{base}/{file.path}", kind, file.size, named=True) for file, kind in kinds if kind
+    ]
+
+
+def named_file(path: Path, source: str) -> SourceFile:
+    """A file that the user named; it must be of a known kind."""
+    kind = kind_of(path.name)
+    if not kind:
+        raise UserError(
+            f"{source} is no kind of file that yaya reads. Convert or unpack it first; yaya reads {READABLE}.",
+            f"{source} 不是能读的文件类型。请先转换或解压；能读的有：{READABLE}。",
+        )
+    return SourceFile(path, source, kind, path.stat().st_size, named=True)
+
+
+def kind_of(name: str) -> str | None:
+    """`a.jsonl.gz` -> `"lines"`; `None` for an unknown ending."""
+    bare = os.path.basename(name)
+    for ending in COMPRESSED:
+        bare = bare.removesuffix(ending).removesuffix(ending.upper())
+    if BARE_DUMP.match(bare):
+        return "lines"
+    return KINDS.get(os.path.splitext(bare)[1].lower())
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below the folder in sorted order; hidden ones and loops of links are left out."""
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(n for n in names if not n.startswith(".")):
+            path = Path(root, name)
+            if path.is_file():
+                yield path
+
+
+def digest_source(source: str) -> str:
+    """sha256 over names below the source and contents of the files that would be read; of a hub, its revision."""
+    if is_hub(source):
+        return f"{source}@{hub_files(source)[0]}"
+    files, _ = list_files(source)
+    whole = hashlib.sha256()
+    for file in files:
+        assert isinstance(file.path, Path)
+        below = "" if file.named else os.path.relpath(file.name, source)
+        try:
+            content = file_digest(file.path)
+        except OSError as error:
+            content = f"unreadable {error.errno}"  # the reading itself tells the user
+        whole.update(f"{below}\0{file.kind}\0{content}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+class Zstd(io.RawIOBase):
+    """Zstandard frames one after another, with windows as long as Reddit's dumps have (2 GB); a cut-off one is an error."""
+
+    def __init__(self, disk: IO[bytes]):
+        self.disk, self.left = disk, b""
+        self.frame: Any = None
+        self.tool = zstandard.ZstdDecompressor(max_window_size=2**31)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.left:
+            data = (
+                self.disk.read(1 << 16) if self.frame is None or not self.frame.unused_data else self.frame.unused_data
+            )
+            if not data:
+                if self.frame is not None and not self.frame.eof:
+                    raise EOFError("the file is cut off")
+                return 0
+            if self.frame is None or self.frame.eof:
+                self.frame = self.tool.decompressobj()
+            try:
+                self.left = self.frame.decompress(data)
+            except zstandard.ZstdError as error:
+                raise OSError(str(error)) from None
+        count = min(len(buffer), len(self.left))
+        buffer[:count], self.left = self.left[:count], self.left[count:]
+        return count
+
+
+MAGIC: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda disk: gzip.GzipFile(fileobj=disk),
+    b"\x28\xb5\x2f\xfd": Zstd,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
+
+
+class Unpacked(io.BufferedReader):
+    """The contents of a packed file. A small buffer: what is in it is lost where the file is cut off."""
+
+    def __init__(self, inner: Any, disk: IO[bytes]):
+        super().__init__(inner, 1 << 14)
+        self.disk = disk
+
+
+@contextmanager
+def opening(file: SourceFile) -> Iterator[IO[bytes]]:
+    """The contents of a file, unpacked by what its first bytes are: names lie."""
+    disk = file.path.open() if isinstance(file.path, Remote) else file.path.open("rb")
+    with disk:
+        head = disk.read(6)
+        disk.seek(0)
+        inner = next((make(disk) for magic, make in MAGIC.items() if head.startswith(magic)), None)
+        if inner is None:
+            yield disk
+        else:
+            with Unpacked(inner, disk) as stream:
+                yield stream
+
+
+def is_packed(file: SourceFile) -> bool:
+    with opening(file) as stream:
+        return isinstance(stream, Unpacked)
+
+
+def bytes_read(stream: IO[bytes]) -> int:
+    """Bytes on disk that have been read."""
+    return (stream.disk if isinstance(stream, Unpacked) else stream).tell()
+
+
+def read_bytes(file: SourceFile) -> bytes:
+    """The whole file, unpacked; Unusable where that is more than anyone writes by hand."""
+    with opening(file) as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        size = f"{LARGEST >> 20} MB"
+        raise Unusable("too large", f"more than {size} in one document", f"一篇文档超过 {size}")
+    return data

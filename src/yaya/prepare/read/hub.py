@@ -1,0 +1,350 @@
+"""Datasets on a hub by id: `hf:wikimedia/wikipedia/20231101.zh` (Hugging Face), `ms:owner/name` (ModelScope).
+
+Files are read over HTTP as they are needed, with ranges, so nothing has to fit on the disk; a transfer that breaks off
+goes on where it was. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are respected; offline, the local cache is read.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import json
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from yaya.core.say import UserError, say
+
+BLOCK = 4 << 20  # bytes read at a time
+RETRIES, FIRST_PAUSE_S, TIMEOUT_S = 6, 0.5, 30
+MS_ENDPOINT = "https://www.modelscope.cn"
+CONVERTED = "refs/convert/parquet"  # where the Hugging Face hub keeps every dataset as Parquet
+DATA = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".json.gz", ".csv", ".txt")
+HELD_OUT = ("test", "valid", "dev", "eval")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file on a hub; picklable, so that any process can open it. The token is looked up where it is opened."""
+
+    hub: str  # "hf" or "ms"
+    url: str
+    size: int
+
+    def open(self) -> IO[bytes]:
+        return io.BufferedReader(RangeFile(self.url, self.size, headers(self.hub)), BLOCK)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a listing says of one file."""
+
+    path: str
+    size: int
+    place: Remote | Path  # a path in the local cache when offline
+
+
+def is_hub(source: str) -> bool:
+    """Whether a source names a dataset on a hub."""
+    return source.startswith(("hf:", "ms:"))
+
+
+def list_dataset(source: str) -> tuple[str, list[RemoteFile]]:
+    """Revision and data files of `hub:owner/name[/config][:split]`, in order of their paths."""
+    hub, _, rest = source.partition(":")
+    rest, _, split = rest.partition(":")
+    parts = rest.strip("/").split("/", 2)
+    if len(parts) < 2 or not all(parts):
+        raise UserError(
+            f"{source} is no dataset id. Write {hub}:owner/name, {hub}:owner/name/config or {hub}:owner/name:split.",
+            f"{source} 不是数据集 id。请写成 {hub}:所有者/名字、{hub}:所有者/名字/子集 或 {hub}:所有者/名字:划分。",
+        )
+    name, config = "/".join(parts[:2]), parts[2] if len(parts) > 2 else ""
+    revision, files, card = (huggingface if hub == "hf" else modelscope)(name)
+    chosen = choose(files, config, split or "train", card)
+    if not chosen and hub == "hf" and not offline():
+        revision, files, card = huggingface(name, CONVERTED)
+        chosen = choose(files, config, split or "train", {})
+    if not chosen:
+        folders = sorted({file.path.split("/")[0] for file in files if "/" in file.path})[:12]
+        raise UserError(
+            f"{source}: no data file for that config and split. Folders there: {', '.join(folders) or 'none'}.",
+            f"{source}：找不到这个子集和划分的数据文件。那里的文件夹：{', '.join(folders) or '无'}。",
+        )
+    return revision, chosen
+
+
+def choose(files: Iterable[RemoteFile], config: str, split: str, card: dict[str, Any]) -> list[RemoteFile]:
+    """The files of one config and split: by the card's `configs`, else by the names of folders and files."""
+    data = sorted((file for file in files if file.path.lower().endswith(DATA)), key=lambda file: file.path)
+    patterns = patterns_of(card, config, split)
+    if patterns:
+        return [file for file in data if any(fnmatch.fnmatch(file.path, pattern) for pattern in patterns)]
+    if config:
+        data = [file for file in data if f"/{config}/" in f"/{file.path}"]
+    names = {file: os.path.basename(file.path).lower() for file in data}
+    parquet = [file for file in data if names[file].endswith(".parquet")]
+    data = parquet or [file for file in data if not names[file].endswith((".txt", ".json"))] or data
+    marked = [file for file in data if split in file.path.lower()]
+    if marked or split != "train":
+        return marked
+    return [file for file in data if not any(word in file.path.lower() for word in HELD_OUT)]
+
+
+def patterns_of(card: dict[str, Any], config: str, split: str) -> list[str]:
+    """Path patterns from the YAML head of a dataset's README."""
+    configs = [c for c in card.get("configs") or [] if isinstance(c, dict)]
+    named = [c for c in configs if c.get("config_name") == (config or "default")]
+    named = named or ([] if config else [c for c in configs if c.get("default")] or configs[:1])
+    found: list[str] = []
+    for entry in named:
+        files = entry.get("data_files")
+        for item in files if isinstance(files, list) else [files]:
+            if isinstance(item, dict) and item.get("split", "train") == split:
+                paths = item.get("path")
+                found += paths if isinstance(paths, list) else [str(paths)]
+            elif isinstance(item, str) and split == "train":
+                found.append(item)
+    return [pattern.replace("**", "*") for pattern in found if isinstance(pattern, str)]
+
+
+def offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def huggingface(name: str, revision: str = "main") -> tuple[str, list[RemoteFile], dict[str, Any]]:
+    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline."""
+    from huggingface_hub import HfApi, hf_hub_url, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+    from huggingface_hub.hf_api import RepoFile
+
+    if offline():
+        try:
+            folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise UserError(
+                f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
+                f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
+            ) from None
+        found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        files = [RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
+        card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
+        return folder.name, files, head_of(card)
+    api = HfApi()
+    try:
+        commit = api.dataset_info(name, revision=revision).sha or revision
+        listed = [
+            f
+            for f in api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
+            if isinstance(f, RepoFile)
+        ]
+    except GatedRepoError:
+        raise UserError(
+            f"{name} asks for its terms to be accepted: open https://huggingface.co/datasets/{name}, accept, and set HF_TOKEN.",
+            f"{name} 需要先同意条款：打开 https://huggingface.co/datasets/{name} 点同意，再设置 HF_TOKEN。",
+        ) from None
+    except RevisionNotFoundError:
+        return revision, [], {}
+    except RepositoryNotFoundError:
+        raise UserError(
+            f"The hub has no dataset {name} (or it is private: set HF_TOKEN). Check the spelling.",
+            f"hub 上没有数据集 {name}（如果是私有的，请设置 HF_TOKEN）。请检查拼写。",
+        ) from None
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise unreachable(api.endpoint, error) from None
+    except Exception as error:  # the HTTP library's own, whose module differs between versions
+        if "httpx" not in type(error).__module__ and "requests" not in type(error).__module__:
+            raise
+        raise unreachable(api.endpoint, error) from None
+    files = [
+        RemoteFile(
+            f.path,
+            f.size,
+            Remote("hf", hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint), f.size),
+        )
+        for f in listed
+    ]
+    readme = next((f for f in files if f.path == "README.md"), None)
+    return commit, files, head_of(text_of(readme)) if readme else {}
+
+
+def unreachable(endpoint: str, error: Exception) -> UserError:
+    """The error for a hub that cannot be reached."""
+    why = str(error).split("\n")[0][:200]
+    return UserError(
+        f"{endpoint} cannot be reached: {why}. Check the network, or use a mirror, e.g. HF_ENDPOINT=https://hf-mirror.com.",
+        f"连不上 {endpoint}：{why}。请检查网络，或使用镜像，例如 HF_ENDPOINT=https://hf-mirror.com。",
+    )
+
+
+def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
+    """(revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host."""
+    endpoint = ms_endpoint()
+    files: list[RemoteFile] = []
+    page, size = 1, 100
+    while True:
+        query = urllib.parse.urlencode(
+            {"Revision": "master", "Recursive": "True", "Root": "/", "PageNumber": page, "PageSize": size}
+        )
+        answer = get_json(f"{endpoint}/api/v1/datasets/{name}/repo/tree?{query}")
+        listed = (answer.get("Data") or {}).get("Files") or []
+        for file in listed:
+            if file.get("Type") != "tree":
+                where = urllib.parse.urlencode({"Revision": "master", "FilePath": file["Path"]})
+                url = f"{endpoint}/api/v1/datasets/{name}/repo?{where}"
+                files.append(RemoteFile(file["Path"], int(file["Size"]), Remote("ms", url, int(file["Size"]))))
+        if len(listed) < size:
+            return "master", files, {}
+        page += 1
+
+
+def ms_endpoint() -> str:
+    domain = os.environ.get("MODELSCOPE_DOMAIN", MS_ENDPOINT)
+    return domain if "://" in domain else f"https://{domain}"
+
+
+def get_json(url: str) -> dict[str, Any]:
+    """The JSON that an address answers with."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers("ms")), timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise UserError(
+                f"There is nothing at {url}. Check the dataset's id.", f"{url} 不存在。请检查数据集 id。"
+            ) from None
+        raise unreachable(url.split("/api/")[0], error) from None
+    except (OSError, ValueError) as error:
+        raise unreachable(url.split("/api/")[0], error) from None
+
+
+def headers(hub: str) -> dict[str, str]:
+    """User agent and, for the hub it belongs to, the user's token."""
+    if hub == "hf":
+        from huggingface_hub.utils import build_hf_headers
+
+        return build_hf_headers(library_name="yaya")
+    token = os.environ.get("MODELSCOPE_API_TOKEN")
+    return {"User-Agent": "yaya"} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+
+def head_of(card: str) -> dict[str, Any]:
+    """The YAML between the lines `---` at the top of a README."""
+    if not card.startswith("---"):
+        return {}
+    import yaml
+
+    try:
+        head = yaml.safe_load(card[3:].split("\n---", 1)[0])
+    except yaml.YAMLError:
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def text_of(file: RemoteFile) -> str:
+    with file.place.open("rb") if isinstance(file.place, Path) else file.place.open() as stream:
+        return stream.read(1 << 20).decode("utf-8", "replace")
+
+
+class SameHostToken(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and the token does not go to another host."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
+            new.headers.pop("Authorization", None)
+        return new
+
+
+class RangeFile(io.RawIOBase):
+    """A file behind an HTTP address. What breaks off is asked for again from where it stopped."""
+
+    def __init__(self, url: str, size: int, headers: dict[str, str]):
+        self.url, self.size, self.headers = url, size, headers
+        self.at = 0
+        self.answer: Any = None
+        self.opener = urllib.request.build_opener(SameHostToken)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        at = offset + (0, self.at, self.size)[whence]
+        if at != self.at:
+            self.drop()
+        self.at = at
+        return at
+
+    def drop(self) -> None:
+        if self.answer is not None:
+            self.answer.close()
+        self.answer = None
+
+    def close(self) -> None:
+        self.drop()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self.size - self.at)
+        if wanted <= 0:
+            return 0
+        for trial in range(RETRIES + 1):
+            try:
+                if self.answer is None:
+                    self.answer = self.ask()
+                data = self.answer.read(wanted)
+                if data:
+                    buffer[: len(data)] = data
+                    self.at += len(data)
+                    return len(data)
+                raise EOFError("the transfer broke off")
+            except urllib.error.HTTPError as error:
+                if error.code not in (408, 429) and error.code < 500:
+                    raise UserError(
+                        f"{self.url}: the hub answers {error.code} {error.reason}.",
+                        f"{self.url}：hub 返回 {error.code} {error.reason}。",
+                    ) from None
+                failure: Exception = error
+            except (OSError, EOFError, urllib.error.URLError) as error:
+                failure = error
+            except Exception as error:
+                if type(error).__module__ != "http.client":
+                    raise
+                failure = error
+            self.drop()
+            if trial < RETRIES:
+                pause = FIRST_PAUSE_S * 2**trial
+                say(f"{self.url}: {failure}; again in {pause:g} s ...", f"{self.url}：{failure}；{pause:g} 秒后重试……")
+                time.sleep(pause)
+        raise UserError(
+            f"{self.url} stopped after {self.at:,} of {self.size:,} bytes. Run the same command to go on.",
+            f"{self.url} 传了 {self.at:,} / {self.size:,} 字节后中断。再运行同一条命令会接着来。",
+        )
+
+    def ask(self) -> Any:
+        """A response that begins at the current position."""
+        request = urllib.request.Request(self.url, headers=self.headers | {"Range": f"bytes={self.at}-"})
+        answer = self.opener.open(request, timeout=TIMEOUT_S)
+        if self.at and answer.status != 206:  # a server without ranges sends everything: pass over what is known
+            left = self.at
+            while left:
+                left -= len(answer.read(min(left, BLOCK))) or left
+        return answer

@@ -1,0 +1,125 @@
+"""Sources -> documents, lazily: one reader for each kind of file.
+
+Reads:  files, folders and datasets on a hub; packed or not, which their first bytes tell.
+Does:   yields documents; what is broken goes to the report, and the reading goes on.
+Writes: nothing.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from yaya.core.say import UserError, say
+from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
+from yaya.prepare.read.books import read_docx, read_epub, read_pdf
+from yaya.prepare.read.crawl import read_warc
+from yaya.prepare.read.files import SourceFile, list_files
+from yaya.prepare.read.hub import Remote
+from yaya.prepare.read.readers import read_csv, read_html, read_json, read_parquet, read_text
+from yaya.prepare.read.wiki import read_wiki
+
+Reader = Callable[[SourceFile, Report], Iterator[Document]]
+
+
+def sources(main: bool) -> dict[str, Reader]:
+    """Kind of file -> its reader. main: of web pages only the main text."""
+    return {
+        "text": read_text,
+        "html": partial(read_html, main=main),
+        "json": read_json,
+        "lines": read_json,
+        "csv": read_csv,
+        "parquet": read_parquet,
+        "wiki": read_wiki,
+        "warc": partial(read_warc, main=main),
+        "epub": read_epub,
+        "pdf": read_pdf,
+        "docx": read_docx,
+    }
+
+
+SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
+
+
+def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
+    """Every file of the sources, once, with the number of its source. What is passed over is said."""
+    seen: set[str] = set()
+    out: list[tuple[SourceFile, int]] = []
+    for number, source in enumerate(paths):
+        if source == PRIMER:
+            continue
+        files, others = list_files(source)
+        if others:
+            say_skipped(source, others)
+        for file in files:
+            real = file.path.url if isinstance(file.path, Remote) else os.path.realpath(file.path)
+            if real not in seen:
+                seen.add(real)
+                out.append((file, number))
+    return out
+
+
+def say_skipped(source: str, others: list[str]) -> None:
+    """One line for all files of a folder that are of no known kind."""
+    endings = Counter(os.path.splitext(name)[1] or "-" for name in others)
+    kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
+    count = f"{len(others):,}"
+    say(f"{source}: skipped {count} files that are no text: {kinds}", f"{source}：跳过 {count} 个非文本文件：{kinds}")
+
+
+def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
+    """The error for a source without one usable document; `first` is the first record that was set aside."""
+    if first is None:
+        en, zh = FIXES["empty"]
+        return UserError(f"{source} is empty: there is no text in it. {en}", f"{source} 是空的，里面没有文本。{zh}")
+    en, zh = FIXES[first["kind"]]
+    where_en, where_zh = (f"{first['source']}: ", f"{first['source']}：") if first["source"] != source else ("", "")
+    return UserError(
+        f"Nothing in {source} can be used. {where_en}{first['en']}. {en}",
+        f"{source} 里没有可用的内容。{where_zh}{first['zh']}。{zh}",
+    )
+
+
+def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[Document]:
+    """Documents of one file; what stops the reading sets the rest of it aside. main: of web pages only the main text."""
+    count = 0
+    try:
+        for document in sources(main)[file.kind](file, report):
+            count += 1
+            yield document
+    except Unusable as unusable:
+        report.broken(Broken(file.name, "", unusable))
+    except PermissionError as error:
+        why = error.strerror
+        report.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        why = str(error).split("\n")[0][:200]
+        en = f"damaged or cut off, {count:,} documents were read: {why}"
+        zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
+        report.broken(Broken(file.name, "", Unusable("damaged", en, zh)))
+
+
+class Remarks:
+    """Says each kind of remark a few times, then only how many more there were. `counts` goes to the manifest."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add(self, kind: str, en: str, zh: str) -> None:
+        self.counts[kind] += 1
+        if self.counts[kind] <= SAID_AT_MOST:
+            say(en, zh)
+
+    def close(self) -> None:
+        for kind, count in self.counts.items():
+            more = count - SAID_AT_MOST
+            if more > 0:
+                say(f"... and {more:,} more like this ({kind}).", f"……同样的情况还有 {more:,} 处（{kind}）。")

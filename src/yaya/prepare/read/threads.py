@@ -1,0 +1,199 @@
+"""Posts that answer each other (Reddit, Twitter/X, support chats) -> dialogues.
+
+From every post that answers nothing in the file one dialogue is read: the best answer, its best answer, and so on.
+The posts lie in a temporary SQLite file, so memory stays flat however many there are.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaya.prepare.document import Document, Message, Report
+from yaya.prepare.read.files import SourceFile
+
+MOST_TURNS = 16
+GONE = frozenset({"", "[deleted]", "[removed]", "[ removed by reddit ]"})
+LEADING_HANDLES = re.compile(r"^(?:\s*@\w{1,32})+\s*")
+LAST_LINK = re.compile(r"https?://t\.co/\w{1,32}\s*$")
+LONGEST_LINK = 60  # characters, with white space behind
+
+
+@dataclass(frozen=True)
+class Post:
+    """One post: `parent` is the id that it answers, `role` is known where one side is a company."""
+
+    id: str
+    parent: str | None
+    author: str
+    text: str
+    score: int = 0
+    role: str | None = None
+
+
+def reddit_comment(record: dict[str, Any]) -> Post:
+    score = record.get("score")
+    return Post(
+        "t1_" + str(record["id"]), str(record["parent_id"]), str(record.get("author")), plain(record["body"]),
+        score if isinstance(score, int) else 0,
+    )  # fmt: skip
+
+
+def reddit_submission(record: dict[str, Any]) -> Post:
+    text = plain(f"{record['title']}\n\n{'' if plain(record['selftext']) in GONE else record['selftext']}")
+    return Post("t3_" + str(record["id"]), None, str(record.get("author")), text)
+
+
+def tweet(record: dict[str, Any]) -> Post:
+    """A tweet of Twitter's first interface (and of archives)."""
+    user = record.get("user")
+    author = user.get("screen_name", user.get("id_str")) if isinstance(user, dict) else user
+    parent = record.get("in_reply_to_status_id_str") or record.get("in_reply_to_status_id")
+    return Post(
+        str(record.get("id_str") or record["id"]), str(parent) if parent else None, str(author),
+        said(record.get("full_text") or record["text"]), int(record.get("favorite_count") or 0),
+    )  # fmt: skip
+
+
+def tweet_v2(record: dict[str, Any]) -> Post:
+    """A tweet of the second interface."""
+    answers = [r.get("id") for r in record.get("referenced_tweets") or [] if r.get("type") == "replied_to"]
+    likes = (record.get("public_metrics") or {}).get("like_count", 0)
+    return Post(
+        str(record["id"]), answers[0] if answers else None, str(record["author_id"]), said(record["text"]), likes
+    )
+
+
+def support_tweet(record: dict[str, Any]) -> Post:
+    """A row of the "Customer Support on Twitter" table: `inbound` says that a customer wrote it."""
+    parent = str(record["in_response_to_tweet_id"] or "").removesuffix(".0")
+    inbound = str(record["inbound"]).lower() == "true"
+    return Post(
+        str(record["tweet_id"]), parent or None, str(record["author_id"]), said(record["text"]),
+        role="user" if inbound else "assistant",
+    )  # fmt: skip
+
+
+# name -> (keys that such a record has, how it is read)
+POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
+    "reddit comment": (frozenset({"body", "parent_id", "id"}), reddit_comment),
+    "reddit submission": (frozenset({"title", "selftext", "id"}), reddit_submission),
+    "tweet v2": (frozenset({"id", "text", "author_id", "conversation_id"}), tweet_v2),
+    "tweet": (frozenset({"id", "text", "user", "in_reply_to_status_id"}), tweet),
+    "long tweet": (frozenset({"id", "full_text", "in_reply_to_status_id"}), tweet),
+    "support tweet": (
+        frozenset({"tweet_id", "author_id", "inbound", "text", "in_response_to_tweet_id"}),
+        support_tweet,
+    ),
+}
+
+
+def is_post(record: Any) -> bool:
+    """Whether a file whose first record is this one is a file of posts."""
+    return isinstance(record, dict) and any(keys <= record.keys() for keys, _ in POSTS.values())
+
+
+def post_of(record: Any) -> Post | None:
+    """The post in a record, `None` where it is none or is broken."""
+    if isinstance(record, dict):
+        for keys, read in POSTS.values():
+            if keys <= record.keys():
+                try:
+                    return read(record)
+                except (TypeError, ValueError, AttributeError):
+                    return None
+    return None
+
+
+def plain(text: Any) -> str:
+    """Reddit writes &gt; and the like."""
+    return html.unescape(text).strip() if isinstance(text, str) else ""
+
+
+def said(text: Any) -> str:
+    """A tweet without the handles that it is addressed to and the links to itself."""
+    tweet = LEADING_HANDLES.sub("", plain(text))
+    end = len(tweet)
+    while found := LAST_LINK.search(tweet, max(0, end - LONGEST_LINK), end):
+        end = found.start()
+    return tweet[:end].strip()
+
+
+def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report) -> Iterator[Document]:
+    """The dialogues of a file's records, in the order in which they begin."""
+    with tempfile.TemporaryDirectory(prefix="yaya-threads-") as folder:
+        store = sqlite3.connect(Path(folder, "posts.sqlite"), isolation_level=None)
+        try:
+            store.executescript(
+                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;"
+                "CREATE TABLE post (id TEXT PRIMARY KEY, parent TEXT, author TEXT, text TEXT, score INT, role TEXT, at TEXT)"
+                "; BEGIN"
+            )
+            count = other = 0
+            for where, record in found:
+                post = post_of(record)
+                if post is None:
+                    other += 1
+                    continue
+                count += 1
+                store.execute(
+                    "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (post.id, post.parent, post.author, post.text, post.score, post.role, where),
+                )
+            store.execute("COMMIT")
+            store.execute("CREATE INDEX answers ON post (parent)")
+            used = made = 0
+            roots = store.execute(
+                "SELECT id, at FROM post p WHERE parent IS NULL OR NOT EXISTS (SELECT 1 FROM post q WHERE q.id = p.parent)"
+                " ORDER BY rowid"
+            )
+            for root, where in roots:
+                thread = best_thread(store, root)
+                messages = turns(thread)
+                if len(messages) >= 2:
+                    used, made = used + len(thread), made + 1
+                    yield Document(None, messages, file.name, where)
+            report.remark(
+                "threads",
+                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others were not answered"
+                + (f"; {other:,} records are no posts" if other else ""),
+                f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复"
+                + (f"；{other:,} 条记录不是帖子" if other else ""),
+            )
+        finally:
+            store.close()
+
+
+def best_thread(store: sqlite3.Connection, root: str) -> list[tuple[str, str, str | None]]:
+    """(author, text, role) from the root along the best answers by someone else, until a post that is gone."""
+    thread: list[tuple[str, str, str | None]] = []
+    seen = set()
+    row = store.execute("SELECT id, author, text, role FROM post WHERE id = ?", (root,)).fetchone()
+    while row and row[0] not in seen and row[2].lower() not in GONE and len(thread) < MOST_TURNS:
+        seen.add(row[0])
+        thread.append(row[1:])
+        row = store.execute(
+            "SELECT id, author, text, role FROM post WHERE parent = ? AND author != ? ORDER BY score DESC, rowid LIMIT 1",
+            row[:2],
+        ).fetchone()
+    return thread
+
+
+def turns(thread: list[tuple[str, str, str | None]]) -> list[Message]:
+    """The posts as messages: the roles that are known, else by turns; it ends with an assistant's."""
+    messages: list[Message] = []
+    for number, (_, text, role) in enumerate(thread):
+        role = role or ("user", "assistant")[number % 2]
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += f"\n{text}"
+        else:
+            messages.append({"role": role, "content": text})
+    while messages and messages[-1]["role"] != "assistant":
+        messages.pop()
+    return messages

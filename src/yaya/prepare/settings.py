@@ -1,0 +1,145 @@
+"""Keys of [prepare], and the three presets that fill what is left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from yaya.core.config import key
+from yaya.prepare.augment import AugmentConfig
+from yaya.prepare.document import PRIMER
+from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
+
+KNOWN = "known"
+ALWAYS: dict[str, Any] = {
+    "fix_unicode": True, "unify_line_ends": True, "remove_zero_width": True, "remove_control": True,
+    "normal_form": "NFC", "tidy_whitespace": True, "near_duplicates": True, "main_text": True, "decontaminate": [KNOWN],
+}  # fmt: skip
+QUALITY = ("gopher_repetition", "gopher_quality", "c4_lines", "c4_quality", "fineweb_quality")
+# documents: what a person brings is theirs, nothing is judged. web: judged. chat: personal data masked.
+PRESETS: dict[str, dict[str, Any]] = {
+    "documents": ALWAYS | dict.fromkeys(QUALITY, False) | {"repeated_lines": False, "mask_personal": False},
+    "web": ALWAYS | dict.fromkeys(QUALITY, True) | {"repeated_lines": True, "mask_personal": True},
+    "chat": ALWAYS | dict.fromkeys(QUALITY, False) | {"repeated_lines": False, "mask_personal": True},
+}
+
+
+def preset_key(en: str, zh: str, choices: tuple = ()) -> Any:
+    """A key whose default is the preset's."""
+    return key(None, f"{en} (auto: by preset)", f"{zh}（自动：按 preset）", choices)
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Keys of [prepare]."""
+
+    sources: list[str] = key(
+        [],
+        "files, folders and hub ids of text or chats, or primer, the built-in one (none: primer)",
+        "文本或对话的文件、文件夹、数据集 id，或自带的启蒙课本 primer（不写就用它）",
+    )
+    preset: str = key(
+        "documents",
+        "documents = keep all, cleaned; web = with quality rules; chat = personal data masked",
+        "documents 只清洗，不评判；web 加上质量规则；chat 遮盖个人信息",
+        tuple(PRESETS),
+    )
+    conversations: int = key(120_000, "conversations of the primer", "启蒙课本的对话数", least=0)
+    stories: int = key(20_000, "stories of the primer", "启蒙课本的故事数", least=0)
+    validation: str = key(
+        "auto",
+        f"what validates: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
+        f"验证集取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇用 hash",
+        ("auto", "hash", "tail"),
+    )
+    validation_fraction: float | None = key(
+        None,
+        f"share of validation (default: {FEW_SHARE} of few documents or of each text, {MANY_SHARE} of {MANY} or more,"
+        f" {PRIMER_SHARE} of the primer)",
+        f"验证集的比例（默认：篇数少或取结尾时 {FEW_SHARE}，满 {MANY} 篇 {MANY_SHARE}，启蒙课本 {PRIMER_SHARE}）",
+        least=0,
+    )
+
+    main_text: bool | None = preset_key(
+        "of a web page, the main text without menus and notices", "网页只取正文，不要菜单和提示"
+    )
+    fix_unicode: bool | None = preset_key("repair text that was decoded wrongly (cafÃ©)", "修复乱码（cafÃ©）")
+    normal_form: str | None = preset_key(
+        "Unicode form: NFC, NFKC (full-width letters become plain) or keep",
+        "Unicode 规范：NFC、NFKC（全角字母变半角）或 keep 不变",
+        ("NFC", "NFKC", "keep"),
+    )
+    remove_zero_width: bool | None = preset_key("remove invisible characters", "去掉看不见的字符")
+    remove_control: bool | None = preset_key("remove control characters", "去掉控制字符")
+    unify_line_ends: bool | None = preset_key("one kind of line end", "统一换行符")
+    tidy_whitespace: bool | None = preset_key(
+        "no spaces at line ends, no runs of blank lines", "去掉行尾空格和多余空行"
+    )
+    emoji: str = key(
+        "keep", "keep, remove or name (:grinning face:)", "表情符号：keep 保留，remove 去掉，name 写成名字",
+        ("keep", "remove", "name"),
+    )  # fmt: skip
+    urls: str = key("keep", "web addresses: keep or remove", "网址：keep 保留，remove 去掉", ("keep", "remove"))
+    chinese: str = key(
+        "keep", "keep, or convert all Chinese to simplified or traditional (extra: data)",
+        "中文：keep 不变，simplified 转简体，traditional 转繁体（需要 data 扩展）", ("keep", "simplified", "traditional"),
+    )  # fmt: skip
+    languages: list[str] = key(
+        [], 'keep only these languages, e.g. ["zh", "en"] (extra: data)', '只保留这些语言，如 ["zh", "en"]（需要 data 扩展）'
+    )  # fmt: skip
+    blocklist: list[str] = key([], "drop documents with one of these words", "去掉含有这些词的文档")
+
+    gopher_repetition: bool | None = preset_key("drop repetitive documents", "去掉内容重复啰嗦的文档")
+    gopher_quality: bool | None = preset_key("drop what is no running text", "去掉不成文章的文档")
+    c4_lines: bool | None = preset_key("keep only lines that are sentences", "只保留成句的行")
+    c4_quality: bool | None = preset_key(
+        "drop code, placeholders and very short pages", "去掉代码、占位文字和太短的页面"
+    )
+    fineweb_quality: bool | None = preset_key("drop lists and pages of short lines", "去掉清单和短行太多的页面")
+    mask_personal: bool | None = preset_key(
+        "mask e-mail, phone, identity, card and IP numbers", "遮盖邮箱、电话、身份证号、银行卡号和 IP"
+    )
+    allow: list[str] = key([], "numbers and addresses that are not masked", "不遮盖的号码和邮箱，比如店里的热线")
+
+    deduplicate: bool = key(True, "merge documents that are exactly alike", "合并完全相同的文档")
+    near_duplicates: bool | None = preset_key("merge documents that are nearly alike", "合并几乎相同的文档")
+    near_threshold: float = key(
+        0.75, "share of common 5-word runs (Jaccard) from which on two are nearly alike",
+        "两篇的五词片段有多大比例相同（Jaccard）才算几乎相同", least=0.5,
+    )  # fmt: skip
+    repeated_lines: bool | None = preset_key(
+        "remove lines that stand in many documents of a source", "去掉同一来源里反复出现的行"
+    )
+    decontaminate: list[str] | None = key(
+        None,
+        "evaluation questions that must not be in the data: files, and known = those that yaya asks itself (auto: known)",
+        "数据里不能有的评测题：题目文件，known 是 yaya 自己考的题（自动：known）",
+    )
+
+    weights: list[float] = key(
+        [], "share of each source in training, e.g. [3, 1] (none: all as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
+    )  # fmt: skip
+    epochs_at_most: float = key(
+        4.0, "with weights, how often a source may be repeated at most", "用了 weights 时，一个来源最多重复几遍", least=1
+    )  # fmt: skip
+    augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的增广副本")
+
+    hub_megabytes: int = key(
+        0, "read at most so many MB of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0
+    )  # fmt: skip
+    workers: int = key(0, "processes (0: as many as cores)", "进程数（0：和核数一样）", least=0, decides=False)
+    engine: str = key(
+        "local", "local or ray (extra: ray)", "local 本机，ray 集群（需要 ray 扩展）", ("local", "ray"), decides=False
+    )  # fmt: skip
+    preview: int = key(
+        0, "only look at so many documents, write no corpus", "只看这么多篇，不生成语料", least=0, decides=False
+    )  # fmt: skip
+
+
+def resolved(config: PrepareConfig) -> PrepareConfig:
+    """The config with what it leaves open filled by its preset."""
+    preset = PRESETS[config.preset]
+    if config.sources in ([], [PRIMER]):  # its likenesses are wanted, and it holds out its own questions
+        preset = preset | {"near_duplicates": False, "decontaminate": []}
+    open_keys = [field.name for field in fields(config) if field.name in preset and getattr(config, field.name) is None]
+    return replace(config, **{name: preset[name] for name in open_keys})

@@ -1,0 +1,139 @@
+"""Datasets from a hub, as a user gets them: the program against a small hub on loopback."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hub_server import Hub, running_hub
+from tests.conftest import yaya
+
+
+def parquet(texts: list[str]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": texts, "other": list(range(len(texts)))}), out, row_group_size=50)
+    return out.getvalue()
+
+
+def sentences(start: int, count: int) -> list[str]:
+    return [
+        f"Document number {n} says that {n} apples lie in basket {n * 7 % 31}, and nothing else."
+        for n in range(start, start + count)
+    ]
+
+
+def environment(hub: Hub, folder: Path, **more: str) -> dict[str, str]:
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(folder / "hf"),
+        "HF_HUB_OFFLINE": "0",
+        "MODELSCOPE_DOMAIN": hub.url,
+    } | more
+
+
+def corpus(folder: Path) -> list[str]:
+    files = sorted((folder / "runs" / "h" / "prepare").glob("train-*.parquet"))
+    files += sorted((folder / "runs" / "h" / "prepare").glob("validation-*.parquet"))
+    return [row["text"] for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("hf:team/plain", 300),
+        ("hf:team/plain/part", 100),
+        ("hf:team/carded", 100),
+        ("hf:team/carded/second", 50),
+        ("hf:team/plain:test", 20),
+        ("hf:team/scripted", 70),
+        ("ms:team/plain", 300),
+    ],
+)
+def test_a_dataset_by_its_id(tmp_path: Path, source: str, expected: int) -> None:
+    plain = {
+        "README.md": b"# no head",
+        "data/train-00000.parquet": parquet(sentences(0, 200)),
+        "part/train-00000.parquet": parquet(sentences(200, 100)),
+        "data/test-00000.parquet": parquet(sentences(900, 20)),
+    }
+    head = (
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: one/*.parquet\n"
+        "- config_name: second\n  data_files:\n  - split: train\n    path: two/*\n---\n# card\n"
+    )
+    carded = {
+        "README.md": head.encode(),
+        "one/a.parquet": parquet(sentences(0, 100)),
+        "two/b.parquet": parquet(sentences(100, 50)),
+    }
+    hub = Hub({"team/plain": plain, "team/carded": carded, "team/scripted": {"load.py": b"print(1)"}})
+    hub.converted["team/scripted"] = {"default/train/0000.parquet": parquet(sentences(0, 70))}
+    with running_hub(hub):
+        yaya(
+            "prepare",
+            "name=h",
+            f'sources=["{source}"]',
+            "near_duplicates=false",
+            "validation=hash",
+            cwd=tmp_path,
+            **environment(hub, tmp_path),
+        )
+    assert len(corpus(tmp_path)) == expected
+
+
+def test_a_transfer_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    texts = [f"{n} " + " ".join(f"word{n * k % 977}" for k in range(300)) for n in range(400)]
+    data = parquet(texts)
+    hub = Hub({"team/big": {"data/train-00000.parquet": data}}, cut_after=len(data) // 4, cuts=3, errors=1)
+    with running_hub(hub):
+        done = yaya(
+            "prepare",
+            "name=h",
+            'sources=["hf:team/big"]',
+            "near_duplicates=false",
+            "validation=hash",
+            cwd=tmp_path,
+            **environment(hub, tmp_path),
+        )
+    assert sorted(corpus(tmp_path)) == sorted(texts)
+    assert "again in" in done.stderr
+    starts = {headers.get("Range") for method, path, headers in hub.asked if "resolve" in path}
+    assert len(starts) > 2  # not from the beginning each time
+
+
+def test_the_token_goes_to_the_hub_alone_and_errors_say_what_to_do(tmp_path: Path) -> None:
+    hub = Hub(
+        {"team/private": {"data/train-00000.parquet": parquet(sentences(0, 60))}, "team/gated": {}}, token="hf_secret"
+    )
+    hub.gated.add("team/gated")
+    with running_hub(hub):
+        env = environment(hub, tmp_path)
+        refused = yaya("prepare", "name=h", 'sources=["hf:team/private"]', cwd=tmp_path, check=False, **env)
+        assert refused.returncode == 1 and "401" in refused.stderr and "Traceback" not in refused.stderr
+        yaya(
+            "prepare",
+            "name=h",
+            'sources=["hf:team/private"]',
+            "near_duplicates=false",
+            "validation=hash",
+            cwd=tmp_path,
+            **env,
+            HF_TOKEN="hf_secret",
+        )
+        assert len(corpus(tmp_path)) == 60
+        for source, said in (
+            ("hf:team/gated", "accept"),
+            ("hf:team/nothing", "no dataset"),
+            ("hf:lonely", "no dataset id"),
+        ):
+            done = yaya("prepare", "name=x", f'sources=["{source}"]', cwd=tmp_path, check=False, **env)
+            assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+    done = yaya("prepare", "name=x", 'sources=["hf:team/plain"]', cwd=tmp_path, check=False, **env)
+    assert done.returncode == 1 and "hf-mirror.com" in done.stderr and "Traceback" not in done.stderr
+    done = yaya(
+        "prepare", "name=x", 'sources=["hf:team/plain"]', cwd=tmp_path, check=False, **env | {"HF_HUB_OFFLINE": "1"}
+    )
+    assert done.returncode == 1 and "HF_HUB_OFFLINE" in done.stderr and json.dumps("x")

@@ -1,0 +1,161 @@
+"""One corpus, however it is made: by one process, by two, on a cluster, or after being killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from prepared import balanced, lines, prepare, results, write
+from tests.conftest import yaya
+
+from yaya.prepare import planning
+
+WORDS = [
+    f"{a}{b}" for a in ("ba", "ke", "li", "mo", "nu", "ra", "so", "ti") for b in ("den", "fer", "gal", "hun", "k", "st")
+]
+
+
+def sentence(random: Random) -> str:
+    return " ".join(random.choices(WORDS, k=random.randint(5, 60))).capitalize() + "."
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Some hundred small files and large JSONL: with copies, near-copies, broken lines, personal data and menus."""
+    folder, random = tmp_path_factory.mktemp("sources"), Random(5)
+    for n in range(200):
+        paragraphs = [
+            "Home and News and Contact",
+            *(sentence(random) for _ in range(4)),
+            "write to us@team.example.org",
+        ]
+        write(folder / "small" / f"{n:03}.txt", "\n".join(paragraphs))
+    records = [{"text": sentence(random)} for _ in range(1500)]
+    records += [{"text": record["text"] + " Again."} for record in records[:60]] + records[60:100]
+    records += [
+        {
+            "messages": [
+                {"role": "user", "content": sentence(random)},
+                {"role": "assistant", "content": sentence(random)},
+            ]
+        }
+        for _ in range(300)
+    ]
+    random.shuffle(records)
+    large = lines(folder / "large.jsonl", records)
+    with large.open("a", encoding="utf-8") as file:
+        file.write('{"text": "cut\n{"text": 5}\n')
+    return [folder / "small", large]
+
+
+KEYS = {"preset": "chat", "repeated_lines": True}
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "PIECE_BYTES", 40_000)
+
+
+@pytest.fixture(scope="module")
+def alone(sources, tmp_path_factory) -> dict[str, bytes]:
+    """What one process makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "PIECE_BYTES", 40_000)
+        draft = prepare(tmp_path_factory.mktemp("one") / "out", *sources, workers=1, **KEYS)
+    records = balanced(draft)
+    assert records["quarantined"] == 2 and records["merged"] >= 90
+    found = results(draft.path)
+    assert len(found) > 3 * 10
+    return found
+
+
+def test_two_workers_make_the_same_bytes_as_one(sources, alone, small_pieces, tmp_path):
+    draft = prepare(tmp_path / "out", *sources, workers=2, **KEYS)
+    balanced(draft)
+    assert results(draft.path) == alone
+
+
+def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_pieces, tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv(
+        "PYTHONPATH",
+        os.pathsep.join(filter(None, (str(Path(__file__).parents[1] / "unit"), os.environ.get("PYTHONPATH")))),
+    )
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        draft = prepare(tmp_path / "out", *sources, engine="ray", **KEYS)
+        assert sum(node["Alive"] for node in ray.nodes()) == 2
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert results(draft.path) == alone
+
+
+PROGRAM = """
+import sys
+from yaya.prepare import planning
+planning.PIECE_BYTES = 40_000
+from yaya.cli import main
+if __name__ == "__main__":
+    main(sys.argv[1:])
+"""
+
+
+def test_killed_and_started_again_it_goes_on_and_ends_as_if_nothing_had_happened(sources, alone, tmp_path):
+    program = write(tmp_path / "program.py", PROGRAM)
+    keys = [
+        "prepare",
+        "name=k",
+        f"sources={json.dumps([str(s) for s in sources])}",
+        "preset=chat",
+        "repeated_lines=true",
+    ]
+    keys += ["decontaminate=[]", "workers=1"]
+    command = [sys.executable, str(program), *keys]
+    work = tmp_path / "runs" / "k" / ".prepare.partial" / "work"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        give_up = time.monotonic() + 60
+        while len(list(work.glob("clean-*.json"))) < 4 and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    done = {path: path.stat().st_mtime_ns for path in work.glob("clean-*.json")}
+    assert len(done) >= 4, "it was finished before it could be killed"
+    rests = {path: path.stat().st_mtime_ns for path in work.glob("*.clean.parquet")}
+    kept = {path: rests[path] for path in rests if work / f"clean-{path.name[:5]}.json" in done}
+    watched = subprocess.Popen([sys.executable, "-c", WATCH, str(work)], stdout=subprocess.PIPE, text=True)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    again = json.loads(watched.communicate(timeout=30)[0])
+    for path, changed in kept.items():
+        assert again[path.name] == changed, "cleaned again"
+    assert results(tmp_path / "runs" / "k" / "prepare") == alone
+
+
+WATCH = """
+import json, pathlib, sys, time
+work, seen = pathlib.Path(sys.argv[1]), {}
+while work.exists():
+    try:
+        seen |= {path.name: path.stat().st_mtime_ns for path in work.glob("*.clean.parquet")}
+    except OSError:
+        pass
+    time.sleep(0.005)
+print(json.dumps(seen))
+"""
+
+
+def test_the_same_command_once_more_does_nothing(sources, tmp_path):
+    keys = ["prepare", "name=k", f"sources={json.dumps([str(sources[0])])}", "decontaminate=[]"]
+    yaya(*keys, cwd=tmp_path)
+    assert "already done" in yaya(*keys, "workers=2", cwd=tmp_path).stderr

@@ -1,0 +1,124 @@
+"""Weights, epochs, previews and what is kept out of the data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yaya.core.artifact import Draft
+from yaya.core.say import UserError
+from yaya.prepare import corpus, mixing
+from yaya.prepare.settings import PrepareConfig, resolved
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("YAYA_LANG", "en")
+
+
+def texts(path: Path, count: int, word: str) -> Path:
+    rows = [{"text": f"{word} number {n} " + " ".join(f"{word}{n}x{k}" for k in range(20))} for n in range(count)]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return path
+
+
+def made(out: Path, **values) -> Draft:
+    out.mkdir()
+    draft = Draft(out, "prepare", {}, {}, 0)
+    corpus.run(resolved(PrepareConfig(**values)), {}, draft)
+    return draft
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 10), st.integers(1, 10**9)), min_size=1, max_size=5),
+    st.floats(1, 10),
+)
+def test_shares_are_as_asked_and_no_source_is_repeated_more_than_allowed(pairs, at_most):
+    weights, sizes = [w for w, _ in pairs], np.array([s for _, s in pairs], float)
+    epochs = mixing.epochs_of(weights, sizes, at_most)
+    read = epochs * sizes
+    assert np.allclose(read / read.sum(), np.array(weights) / sum(weights))
+    assert epochs.max() <= at_most * (1 + 1e-9)
+    assert read.sum() <= sizes.sum() * (1 + 1e-9)
+    assert np.isclose(epochs.max(), at_most) or np.isclose(read.sum(), sizes.sum())
+
+
+def test_a_source_without_training_text_gives_its_share_away():
+    assert mixing.epochs_of([1, 1], np.array([0.0, 10.0]), 4).tolist() == [0.0, 1.0]
+
+
+def test_mixture_on_disk(tmp_path):
+    small, large = texts(tmp_path / "small.jsonl", 250, "ant"), texts(tmp_path / "large.jsonl", 2500, "bee")
+    draft = made(tmp_path / "out", sources=[str(small), str(large)], weights=[1.0, 1.0], near_duplicates=False)
+    rows = {s["source"]: s for s in draft.metrics["mixing"]}
+    assert rows[str(small)]["epochs"] == 4.0 and rows[str(small)]["share"] == 0.5
+    found = [r["text"] for path in draft.path.glob("train*.parquet") for r in pq.read_table(path).to_pylist()]
+    sizes = {word: sum(len(text) for text in found if text.startswith(word)) for word in ("ant", "bee")}
+    assert 0.9 < sizes["ant"] / sizes["bee"] < 1.1
+    first = pq.read_table(draft.path / "train-00000.parquet").to_pylist()
+    assert len({r["text"] for r in first}) == len(first)  # repeats lie in files of their own
+    held = [r["text"] for r in pq.read_table(draft.path / "validation-00000.parquet").to_pylist()]
+    assert held and not set(held) & set(found)
+    assert draft.metrics["records"]["dropped"]["mixing: more than its share"] > 1000
+
+
+def test_of_few_documents_a_part_of_each_is_read(tmp_path):
+    for name, size in (("a.txt", 1000), ("b.txt", 4000)):
+        (tmp_path / name).write_text(" ".join(f"{name[0]}{n}" for n in range(size)), "utf-8")
+    sources = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    draft = made(tmp_path / "out", sources=sources, weights=[1.0, 1.0])
+    train = [r["text"] for path in sorted(draft.path.glob("train*.parquet")) for r in pq.read_table(path).to_pylist()]
+    sizes = [sum(len(text) for text in train if text.startswith(letter)) for letter in "ab"]
+    assert 0.95 < sizes[0] / sizes[1] < 1.05
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
+def test_weights_that_do_not_fit_are_refused(tmp_path, weights):
+    sources = [str(texts(tmp_path / name, 3, "ant")) for name in ("a.jsonl", "b.jsonl")]
+    with pytest.raises(UserError, match=r"prepare\.weights"):
+        made(tmp_path / "out", sources=sources, weights=weights)
+
+
+def test_the_primer_can_be_mixed_in(tmp_path):
+    draft = made(
+        tmp_path / "out", sources=[str(texts(tmp_path / "a.jsonl", 50, "ant")), "primer"], weights=[1.0, 1.0],
+        conversations=300, stories=100,
+    )  # fmt: skip
+    assert draft.metrics["sources"]["primer"]["in"] == 400
+    assert draft.metrics["sources"]["primer"].get("merged", 0) < 20  # its stories are alike on purpose
+
+
+def test_questions_of_the_examination_are_kept_out(tmp_path):
+    from yaya.prepare.clean.contamination import known_sets
+
+    asked = max(known_sets()["the primer's paraphrases, zh"], key=len)
+    exam = tmp_path / "exam.txt"
+    exam.write_text("How many legs does the blue spider in the garden of Mrs Miller have?\nToo short\n", "utf-8")
+    rows = [
+        {"text": f"Here is a leak: {asked} And more text follows."},
+        {"text": "They asked: how many legs does the blue spider in the garden of Mrs Miller have? Eight."},
+        {"text": "How many legs does the blue spider have?"},
+        {"text": "Too short"},
+    ]
+    source = tmp_path / "a.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    draft = made(tmp_path / "out", sources=[str(source)], decontaminate=["known", str(exam)])
+    dropped = pq.read_table(draft.path / "dropped-00000.parquet").to_pylist()
+    assert [row["where"] for row in dropped] == ["line 1", "line 2"]
+    assert dropped[0]["reason"].startswith("contamination: overlaps the primer's paraphrases")
+    assert str(exam) in dropped[1]["reason"] and "blue spider" in dropped[1]["sample"]
+    account = draft.metrics["filters"]["contamination"]
+    assert (account["documents_in"], account["dropped"]) == (4, 2)
+
+
+def test_a_preview_makes_a_report_and_no_corpus(tmp_path):
+    for n in range(40):
+        texts(tmp_path / f"{n:02}.jsonl", 50, f"word{n}")
+    out = tmp_path / "preview"
+    corpus.preview(PrepareConfig(sources=[str(tmp_path)], preview=20), out, 0)
+    assert sorted(path.name for path in out.iterdir()) == ["examples.json", "report.html"]
+    assert "20" in (out / "report.html").read_text("utf-8")
