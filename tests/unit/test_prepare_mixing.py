@@ -115,6 +115,34 @@ def test_questions_of_the_examination_are_kept_out(tmp_path):
     assert (account["documents_in"], account["dropped"]) == (4, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", json.dumps({"goal": "{q}", "sol1": "x"})),
+        ("a.json", json.dumps({"data": [{"paragraphs": [{"qas": ["{q}"]}]}]})),
+        ("a.csv", "{q},A,B,C\nsecond,A,B,C"),
+        ("a.tsv", "id\t{q}\n"),
+        ("a.txt", "first\n{q}"),
+    ],
+)
+def test_evaluation_sets_of_any_shape(tmp_path, name, data):
+    question = "Which of the seven old towers in the valley was painted green last summer"
+    (tmp_path / name).write_text(data.replace("{q}", question), "utf-8")
+    source = tmp_path / "source.txt"
+    source.write_text(f"Leaked: {question}, they asked.", "utf-8")
+    other = tmp_path / "other.txt"
+    other.write_text("Which of the seven old towers in the valley fell down?", "utf-8")
+    draft = made(tmp_path / "out", sources=[str(source), str(other)], decontaminate=[str(tmp_path / name)])
+    assert draft.metrics["filters"]["contamination"]["dropped"] == 1
+
+
+def test_an_evaluation_set_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "exam.jsonl").write_text("{broken", "utf-8")
+    (tmp_path / "a.txt").write_text("Something to read.", "utf-8")
+    with pytest.raises(UserError, match=r"exam\.jsonl cannot be read"):
+        made(tmp_path / "out", sources=[str(tmp_path / "a.txt")], decontaminate=[str(tmp_path / "exam.jsonl")])
+
+
 def test_a_preview_makes_a_report_and_no_corpus(tmp_path):
     for n in range(40):
         texts(tmp_path / f"{n:02}.jsonl", 50, f"word{n}")

@@ -28,14 +28,15 @@ from yaya.core.config import as_dict
 from yaya.core.progress import Bar
 from yaya.core.say import UserError, say
 from yaya.prepare import augment, lines, merge, mixing, planning
-from yaya.prepare.clean.contamination import known_from, known_sets, questions_of
+from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.personal import mask_personal
-from yaya.prepare.document import PRIMER, Document, Report, place
+from yaya.prepare.document import PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
-from yaya.prepare.read.sources import Remarks, files_of, nothing_in, read_file
+from yaya.prepare.read.readers import all_strings
+from yaya.prepare.read.sources import Remarks, files_of, nothing_in
 from yaya.prepare.report import write_report
 from yaya.prepare.settings import KNOWN, PrepareConfig, resolved
 from yaya.prepare.shards import scripts
@@ -125,11 +126,24 @@ def save_known(config: PrepareConfig, folder: Path) -> None:
     sets: dict[str, Iterable[str]] = known_sets() if KNOWN in wanted else {}
     for name in wanted:
         if name != KNOWN:
-            report = Report(lambda broken: None, lambda *remark: None, lambda *record: None)
-            found = (d for file, _ in files_of([name]) for d in read_file(file, report))
-            sets[name] = [question for document in found for question in questions_of(document)]
+            sets[name] = questions_in(name)
     if sets:
         known_from(sets).save(folder / "contamination.npz")
+
+
+def questions_in(name: str) -> list[str]:
+    """All strings of the files of one evaluation set."""
+    out: list[str] = []
+    for file, _ in files_of([name]):
+        try:
+            out += all_strings(file)
+        except (Unusable, ValueError, OSError, RecursionError) as error:
+            why = (error.en, error.zh) if isinstance(error, Unusable) else (str(error)[:200], str(error)[:200])
+            raise UserError(
+                f"prepare.decontaminate: {file.name} cannot be read: {why[0]}",
+                f"prepare.decontaminate：{file.name} 读不了：{why[1]}",
+            ) from None
+    return out
 
 
 def check(config: PrepareConfig) -> None:
@@ -172,9 +186,11 @@ def refuse_empty_sources(config: PrepareConfig, cleaned: list[dict[str, Any]]) -
             first = next((q for result in cleaned for q in result["quarantined"] if q["set"] == number), None)
             raise nothing_in(source, first)
     if not any(counts.get("clean") for result in cleaned for counts in result["sources"].values()):
+        reasons: Counter[str] = sum((Counter(result["reasons"]) for result in cleaned), Counter())
+        why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
         raise UserError(
-            "Nothing is left after cleaning: all documents were dropped (dropped-*.parquet says why).",
-            "清洗之后什么也不剩：所有文档都被去掉了（原因见 dropped-*.parquet）。",
+            f"Nothing is left after cleaning: {why}. Switch off what is too strict, or take preset=documents.",
+            f"清洗之后什么也不剩：{why}。请关掉太严的过滤器，或用 preset=documents。",
         )
 
 

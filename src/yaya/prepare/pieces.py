@@ -198,6 +198,7 @@ class Work:
         text = mask_personal("\n".join(document.texts)[:SAMPLE])
         reason = f"{outcome.dropped_by}: {outcome.reason}"
         self.counts()["dropped"] += 1
+        self.counts()["judged"] += outcome.dropped_by != "empty"
         self.reasons[reason] += 1
         self.dropped.add((document.source, document.where, reason, text), len(text))
         shown = self.drops.setdefault(outcome.dropped_by, [])

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from yaya.prepare.clean.tokens import ngrams, tokens_of
-from yaya.prepare.document import Document
+from yaya.prepare.clean.tokens import ngrams, words_of_each
 
 SHIFT = np.uint64(48)
+TOGETHER = 1000  # questions
 ANCHORS = {8: 13, 12: 20}  # words of an anchor -> words of a whole run; the second is for Chinese
 
 
@@ -86,27 +86,21 @@ def known_sets() -> dict[str, Iterable[str]]:
     }
 
 
-def questions_of(document: Document) -> list[str]:
-    """What one record of a file of evaluation questions asks: what the user says, or each line of a text."""
-    if document.messages is None:
-        return (document.text or "").split("\n")
-    return [message["content"] for message in document.messages if message["role"] == "user"]
-
-
 def known_from(sets: dict[str, Iterable[str]]) -> Known:
     """Set name -> its questions (and whatever else must not be in training)."""
     runs: dict[tuple[int, int, int], int] = {}  # anchor, length, hash -> set
     for number, questions in enumerate(sets.values()):
-        for question in questions:
-            tokens = tokens_of(question)
-            words, spaced = tokens.words, int((tokens.lengths > 1).sum()) * 2 > len(tokens.words)
-            anchor = 8 if spaced else 12
-            if len(words) < anchor:
-                continue
-            length = min(ANCHORS[anchor], len(words))
-            whole = ngrams(words, length)
-            for first, value in zip(ngrams(words, anchor)[: len(whole)].tolist(), whole.tolist(), strict=True):
-                runs.setdefault((first, length, value), number)
+        texts = [question for question in questions if len(question) >= min(ANCHORS)]
+        for at in range(0, len(texts), TOGETHER):
+            part = texts[at : at + TOGETHER]
+            for question, words in zip(part, words_of_each(part), strict=True):
+                anchor = 8 if len(question) > 2.5 * len(words) else 12  # letters to a word: English, or Chinese
+                if len(words) < anchor:
+                    continue
+                length = min(ANCHORS[anchor], len(words))
+                whole = ngrams(words, length)
+                for first, value in zip(ngrams(words, anchor)[: len(whole)].tolist(), whole.tolist(), strict=True):
+                    runs.setdefault((first, length, value), number)
     ordered = sorted(runs)
     columns = list(zip(*ordered, strict=True)) or [(), (), ()]
     found = [runs[run] for run in ordered]

@@ -308,3 +308,31 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
             understood = True
             is_text = isinstance(content, str)
             yield Document(content if is_text else None, None if is_text else content, file.name, where)  # type: ignore[arg-type]
+
+
+def all_strings(file: SourceFile) -> list[str]:
+    """Every string of a file of evaluation questions, whatever its shape: fields, cells, or the lines of a text."""
+    if file.kind == "parquet":
+        with opening(file) as stream:
+            return strings_in(pq.read_table(pa.BufferReader(stream.read())).to_pylist())
+    text = decode(read_bytes(file))
+    if file.kind == "csv":
+        return [
+            cell
+            for row in csv.reader(io.StringIO(text), delimiter="\t" if "\t" in text[:BEGINNING] else ",")
+            for cell in row
+        ]
+    if file.kind not in ("json", "lines"):
+        return text.split("\n")
+    try:
+        return strings_in(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return [found for line in filter(None, text.split("\n")) for found in strings_in(orjson.loads(line))]
+
+
+def strings_in(value: Any) -> list[str]:
+    """All strings within a JSON value."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [found for item in inner for found in strings_in(item)]
