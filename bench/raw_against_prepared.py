@@ -51,7 +51,7 @@ def main() -> None:
     }
     for name, keys in kinds.items():
         yaya("prepare", f"name={name}", f"sources={sources}", *keys)
-        yaya("tokenize", f"name={name}")
+        yaya("tokenize", f"name={name}", "vocab_size=4096")  # the same model in both
         yaya("pretrain", f"name={name}", f"steps={values.get('steps', 600)}", *SHAPE)
         manifest = json.loads(Path(f"runs/{name}/pretrain/manifest.json").read_text("utf-8"))
         found = bits_per_byte(Path(f"runs/{name}/pretrain"), clean)

@@ -28,7 +28,7 @@ from yaya.prepare.read.sources import read_file
 from yaya.prepare.settings import PrepareConfig
 from yaya.prepare.shards import DROPPED, MESSAGE, Shard
 
-PIECE_BYTES = 32_000_000  # of input
+PIECE_BYTES = 16_000_000  # of input
 SHOWN = 10  # examples of each filter
 TOGETHER = 100_000  # characters of documents that are looked at together
 SAMPLE = 300  # characters of a dropped document that are kept

@@ -105,7 +105,7 @@ def sample(pieces: list[Piece], documents: int) -> list[Piece]:
 
 def parts(file: SourceFile) -> Iterator[SourceFile]:
     """A large file of lines or Parquet as parts; anything else as it is."""
-    if file.size < 2 * PIECE_BYTES or is_packed(file):
+    if file.size < 1.5 * PIECE_BYTES or is_packed(file):
         yield file
     elif file.kind == "parquet":
         yield from row_groups(file)

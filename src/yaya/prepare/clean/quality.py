@@ -92,6 +92,8 @@ class Reading:
 
 def gopher_quality(reading: Reading) -> str | None:
     """Length, length of words, symbols, bullets, ellipses, letters and stop words."""
+    if len(reading.text) < 99:  # 50 words of a letter each, and the spaces between
+        return "too short"
     text, tokens, lines, chinese = reading.text, reading.tokens, reading.lines, reading.chinese
     count = len(tokens.words)
     if count < (100 if chinese else 50):
