@@ -87,10 +87,11 @@ class Run:
         )
         for name, config in self.configs.items():
             old = known.get(name)
-            values = as_dict(config)
+            values = as_dict(config, deciding=True)
             if old is None or any(v is not None and old.get(n) != v for n, v in values.items()):
                 return  # from the first stage that differs on, everything is chosen anew
-            self.configs[name] = build(type(config), old, name)
+            free = {n: v for n, v in as_dict(config).items() if n not in values}  # workers and the like: as asked now
+            self.configs[name] = build(type(config), old | free, name)
 
     def machine(self) -> Runtime:
         """Device, compute type and threads: measured once and then part of the recipe."""

@@ -431,3 +431,15 @@ def test_tables_within_a_table(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=said):
             build(PrepareConfig, values, "prepare")
+
+
+def test_workers_are_as_asked_now_and_change_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Run({"name": "x"})
+    first.configs["pretrain"] = dataclasses.replace(first.configs["pretrain"], steps=77)
+    first.write_recipe()
+    again = Run({"name": "x", "prepare": {"workers": 2, "engine": "ray"}})
+    assert (again.configs["prepare"].workers, again.configs["prepare"].engine) == (2, "ray")
+    assert again.configs["pretrain"].steps == 77  # what the run chose is still known
+    other = Run({"name": "x", "prepare": {"preset": "web"}})
+    assert other.configs["pretrain"].steps is None

@@ -92,6 +92,12 @@ def test_the_primer_can_be_mixed_in(tmp_path):
     assert draft.metrics["sources"]["primer"].get("merged", 0) < 20  # its stories are alike on purpose
 
 
+def test_the_primer_alone_under_every_preset(tmp_path):
+    for preset in ("documents", "web", "chat"):
+        draft = made(tmp_path / preset, preset=preset, conversations=50, stories=50)
+        assert draft.metrics["sources"]["primer"]["in"] == 100
+
+
 def test_questions_of_the_examination_are_kept_out(tmp_path):
     from yaya.prepare.clean.contamination import known_sets
 

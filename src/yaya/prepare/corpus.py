@@ -55,15 +55,11 @@ def resolve(config: PrepareConfig, inputs: dict[str, Any]) -> PrepareConfig:
 
 def source_parents(config: PrepareConfig) -> dict[str, str]:
     """Name -> digest by content of what comes from outside."""
-    if not config.sources:
-        from yaya.prepare import primer
-
-        return {"primer": f"primer-{primer.VERSION}"}
     from yaya.prepare import primer
 
-    outside = [name for name in (*config.sources, *(config.decontaminate or ())) if name not in (PRIMER, KNOWN)]
-    digests = {name: digest_source(name) for name in outside}
-    if PRIMER in config.sources or KNOWN in (config.decontaminate or ()):
+    names = [*(config.sources or [PRIMER]), *(config.decontaminate or ())]
+    digests = {name: digest_source(name) for name in names if name not in (PRIMER, KNOWN)}
+    if PRIMER in names or KNOWN in names:
         digests[PRIMER] = f"primer-{primer.VERSION}"
     return digests
 
@@ -203,7 +199,7 @@ def second_pass(
     np.save(folder / "likeness.npy", likeness)
     kept = first == np.arange(len(first))
     if config.repeated_lines:
-        for number in range(len(config.sources)):
+        for number in range(len(config.sources or [PRIMER])):
             documents = sum(np.load(folder / f"{n:05}.sets.npy").tolist().count(number) for n in range(count))
             paths = [folder / f"{n:05}.lines-{number}.npy" for n in range(count)]
             np.save(folder / f"repeated-{number}.npy", lines.repeated([p for p in paths if p.exists()], documents))

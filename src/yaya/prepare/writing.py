@@ -86,7 +86,7 @@ class Finishing:
 
     def add(self, document: Document, id: bytes, source: int, number: int) -> None:
         counts = self.sources.setdefault(source, Counter())
-        size = len(document.content) if document.messages is None else sum(len(t.encode()) for t in document.texts)
+        size = sum(len(text.encode()) for text in document.texts)
         kept, likeness = int(self.first[number]), float(self.likeness[number])
         for name, here in (("duplicates", likeness == EXACT), ("near_duplicates", 0 < likeness < EXACT)):
             if name not in self.accounts:
