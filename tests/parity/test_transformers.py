@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from yaya.inference.engine import Engine
 from yaya.inference.sampling import Sampling
-from yaya.model.fused import Rotary, SwiGLU, cross_entropy_sum, rms_norm
+from yaya.model import fused
+from yaya.model.fused import SwiGLU, cross_entropy_sum, rms_norm
 from yaya.model.pretrained import load_model, save_model
-from yaya.model.transformer import ModelConfig, Transformer
+from yaya.model.transformer import Layer, ModelConfig, Transformer, linear
 from yaya.tokenize import chat
 from yaya.tokenize.tokenizer import Tokenizer, train
 
@@ -111,14 +112,9 @@ def test_fused_gradients_equal_autograd() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 5, 3, 8, dtype=torch.float64)
     weight = torch.rand(3, 8, dtype=torch.float64) + 0.5
-    cos, sin = torch.rand(2, 5, 1, 4, dtype=torch.float64), torch.rand(2, 5, 1, 4, dtype=torch.float64)
 
     def plain_rms(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         return x * (x.pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt() * w
-
-    def plain_rotary(x: torch.Tensor) -> torch.Tensor:
-        a, b = x.chunk(2, -1)
-        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
     def plain_swiglu(x: torch.Tensor) -> torch.Tensor:
         a, b = x.chunk(2, -1)
@@ -126,7 +122,6 @@ def test_fused_gradients_equal_autograd() -> None:
 
     pairs = [
         (lambda x: rms_norm(x.float(), weight.float(), 1e-6), lambda x: plain_rms(x, weight)),
-        (lambda x: Rotary.apply(x, cos, sin), plain_rotary),
         (SwiGLU.apply, plain_swiglu),
     ]
     for ours, plain in pairs:
@@ -137,6 +132,58 @@ def test_fused_gradients_equal_autograd() -> None:
         out_b.backward(slope)
         torch.testing.assert_close(out_a.double(), out_b, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("products", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "normed", "positions"), [(4, 4, True, 150), (4, 2, True, 300), (6, 2, False, 40)]
+)
+def test_fused_attention_equals_autograd(
+    heads: int, kv_heads: int, normed: bool, positions: int, packed: bool, products: bool
+) -> None:
+    """Output and gradients beside the same attention written with torch's own functions."""
+    torch.manual_seed(0)
+    batch, d = 3, 16
+    c = ModelConfig(10, 64, 64, 1, heads, kv_heads, d, positions, qk_norm=normed)
+    layer = Layer(c).self_attn
+    qkv = torch.randn(batch, positions, heads + 2 * kv_heads, d)
+    weight = torch.rand(heads + kv_heads, d) + 0.5 if normed else None
+    document = torch.randint(0, 3, (batch, positions)).sort(-1).values
+    mask = (document[:, :, None] == document[:, None, :]) & torch.ones(positions, positions, dtype=torch.bool).tril()
+    where = Transformer(c).where(torch.arange(positions)[None], mask[:, None] if packed else None)
+    where.products = products
+    results = []
+    for attend in (
+        lambda x, w: fused.Attention.apply(x, w, kv_heads, 1e-6, where),
+        lambda x, w: layer.attend(x, w, where, 0),
+    ):
+        x, w = qkv.clone().requires_grad_(), None if weight is None else weight.clone().requires_grad_()
+        y = attend(x, w)
+        (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+        results.append((y, x.grad, *([] if w is None else [w.grad])))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, atol=2e-5, rtol=1e-4)
+
+
+def test_packed_weights_follow_every_change() -> None:
+    a, b = torch.nn.Linear(4, 3, bias=False), torch.nn.Linear(4, 2, bias=False)
+    packed, x = fused.Packed(), torch.randn(5, 4)
+
+    def check() -> None:
+        torch.testing.assert_close(linear(x, packed, a, b), torch.cat([a(x), b(x)], -1))
+
+    check()
+    with torch.no_grad():
+        torch._foreach_add_([a.weight, b.weight], 1.0)
+    check()
+    a.load_state_dict({"weight": torch.ones(3, 4)})
+    check()
+    b.weight = torch.nn.Parameter(torch.zeros(2, 4))
+    check()
+    (linear(x, packed, a, b) ** 2).sum().backward()
+    torch.optim.AdamW([a.weight, b.weight], 0.1).step()
+    check()
 
 
 def test_fused_weight_gradient_of_the_norm() -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yaya.model.fused import Rotary, SwiGLU, rms_norm, rotate
+from yaya.model import fused
+from yaya.model.fused import Packed, SwiGLU, rms_norm
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,42 @@ class Attention(nn.Module):
         if c.qk_norm:
             self.q_norm = Scale(c.head_dim)
             self.k_norm = Scale(c.head_dim)
+        self.packed = Packed(), Packed()
 
     def forward(self, x: Tensor, where: Where, layer: int) -> Tensor:
         c, (b, t, _) = self.c, x.shape
         heads, kv_heads = c.num_attention_heads, c.num_key_value_heads
-        qkv = linear(x, self.q_proj, self.k_proj, self.v_proj).view(b, t, heads + 2 * kv_heads, c.head_dim)
-        qk, v = qkv.split([heads + kv_heads, kv_heads], 2)  # (B, T, H+K, d), (B, T, K, d)
+        qkv = linear(x, self.packed[0], self.q_proj, self.k_proj, self.v_proj)
+        qkv = qkv.view(b, t, heads + 2 * kv_heads, c.head_dim)
+        weight = None
         if c.qk_norm:
-            scale = torch.cat([self.q_norm.weight.expand(heads, -1), self.k_norm.weight.expand(kv_heads, -1)])
-            qk = rms_norm(qk, scale, c.rms_norm_eps)
-        turn = Rotary.apply if torch.is_grad_enabled() else rotate
-        q, k = turn(qk, where.cos, where.sin).transpose(1, 2).split([heads, kv_heads], 1)  # (B, H, T, d), (B, K, T, d)
+            weight = torch.cat([self.q_norm.weight.expand(heads, -1), self.k_norm.weight.expand(kv_heads, -1)])
+        if torch.is_grad_enabled() and x.device.type == "cpu":
+            y = fused.Attention.apply(qkv, weight, kv_heads, c.rms_norm_eps, where)  # (B, T, H, d)
+        else:
+            y = self.attend(qkv, weight, where, layer)
+        return linear(y.reshape(b, t, heads * c.head_dim), self.packed[1], self.o_proj)
+
+    def attend(self, qkv: Tensor, weight: Tensor | None, where: Where, layer: int) -> Tensor:
+        """qkv (B, T, H + 2K, d), weight (H + K, d) of the norms -> (B, T, H, d), by torch's own attention."""
+        heads, kv_heads = self.c.num_attention_heads, self.c.num_key_value_heads
+        qk, v = qkv.split([heads + kv_heads, kv_heads], 2)
+        if weight is not None:
+            qk = rms_norm(qk, weight, self.c.rms_norm_eps)
+        q, k = rotate(qk, where.cos, where.sin).transpose(1, 2).split([heads, kv_heads], 1)
         v = v.transpose(1, 2)
         if where.cache is not None:
             k, v = where.store(layer, k, v)
         if kv_heads != heads:
             k, v = (z.repeat_interleave(heads // kv_heads, 1) for z in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=where.mask, is_causal=where.mask is None and t > 1)
-        return linear(y.transpose(1, 2).reshape(b, t, heads * c.head_dim), self.o_proj)
+        causal = where.mask is None and q.shape[2] > 1
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=where.mask, is_causal=causal).transpose(1, 2)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (arXiv:2104.09864), halves rotated as in HF. x (B, T, H, d); cos, sin (B, T, 1, d/2) fp32."""
+    first, second = x.float().chunk(2, -1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
 
 
 class MLP(nn.Module):
@@ -82,9 +101,11 @@ class MLP(nn.Module):
         self.gate_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
         self.up_proj = nn.Linear(c.hidden_size, c.intermediate_size, bias=False)
         self.down_proj = nn.Linear(c.intermediate_size, c.hidden_size, bias=False)
+        self.packed = Packed(), Packed()
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(SwiGLU.apply(linear(x, self.gate_proj, self.up_proj)), self.down_proj)
+        gate_up = linear(x, self.packed[0], self.gate_proj, self.up_proj)
+        return linear(SwiGLU.apply(gate_up), self.packed[1], self.down_proj)
 
 
 class Scale(nn.Module):
@@ -113,13 +134,22 @@ class Layer(nn.Module):
 class Where:
     """Where the tokens of one forward pass stand: rotary angles, who sees whom, and the cache."""
 
-    cos: Tensor  # (B, T, 1, d/2)
+    cos: Tensor  # (B, T, 1, d/2) fp32
     sin: Tensor
     mask: Tensor | None  # (B, 1, T, S): 0 where seen, else -inf; None: all earlier positions are seen
     cache: KVCache | None = None
     first_row: int = 0  # the batch stands for rows first_row .. first_row + B of the cache
     positions: Tensor | None = None  # (B, T)
     seen: int = 0  # positions of the cache that are looked at
+    products: bool = False  # training on a CPU: attention as matrix products instead of torch's kernel
+
+    def block(self, rows: slice, queries: slice) -> Tensor:
+        """What is added to the scores of these queries against the keys up to the last of them: (b or 1, 1, t, T)."""
+        if self.mask is not None:
+            return self.mask[rows, :, queries, : queries.stop]
+        shape = (queries.stop - queries.start, queries.stop)
+        hidden = torch.ones(shape, dtype=torch.bool).triu_(queries.start + 1)
+        return torch.zeros(1, 1, *shape).masked_fill_(hidden, float("-inf"))
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Writes k and v (B, K, T, d) at their positions; gives back all that is seen (B, K, seen, d), without a copy."""
@@ -169,7 +199,9 @@ class Transformer(nn.Module):
         cos, sin = self.cos[positions], self.sin[positions]  # (B, T, d/2)
         if mask is not None:  # added to the scores: turned into numbers once, not in each layer
             mask = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device).masked_fill_(~mask, float("-inf"))
-        return Where(cos.unsqueeze(2).to(self.dtype), sin.unsqueeze(2).to(self.dtype), mask)
+        return Where(
+            cos.unsqueeze(2), sin.unsqueeze(2), mask, products=self.dtype != torch.float32
+        )  # bench/LOG.md: in fp32 the kernel is as fast
 
     def forward(self, input_ids: Tensor, where: Where | None = None) -> Tensor:
         """input_ids (B, T) -> hidden states (B, T, D) in the computation's dtype. Without `where`: one causal sequence a row."""
@@ -188,13 +220,13 @@ class Transformer(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
-def linear(x: Tensor, *layers: nn.Linear) -> Tensor:
+def linear(x: Tensor, packed: Packed, *layers: nn.Linear) -> Tensor:
     """x through several linear layers at once, their outputs side by side: one large product instead of small ones."""
-    weights: list[Tensor] = [layer.weight for layer in layers]
+    weights = tuple(layer.weight for layer in layers)
+    weight = packed.get(weights, x.dtype)
+    y: Tensor = fused.Linear.apply(x, weight, *weights) if torch.is_grad_enabled() else F.linear(x, weight)
     biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-    weight: Tensor = weights[0] if len(weights) == 1 else torch.cat([*weights])
-    bias = torch.cat(biases).to(x.dtype) if biases else None
-    return F.linear(x, weight.to(x.dtype), bias)
+    return y + torch.cat(biases).to(x.dtype) if biases else y
 
 
 def initialize(model: Transformer, seed: int) -> None:
