@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from yaya import __version__
+from yaya.core import ranks
 from yaya.core.say import UsageError, UserError, say, t
 
-STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate")
+STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate", "tune")
 TOOLS = ("chat", "generate", "serve", "doctor")
 
 
@@ -33,6 +34,7 @@ One stage                           (yaya STAGE [RECIPE.toml] [key=value ...])
   pretrain                          train a model from scratch
   finetune                          teach it to chat
   evaluate                          loss, questions, the report
+  tune                              search better learning rates, sizes and the like
 
 Tools
   chat MODEL                        talk to a model in the terminal
@@ -55,6 +57,7 @@ Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文"
   pretrain                          从零训练模型
   finetune                          教它聊天
   evaluate                          损失、考题、报告
+  tune                              搜索更好的学习率、尺寸等参数
 
 工具
   chat 模型                         在终端里聊天
@@ -87,6 +90,16 @@ def main(argv: list[str] | None = None) -> None:
             "\n已停止。做完的都保留着，再运行同一命令就会接着做。",
         )
         sys.exit(130)
+    except RuntimeError as error:
+        if ranks.world_size() == 1:
+            raise
+        fail(
+            t(
+                f"The ranks lost each other, or this one failed: {error}",
+                f"进程之间失去了联系，或这个进程自己出错：{error}",
+            ),
+            1,
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -95,7 +108,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def fail(message: str, code: int) -> None:
-    print(t(f"Error: {message}", f"出错了：{message}"), file=sys.stderr)
+    who = "" if ranks.is_main() else f"[rank {ranks.rank()}] "
+    print(who + t(f"Error: {message}", f"出错了：{message}"), file=sys.stderr)
     sys.exit(code)
 
 
@@ -151,6 +165,9 @@ def stage_command(command: str, rest: list[str]) -> None:
     from yaya import pipeline
     from yaya.core.config import RunConfig, describe, keys, parse_assignment, read_recipe, set_dotted
 
+    def config_class(stage: str) -> type:
+        return tune_stage().TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class()
+
     if "-h" in rest or "--help" in rest:
         names = pipeline.STAGES if command == "run" else (command,)
         print(
@@ -162,7 +179,7 @@ def stage_command(command: str, rest: list[str]) -> None:
         print(describe(RunConfig))
         for name in names:
             print(t(f"\nKeys of {name}:", f"\n{name} 的键："))
-            print(describe(pipeline.STAGES[name].config_class(), f"{name}." if command == "run" else ""))
+            print(describe(config_class(name), f"{name}." if command == "run" else ""))
         return
     recipe: dict[str, Any] = {}
     for place, text in enumerate(rest):
@@ -172,21 +189,26 @@ def stage_command(command: str, rest: list[str]) -> None:
                     f"Only one recipe, before the keys: {text!r}.", f"只能有一个配方，写在键的前面：{text!r}。"
                 )
             recipe = read_recipe(Path(text))
+            if command != "tune":
+                recipe.pop("tune", None)  # that table is for `yaya tune` alone
             continue
         name, value = parse_assignment(text)
         first = name.partition(".")[0]
-        if command != "run" and first not in pipeline.STAGES and first in keys(pipeline.STAGES[command].config_class()):
+        if command != "run" and first not in pipeline.STAGES and first in keys(config_class(command)):
             name = f"{command}.{name}"
         elif command != "run" and "." not in name and name not in keys(RunConfig):
             from yaya.core.config import unknown_key
 
-            raise unknown_key(name, [*keys(pipeline.STAGES[command].config_class()), *keys(RunConfig)], "")
+            raise unknown_key(name, [*keys(config_class(command)), *keys(RunConfig)], "")
         set_dotted(recipe, name, value)
     if command == "run" and not rest:
         raise UsageError(
             "Which recipe? For example: yaya run recipes/laptop.toml",
             "要运行哪个配方？例如：yaya run recipes/laptop.toml",
         )
+    if command == "tune":
+        tune_next(tune_stage().run(recipe))
+        return
     job = pipeline.run(recipe, None if command == "run" else command)
     if not job.configs["prepare"].preview:
         next_step(command, job.config.name)
@@ -202,6 +224,21 @@ def next_step(command: str, name: str) -> None:
             f"Next: yaya chat {name}   or, in the browser: yaya serve {name}",
             f"下一步：yaya chat {name}   或在浏览器里：yaya serve {name}",
         )
+
+
+def tune_stage() -> Any:
+    """The one stage above the pipeline, which it uses."""
+    from yaya.tune import search
+
+    return search
+
+
+def tune_next(found: Any) -> None:
+    """What to do with what a search found."""
+    if found.metrics["verdict"]["kind"] in ("default", "worse"):
+        return
+    best, name = found.path / "best.toml", f"{found.path.parent.name}-best"
+    say(f"Next: yaya run {best} name={name}", f"下一步：yaya run {best} name={name}")
 
 
 # ---------------------------------------------------------------- tools

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from yaya.core import artifact
+from yaya.core import artifact, ranks
 from yaya.core.artifact import Artifact, Draft, write_atomic
 from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, to_toml, unknown_key
 from yaya.core.progress import duration
@@ -103,6 +103,8 @@ class Run:
 
     def write_recipe(self) -> None:
         """`runs/NAME/recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
+        if not ranks.is_main():
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         run = {n: v for n, v in as_dict(self.config).items() if n not in ("overwrite", "from")}
         tables = {name: as_dict(config) for name, config in self.configs.items()}
@@ -145,7 +147,8 @@ class Run:
                 self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
             config = self.configs[name]
         parents = {parent: found.digest for parent, found in inputs.items()}
-        parents |= module.source_parents(config) if hasattr(module, "source_parents") else {}
+        if hasattr(module, "source_parents") and ranks.is_main():
+            parents |= module.source_parents(config)
         settings = as_dict(config, deciding=True) | {"seed": self.config.seed}
         if stage.trains:
             assert self.runtime is not None
@@ -155,7 +158,8 @@ class Run:
         def make(draft: Draft) -> None:
             self.write_recipe()  # not sooner: a request that is refused changes nothing
             draft.deadline, draft.revised = self.deadlines.get(name), revised
-            module.run(config, inputs, draft)
+            if stage.trains or ranks.is_main():
+                module.run(config, inputs, draft)
 
         def revised(changes: dict[str, Any]) -> None:
             self.configs[name] = replace(self.configs[name], **changes)
@@ -190,7 +194,7 @@ class Run:
             return
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
-        left = max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS))
+        left = ranks.agree(max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)))
         known = None  # seconds a token
         if "pretrain" in self.deadlines and "pretrain" not in names:
             trained = inputs["pretrain"].metrics
@@ -224,13 +228,14 @@ def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
     job.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(job.folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        if ranks.is_main():
+            lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
             f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
             f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
         ) from None
-    with lock:
+    try:
         if only == "prepare" and job.configs["prepare"].preview:
             STAGES["prepare"].load().preview(job.configs["prepare"], job.folder / "preview", job.config.seed)
             return job
@@ -249,4 +254,7 @@ def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
         for name in to_do:
             job.stage(name, to_do)
         job.stage("evaluate")
-    return job
+        return job
+    finally:
+        lock.release()
+        ranks.disconnect()

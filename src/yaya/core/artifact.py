@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from yaya import __version__
+from yaya.core import ranks
 from yaya.core.runtime import Runtime
 from yaya.core.say import UserError, say
 
@@ -67,7 +68,8 @@ class Draft:
     def revise(self, changes: dict[str, Any]) -> None:
         """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
         self.config |= changes
-        self.write_identity()
+        if ranks.is_main():
+            self.write_identity()
         if self.revised is not None:
             self.revised(changes)
 
@@ -94,6 +96,20 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in a folder survive a power cut, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
 
 
 def content_digest(kind: str, config: Mapping[str, Any], parents: Mapping[str, str], files: Mapping[str, str]) -> str:
@@ -161,7 +177,10 @@ def build(
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
     keep: a finished one is replaced only with `overwrite`. resumes: an unfinished one is gone on with.
+    With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
+    if not ranks.is_main():
+        return _help(path, kind, config, parents, make, seed=seed, runtime=runtime)
     old = path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
         os.replace(old, path)  # stopped between the two renames of an earlier swap
@@ -170,6 +189,7 @@ def build(
         changed = differences(config, parents, done.manifest)
         if not changed and done.kind == kind:
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
+            ranks.agree({"make": False})
             return done
         what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
         if keep and not overwrite:
@@ -191,6 +211,7 @@ def build(
         partial.mkdir(parents=True)
         draft.write_identity()
     started = time.perf_counter()
+    ranks.agree({"make": True, "resumed": draft.resumed})
     make(draft)
     draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
     artifact = _finish(draft)
@@ -200,7 +221,32 @@ def build(
     os.replace(partial, path)
     (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
     shutil.rmtree(old, ignore_errors=True)
+    ranks.barrier()
     return Artifact(path, artifact.manifest)
+
+
+def _help(
+    path: Path,
+    kind: str,
+    config: dict[str, Any],
+    parents: dict[str, str],
+    make: Callable[[Draft], None],
+    seed: int,
+    runtime: Runtime | None,
+) -> Artifact:
+    """What the ranks other than 0 do in `build`."""
+    order = ranks.agree(None)
+    if order["make"]:
+        partial = path.with_name(f".{path.name}.partial")
+        make(Draft(partial, kind, config, parents, seed, runtime=runtime, resumed=order["resumed"]))
+        ranks.barrier()
+    found = load(path, kind)
+    if found is None:
+        raise UserError(
+            f"Rank {ranks.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",
+            f"第 {ranks.rank()} 号进程看不到 {path}。所有进程必须在共享磁盘上的同一个文件夹里工作。",
+        )
+    return found
 
 
 def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str]) -> bool:

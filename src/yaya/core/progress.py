@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
+from yaya.core import ranks
 from yaya.core.say import t
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Bar:
         self.done = self.first = start
         self.note = ""
         self.terminal = sys.stderr.isatty()
+        self.silent = not ranks.is_main()
 
     def __enter__(self) -> Bar:
         self.started = self.shown = time.monotonic()
@@ -37,7 +39,7 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.terminal:
+        if self.terminal and not self.silent:
             self._draw()
             sys.stderr.write("\n")
             sys.stderr.flush()
@@ -53,6 +55,8 @@ class Bar:
 
     def print(self, text: str) -> None:
         """A line above the bar."""
+        if self.silent:
+            return
         sys.stderr.write(("\r\x1b[K" if self.terminal else "") + text + "\n")
         sys.stderr.flush()
 
@@ -70,6 +74,8 @@ class Bar:
         return f"[{self.title}] {body}  {self.note}".rstrip()
 
     def _draw(self) -> None:
+        if self.silent:
+            return
         if self.terminal:
             sys.stderr.write("\r\x1b[K" + self.line()[:160])
         else:

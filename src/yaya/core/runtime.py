@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yaya.core import ranks
 from yaya.core.say import UserError
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
     import torch
 
     keep_freed_memory()
-    threads = threads or available_cores()
+    threads = threads or max(1, available_cores() // ranks.local_world_size())
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing
     device = pick_device(device)
-    dtype = pick_dtype(device) if dtype == "auto" else dtype
+    dtype = ranks.agree(pick_dtype(device)) if dtype == "auto" else dtype
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # we never read what was not written
     return Runtime(device, dtype, threads)

@@ -6,6 +6,8 @@ import locale
 import os
 import sys
 
+from yaya.core import ranks
+
 
 def language() -> str:
     """`"zh"` or `"en"`: YAYA_LANG first, then the locale."""
@@ -20,8 +22,9 @@ def t(en: str, zh: str) -> str:
 
 
 def say(en: str, zh: str | None = None) -> None:
-    """Prints one message to standard error: standard output belongs to replies and data."""
-    print(t(en, en if zh is None else zh), file=sys.stderr, flush=True)
+    """Prints one message to standard error: standard output belongs to replies and data. Of several ranks, rank 0 speaks."""
+    if ranks.is_main():
+        print(t(en, en if zh is None else zh), file=sys.stderr, flush=True)
 
 
 class UserError(ValueError):

@@ -39,6 +39,7 @@ class Packed:
     """Weights of linear layers side by side in the type of the computation, made anew only when one has changed."""
 
     def __init__(self) -> None:
+        self.keep = True
         self.made_from: tuple[Any, ...] = ()
         self.weight: Tensor | None = None
 

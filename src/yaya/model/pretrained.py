@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from yaya.core.artifact import write_atomic
 from yaya.core.say import UserError
@@ -35,10 +37,12 @@ ARCHITECTURES = {
 }
 
 
-def save_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
-    """Writes an ordinary Hugging Face model folder."""
+def save_model(
+    folder: Path, model: Transformer, tokenizer: Tokenizer, weights: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """Writes an ordinary Hugging Face model folder. weights: where the model's own are spread over several processes."""
     dtype = torch.float32 if model.num_parameters() <= FP32_UP_TO else torch.bfloat16
-    weights = {name: p.detach().to("cpu", dtype).contiguous() for name, p in model.state_dict().items()}
+    weights = {n: p.detach().to("cpu", dtype) for n, p in (weights or model.state_dict()).items()}
     bad = [name for name, w in weights.items() if not torch.isfinite(w).all()]
     if bad:
         raise UserError(
@@ -57,14 +61,43 @@ def save_model(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     tokenizer.save(folder, model.config.max_position_embeddings)
 
 
-def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """A safetensors file; a full disk is the OSError that it is."""
+DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.uint8: "U8"}
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> str:
+    """A safetensors file, whole or not at all, flushed to the disk; gives back its sha256.
+
+    Written here rather than by the library's own function, so that the digest costs no second reading and a failing
+    disk is the OSError that it is. Format: https://huggingface.co/docs/safetensors (8 bytes of size, JSON, numbers).
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **(metadata or {})}}
+    at = 0
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))  # so that all lie aligned
+    for name, tensor in ordered:
+        end = at + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path, {"format": "pt"})
-    except SafetensorError as error:
-        if f"os error {errno.ENOSPC}" in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
-        raise
+        with temporary.open("wb") as file:
+            beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
+            for data in chain(beginning, (_bytes(tensor) for _, tensor in ordered)):
+                digest.update(data)
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> Any:
+    """The numbers as they lie in memory (anything that a file takes as bytes)."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:

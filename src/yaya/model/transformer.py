@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yaya.model import fused
-from yaya.model.fused import Packed, SwiGLU, rms_norm
+from yaya.model.fused import Packed, SwiGLU, cross_entropy_sum, rms_norm
 
 
 @dataclass(frozen=True)
@@ -212,20 +212,35 @@ class Transformer(nn.Module):
             x = layer(x, where, i)
         return rms_norm(x, self.model.norm.weight, self.config.rms_norm_eps)
 
+    def loss(self, input_ids: Tensor, where: Where, labels: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sum of the cross entropy in nats. labels (B, T) int64; weights (B, T) fp32, 0 where there is no label."""
+        counts = weights > 0
+        hidden = Transformer.forward(self, input_ids, where)  # (B, T, D)
+        return cross_entropy_sum(hidden[counts], self.head, labels[counts], weights[counts])
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V) in fp32."""
         return F.linear(hidden, self.head.to(hidden.dtype)).float()
+
+    def keep_packed(self, keep: bool) -> None:
+        """Whether linear layers keep their weights packed between steps: faster, at the price of a copy."""
+        for module in self.modules():
+            for packed in getattr(module, "packed", ()):
+                packed.keep = keep
 
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.parameters())
 
 
 def linear(x: Tensor, packed: Packed, *layers: nn.Linear) -> Tensor:
-    """x through several linear layers at once, their outputs side by side: one large product instead of small ones."""
+    """x through several linear layers at once, their outputs side by side."""
     weights = tuple(layer.weight for layer in layers)
-    weight = packed.get(weights, x.dtype)
-    y: Tensor = fused.Linear.apply(x, weight, *weights) if torch.is_grad_enabled() else F.linear(x, weight)
     biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+    if not packed.keep:
+        y = torch.cat([F.linear(x, weight.to(x.dtype)) for weight in weights], -1)
+    else:
+        weight = packed.get(weights, x.dtype)
+        y = fused.Linear.apply(x, weight, *weights) if torch.is_grad_enabled() else F.linear(x, weight)
     return y + torch.cat(biases).to(x.dtype) if biases else y
 
 

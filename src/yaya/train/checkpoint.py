@@ -1,22 +1,35 @@
-"""What a resume needs, written whole or not at all: weights, optimizer and position, in fp32 and without pickling."""
+"""What a resume needs, whole or not at all: weights, optimizer and position, in fp32 and without pickling.
+
+`trainer/step-00000120/` holds one `rank-00000.safetensors` for each rank that trained, and `state.json`, written last: the
+position, each file's sha256, and a sha256 of itself. A tensor that was spread over ranks lies in slices of its rows, so
+that a checkpoint can be read by any number of ranks. Files are written in the background, from a copy of the tensors.
+
+Format 1 (until 2026-11) had `weights.safetensors` and `optimizer.safetensors`; it is still read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
-from yaya.core.artifact import file_digest, write_atomic
-from yaya.core.say import say
+from yaya.core import ranks
+from yaya.core.artifact import file_digest, sync_folder, write_atomic
+from yaya.core.say import UserError, say
 from yaya.model.pretrained import save_tensors
 
-KEEP = 2
+FORMAT = 2
+OTHERS_TIMEOUT_S = 1800.0  # rank 0 waits so long for the others' files
 
 
 @dataclass(frozen=True)
@@ -27,34 +40,217 @@ class Position:
     cursor: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    skipped: int = 0  # steps whose gradient was not finite
+    rollbacks: int = 0  # times that training went back to a checkpoint; each halves the learning rate
 
 
-def save(
-    folder: Path, position: Position, weights: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor]
-) -> None:
-    """Writes `folder/step-N`; the manifest `state.json` comes last, the oldest checkpoints go after that."""
-    path = folder / f"step-{position.step:08}"
-    temporary = folder / ".saving"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_tensors(weights, temporary / "weights.safetensors")
-    save_tensors(optimizer, temporary / "optimizer.safetensors")
-    digests = {file.name: file_digest(file) for file in temporary.iterdir()}
-    write_atomic(temporary / "state.json", json.dumps({**vars(position), "sha256": digests}))
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(temporary, path)
-    for old in sorted(folder.glob("step-*"))[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+@dataclass(frozen=True)
+class Part:
+    """A tensor, or the rows of it that one rank holds: rows `first` to `first + len(tensor)` of `rows`."""
+
+    tensor: torch.Tensor
+    first: int = 0
+    rows: int | None = None  # None: the tensor is whole
 
 
-def load_last(folder: Path) -> tuple[Position, dict[str, torch.Tensor], dict[str, torch.Tensor]] | None:
-    """The newest checkpoint that is whole; a damaged one is named and the one before is used."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
+class Saver:
+    """Writes checkpoints in the background, keeps the last `keep` that are known to be whole."""
+
+    def __init__(self, folder: Path, keep: int):
+        self.folder, self.keep = folder, keep
+        self.whole: list[Path] = []  # checkpoints that were read or written whole, oldest first
+        self.thread: threading.Thread | None = None
+        self.error: BaseException | None = None
+
+    def save(self, position: Position, parts: dict[str, Part]) -> None:
+        """Copies this rank's parts and begins to write them; waits for the write before it, and raises its error."""
+        self.wait()
+        copied = {
+            name: Part(p.tensor.detach().to("cpu", torch.float32, copy=True), p.first, p.rows)
+            for name, p in parts.items()
+        }
+        self.thread = threading.Thread(target=self._write, args=(position, copied), daemon=True)
+        self.thread.start()
+
+    def wait(self) -> None:
+        """Until the last checkpoint is written; an error of its writing is raised here."""
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        self.check()
+
+    def check(self) -> None:
+        """Raises what went wrong in the background."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def _write(self, position: Position, parts: dict[str, Part]) -> None:
+        path = self.folder / f"step-{position.step:08}"
+        saving = self.folder / f".saving-{position.step:08}"
         try:
-            state = json.loads((path / "state.json").read_text("utf-8"))
-            if any(file_digest(path / name) != digest for name, digest in state.pop("sha256").items()):
-                raise ValueError("checksum")
-            return Position(**state), load_file(path / "weights.safetensors"), load_file(path / "optimizer.safetensors")
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-            say(f"Checkpoint {path} is damaged; using the one before.", f"检查点 {path} 已损坏，改用前一个。")
+            saving.mkdir(parents=True, exist_ok=True)
+            write_rank(saving, parts)
+            if ranks.is_main():
+                finish(saving, position)
+                shutil.rmtree(path, ignore_errors=True)
+                os.replace(saving, path)
+                sync_folder(self.folder)
+                self._keep(path)
+        except BaseException as error:
+            self.error = error
+            shutil.rmtree(saving, ignore_errors=True)
+
+    def _keep(self, path: Path) -> None:
+        """Deletes what is older than the last `keep` whole checkpoints."""
+        self.whole = [p for p in self.whole if p != path] + [path]
+        self.whole = self.whole[-self.keep :]
+        for old in sorted(self.folder.glob("step-*")):
+            if old not in self.whole:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Removes what an interrupted save left; rank 0 does it before anyone trains."""
+        for left in self.folder.glob(".saving-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def load(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole; a damaged one is named, put aside, and the one before is used."""
+        found = None
+        if ranks.is_main():
+            for path in sorted(self.folder.glob("step-*"), reverse=True):
+                problem = damage(path)
+                if problem is None:
+                    self.whole, found = [path], path.name
+                    break
+                name = aside(path)
+                say(
+                    f"Checkpoint {path} is damaged ({problem}); it is kept as {name}, and the one before it is used.",
+                    f"检查点 {path} 已损坏（{problem}）；改名为 {name} 保留，改用前一个。",
+                )
+        found = ranks.agree(found)
+        return None if found is None else Checkpoint(self.folder / found)
+
+
+def write_rank(folder: Path, parts: dict[str, Part]) -> None:
+    """This rank's tensors, and their sha256 in a file beside them, which says that they are complete."""
+    name = f"rank-{ranks.rank():05}.safetensors"
+    bad = [n for n, p in parts.items() if not torch.isfinite(p.tensor).all()]
+    if bad:
+        raise UserError(
+            f"The model's numbers became NaN or infinite ({bad[0]}): not saved. Go on from the last checkpoint with a lower learning_rate and matrix_learning_rate.",
+            f"模型的数值变成了 NaN 或无穷大（{bad[0]}）：没有保存。请调低 learning_rate 和 matrix_learning_rate，从上一个检查点继续。",
+        )
+    slices = {n: [p.first, p.rows] for n, p in parts.items() if p.rows is not None}
+    digest = save_tensors({n: p.tensor for n, p in parts.items()}, folder / name, {"slices": json.dumps(slices)})
+    write_atomic(folder / f"{name}.sha256", digest)
+
+
+def finish(folder: Path, position: Position) -> None:
+    """Rank 0 waits for every rank's file and writes state.json, which says that the checkpoint is complete."""
+    deadline = time.monotonic() + OTHERS_TIMEOUT_S
+    digests = {}
+    for rank in range(ranks.world_size()):
+        name = f"rank-{rank:05}.safetensors"
+        note = folder / f"{name}.sha256"
+        while not note.exists():
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"Rank {rank} wrote no {note} in {OTHERS_TIMEOUT_S:g} s. All ranks must see one folder: is {folder.parent} on a shared disk?",
+                    f"第 {rank} 号进程在 {OTHERS_TIMEOUT_S:g} 秒内没有写出 {note}。所有进程必须看到同一个文件夹：{folder.parent} 在共享磁盘上吗？",
+                )
+            time.sleep(0.02)
+        digests[name] = note.read_text("utf-8")
+        note.unlink()
+    state = {"format": FORMAT, **asdict(position), "sha256": digests}
+    write_atomic(folder / "state.json", json.dumps({**state, "state_sha256": state_digest(state)}))
+    sync_folder(folder)
+
+
+def state_digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """state.json of a checkpoint; ValueError says what is wrong with it."""
+    try:
+        state = json.loads((path / "state.json").read_text("utf-8"))
+    except OSError:
+        raise ValueError("state.json is missing") from None
+    except ValueError:
+        raise ValueError("state.json is not JSON") from None
+    if not isinstance(state, dict) or not isinstance(state.get("sha256"), dict):
+        raise ValueError("state.json has lost its content")
+    digest = state.pop("state_sha256", None)
+    if digest != state_digest(state) and (digest is not None or state.get("format", 1) > 1):
+        raise ValueError("state.json was changed")
+    if f"step-{state.get('step', -1):08}" != path.name:
+        raise ValueError(f"it is step {state.get('step')}")
+    if state.get("format", 1) > FORMAT:
+        raise UserError(
+            f"{path} was written by a newer yaya (checkpoint format {state['format']}). Update yaya, or delete it.",
+            f"{path} 是更新版本的 yaya 写的（检查点格式 {state['format']}）。请升级 yaya，或删除它。",
+        )
+    return state
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint, or None when it is whole."""
+    try:
+        for name, digest in read_state(path)["sha256"].items():
+            if not (path / name).exists():
+                return f"{name} is missing"
+            if file_digest(path / name) != digest:
+                return f"{name} has another checksum"
+        Checkpoint(path).close()
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        return str(error)
     return None
+
+
+def aside(path: Path) -> str:
+    """Renames a damaged checkpoint, so that it is neither used nor counted; gives back its new name."""
+    name = f"damaged-{path.name}"
+    shutil.rmtree(path.with_name(name), ignore_errors=True)
+    try:
+        os.replace(path, path.with_name(name))
+    except OSError:
+        return path.name
+    return name
+
+
+class Checkpoint:
+    """A checkpoint on disk: its position, and each tensor, put together from the slices of the ranks that wrote it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        state = read_state(path)
+        known = {f.name for f in fields(Position)}
+        self.position = Position(**{n: v for n, v in state.items() if n in known})
+        self.files = {name: safe_open(path / name, "pt") for name in sorted(state["sha256"])}
+        self.places: dict[str, list[tuple[str, int, int | None]]] = {}  # tensor -> (file, first row, rows)
+        for name, file in self.files.items():
+            slices = json.loads((file.metadata() or {}).get("slices", "{}"))
+            prefix = "weights." if name == "weights.safetensors" else ""  # of format 1
+            for key in file.keys():  # noqa: SIM118  # a safetensors file is no dict
+                first, rows = slices.get(key, (0, None))
+                self.places.setdefault(prefix + key, []).append((name, first, rows))
+
+    def names(self) -> Iterator[str]:
+        yield from self.places
+
+    def read(self, name: str) -> torch.Tensor:
+        """The whole tensor in fp32."""
+        key = name.removeprefix("weights.") if "weights.safetensors" in self.files else name
+        pieces = [(first, self.files[file].get_tensor(key), rows) for file, first, rows in self.places[name]]
+        if pieces[0][2] is None:
+            return pieces[0][1]
+        out = torch.empty(pieces[0][2], *pieces[0][1].shape[1:])
+        for first, piece, _ in pieces:
+            out[first : first + len(piece)] = piece
+        return out
+
+    def close(self) -> None:
+        self.files.clear()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.say import UserError
 from yaya.inference.engine import Engine
@@ -20,6 +21,7 @@ from yaya.tokenize.shards import Shard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train.loop import LoopConfig, train
 from yaya.train.objective import LanguageModeling
+from yaya.train.parallel import place, whole
 from yaya.train.rows import Mixture, Rows
 
 VALIDATION_ROWS = 64
@@ -48,15 +50,18 @@ def objective(
     parts = [(Rows(shards[kind], row_length, seed), share) for kind, share in shares.items()]
     mixture = Mixture(parts, role_weights)
     step_rows = max(1, config.batch_tokens // row_length)
-    most = max(1, config.micro_batch_tokens // row_length)
-    micro_batches = next(n for n in range(1, step_rows + 1) if step_rows % n == 0 and step_rows // n <= most)
     available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
     if available < config.batch_tokens:
         raise UserError(
             f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
             f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
         )
-    return LanguageModeling(mixture, step_rows // micro_batches, micro_batches)
+    if step_rows < ranks.world_size():
+        raise UserError(
+            f"A step has {step_rows} rows of {row_length} tokens, fewer than the {ranks.world_size()} processes. Set batch_tokens to at least {ranks.world_size() * row_length:,}.",
+            f"一步只有 {step_rows} 行（每行 {row_length} 个 token），比进程数 {ranks.world_size()} 还少。请把 batch_tokens 设为至少 {ranks.world_size() * row_length:,}。",
+        )
+    return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
 
 
 def train_and_save(
@@ -86,23 +91,25 @@ def train_and_save(
     def sample() -> list[dict[str, str]]:
         return write_samples(model, tokenizer, prompts)
 
+    place(model, config.parallel)
     train(model, goal, config, draft, validate, sample)
-    save_model(draft.path, model, tokenizer)
+    weights = {name: whole(p) for name, p in model.state_dict().items()}
+    if ranks.is_main():
+        save_model(draft.path, model, tokenizer, weights)
 
 
 @torch.no_grad()
 def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
     """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
     rows = Rows(shard, row_length, 0)
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16, 1)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16, 16)
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
     total = count = size = 0.0
-    for batch, cursor in goal.batches(model, 0):
+    for first in range(0, min(VALIDATION_ROWS, rows.packing(0).rows), 16):
+        batch = goal.micro_batch(first, first + 16).to(str(model.head.device))
         loss, weight, _ = goal.loss(model, batch)
         total, count = total + loss.item(), count + weight.item()
         size += sizes[batch.labels[batch.weights > 0].cpu()].sum().item()
-        if cursor >= min(VALIDATION_ROWS, rows.packing(0).rows):
-            break
     return {
         "validation_loss": round(total / max(count, 1), 5),
         "bits_per_byte": round(total / math.log(2) / max(size, 1), 5),

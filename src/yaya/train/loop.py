@@ -16,18 +16,22 @@ from typing import Any
 
 import torch
 
-from yaya.core.artifact import Draft
+from yaya.core import ranks
+from yaya.core.artifact import Draft, write_atomic
 from yaya.core.config import key
 from yaya.core.interrupt import StopSignal
 from yaya.core.progress import Bar, duration
 from yaya.core.say import UserError, say, t
 from yaya.model.transformer import Transformer
-from yaya.train import checkpoint
-from yaya.train.checkpoint import Position
+from yaya.train.checkpoint import Part, Position, Saver
+from yaya.train.coach import Coach
 from yaya.train.objective import Objective
-from yaya.train.optimizer import MuonAdamW, decay_start, schedule
+from yaya.train.optimizer import Optimizer, decay_start, schedule
+from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows, squared_norm
 
 REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
+BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
+ROLLBACKS = 4  # then training stops: a sixteenth of the learning rate did not help either
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,17 @@ class LoopConfig:
     )
     batch_tokens: int = key(4096, "tokens in one optimizer step", "每一步的 token 数", least=1)
     micro_batch_tokens: int = key(
-        8192, "tokens computed at once; more steps of this make a batch", "一次计算的 token 数，多次累积成一步", least=1
+        8192,
+        "tokens computed at once; more steps of this make a batch",
+        "一次计算的 token 数，多次累积成一步",
+        least=1,
+        decides=False,
+    )
+    optimizer: str = key(
+        "muon",
+        "muon (AdamW for embeddings and norms), or adamw for everything",
+        "muon（词向量和归一化用 AdamW），或全部用 adamw",
+        choices=("muon", "adamw"),
     )
     learning_rate: float = key(0.01, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
     matrix_learning_rate: float = key(0.03, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
@@ -55,7 +69,18 @@ class LoopConfig:
     evaluations: int = key(8, "how often the validation text is looked at", "训练中验证的次数", least=0)
     samples: int = key(4, "how often sample replies are written", "训练中试写回复的次数", least=0)
     save_seconds: float = key(
-        30.0, "a checkpoint at least every so many seconds", "至少隔这么多秒存一次检查点", least=0
+        30.0, "a checkpoint at least every so many seconds", "至少隔这么多秒存一次检查点", least=0, decides=False
+    )
+    save_steps: int | None = key(
+        None, "a checkpoint every so many steps, too", "另外每多少步存一次检查点", least=1, decides=False
+    )
+    save_total_limit: int = key(2, "how many checkpoints are kept", "保留几个检查点", least=1, decides=False)
+    parallel: str = key(
+        "auto",
+        "with several processes: ddp (each has all weights), fsdp (each has a slice); auto: by size",
+        "多进程时：ddp（各有全部权重）、fsdp（各存一片）；自动：按大小",
+        choices=("auto", "ddp", "fsdp"),
+        decides=False,
     )
 
 
@@ -73,10 +98,11 @@ def train(
     """
     assert config.steps is not None
     steps, title = config.steps, draft.kind
-    optimizer = MuonAdamW(model, config.matrix_learning_rate, config.learning_rate, config.weight_decay)
-    trainer = draft.path / "trainer"
-    position = restore(trainer, model, optimizer) if draft.resumed else Position()
-    log = Log(draft.path, position.step)
+    optimizer = make_optimizer(model, config)
+    saver = Saver(draft.path / "trainer", config.save_total_limit)
+    position = restore(saver, model, optimizer)
+    log, coach = Log(draft.path), Coach(steps)
+    coach.remember(log.rewind(position.step))
     if position.step:
         say(
             f"[{title}] goes on at step {position.step:,} of {steps:,}.",
@@ -85,41 +111,71 @@ def train(
     look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
     may_revise = draft.deadline and not draft.resumed and config.decay_steps is None  # what the user set stays
     revise_at = decay_start(steps, decay_share(config)) if may_revise else -1
-    batches = objective.batches(model, position.cursor)
     started, saved, before = time.monotonic(), time.monotonic(), position.seconds
+    bad = 0  # steps in a row without a finite gradient
     with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
         while position.step < steps:
-            if position.step == revise_at and time.monotonic() - started > REVISE_AFTER_S:
+            if position.step == revise_at and ranks.agree(time.monotonic() - started > REVISE_AFTER_S):
                 config = revise(config, position, time.monotonic() - started, draft)
                 assert config.steps is not None
-                steps = bar.total = config.steps
+                steps = bar.total = coach.steps = config.steps
                 look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-            scale = schedule(position.step, steps, config.warmup_steps, decay_share(config))
-            row, cursor, seen = optimizer_step(model, objective, optimizer, batches, config, scale)
-            seconds = before + time.monotonic() - started
-            position = Position(position.step + 1, cursor, position.tokens + seen, round(seconds, 3))
-            row |= {"step": position.step, "tokens": position.tokens, "seconds": position.seconds}
+            scale = schedule(position.step, steps, config.warmup_steps, decay_share(config)) / 2**position.rollbacks
+            due = ranks.is_main() and time.monotonic() - saved >= config.save_seconds
+            done = optimizer_step(model, objective, optimizer, position.cursor, config, scale, (due, stop.asked))
+            due, asked = done.signals if ranks.world_size() > 1 else (due, stop.asked)
+            bad = 0 if done.finite else bad + 1
+            position = replace(
+                position,
+                step=position.step + 1,
+                cursor=done.cursor,
+                tokens=position.tokens + done.tokens,
+                seconds=round(before + time.monotonic() - started, 3),
+                skipped=position.skipped + (not done.finite),
+            )
+            if bad == BAD_STEPS and not asked:
+                position = roll_back(saver, model, optimizer, position)
+                coach = Coach(steps)
+                coach.remember(log.rewind(position.step))
+                bar.done, bad = position.step, 0
+                saver.save(position, parts(model, optimizer))  # so that a resume has the lower rate
+                continue
+            row = done.row | {"step": position.step, "tokens": position.tokens, "seconds": position.seconds}
+            row["epoch"] = round(objective.epochs(position.cursor), 3)
             if position.step in look_at:
                 row |= validate()
                 bar.print(_look(title, position.step, row))
+            notes, replies = coach.look(row), sample() if position.step in sample_at else []
+            for reply in replies:
+                log.write("samples", {"step": position.step, **reply})
+                bar.print(f"  {reply['prompt']} → {reply['reply']}".replace("\n", " ")[:150])
+            notes += coach.hear(position.step, [reply["reply"] for reply in replies])
+            if notes:
+                row["coach"] = [vars(note) for note in notes]
+            for note in notes:
+                bar.print(t(f"[{title}] Coach: {note.en}", f"[{title}] 教练：{note.zh}"))
             log.write("metrics", row)
-            if position.step in sample_at:
-                for reply in sample():
-                    log.write("samples", {"step": position.step, **reply})
-                    bar.print(f"  {reply['prompt']} → {reply['reply']}".replace("\n", " ")[:150])
-            bar.advance(1, f"{t('loss', '损失')} {row['loss']:.3f}")
-            if (stop.asked or time.monotonic() - saved >= config.save_seconds) and position.step < steps:
-                checkpoint.save(trainer, position, model.state_dict(), optimizer.state())
+            bar.advance(1, f"{t('loss', '损失')} {log.last_loss:.3f}")
+            saver.check()
+            due |= config.save_steps is not None and position.step % config.save_steps == 0
+            if (due or asked) and position.step < steps and not bad:
+                saver.save(position, parts(model, optimizer))
                 saved = time.monotonic()
-                if stop.asked:
-                    raise KeyboardInterrupt
+            if asked:
+                saver.wait()
+                raise KeyboardInterrupt
+    saver.wait()
     log.close()
     draft.metrics |= {"steps": steps, "tokens": position.tokens, "seconds": position.seconds, "loss": log.last_loss}
-    draft.metrics["parameters"] = model.num_parameters()
+    draft.metrics |= {"parameters": model.num_parameters(), "skipped_steps": position.skipped}
     say(
         f"[{title}] {steps:,} steps, {position.tokens:,} tokens in {duration(position.seconds)}; loss {log.last_loss:.3f}.",
         f"[{title}] {steps:,} 步、{position.tokens:,} 个 token，用时 {duration(position.seconds)}；损失 {log.last_loss:.3f}。",
     )
+
+
+def make_optimizer(model: Transformer, config: LoopConfig) -> Optimizer:
+    return Optimizer(model, config.optimizer, config.matrix_learning_rate, config.learning_rate, config.weight_decay)
 
 
 def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft) -> LoopConfig:
@@ -131,7 +187,7 @@ def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft)
     assert config.steps is not None and draft.deadline is not None
     done = position.step
     left = 0.98 * max(0.0, draft.deadline - time.monotonic())
-    steps = done + max((config.steps - done + 1) // 2, int(left * done / seconds))
+    steps = ranks.agree(done + max((config.steps - done + 1) // 2, int(left * done / seconds)))
     changes = {"steps": steps, "decay_steps": steps - done}
     draft.revise(changes)
     speed = f"{position.tokens / seconds:,.0f}"
@@ -152,48 +208,134 @@ def _looks(times: int, steps: int) -> set[int]:
     return {max(1, round(steps * (i / times) ** 1.5)) for i in range(1, times + 1)}
 
 
+@dataclass(frozen=True)
+class StepDone:
+    """One optimizer step: what to log, where the rows after it begin, and what the ranks told each other."""
+
+    row: dict[str, Any]
+    cursor: int
+    tokens: int
+    finite: bool
+    signals: tuple[bool, ...]
+
+
 def optimizer_step(
-    model: Transformer, objective: Objective, optimizer: MuonAdamW, batches: Any, config: LoopConfig, scale: float
-) -> tuple[dict[str, Any], int, int]:
-    """One optimizer step: (what to log, cursor after it, tokens seen)."""
-    loss_sum = weight_sum = 0.0
-    seen, cursor = 0, 0
-    for p in model.parameters():
-        p.grad = None
-    for _ in range(objective.micro_batches):
-        batch, cursor = next(batches)
-        loss, weight, _ = objective.loss(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum, weight_sum = loss_sum + loss.item(), weight_sum + weight.item()
-        seen += batch.input_ids.numel()
-    grads = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(grads).item() / max(weight_sum, 1e-9)
-    if not math.isfinite(norm) or not math.isfinite(loss_sum):
-        raise UserError(
-            "The loss became NaN or infinite: start anew with a lower learning_rate and matrix_learning_rate.",
-            "损失变成了 NaN 或无穷大：请调低 learning_rate 和 matrix_learning_rate，重新训练。",
-        )
-    factor = min(1.0, config.max_grad_norm / (norm + 1e-6)) if config.max_grad_norm else 1.0
-    torch._foreach_mul_(grads, factor / max(weight_sum, 1e-9))
-    optimizer.step(scale)
-    row = {
-        "loss": round(loss_sum / max(weight_sum, 1e-9), 5),
+    model: Transformer,
+    objective: Objective,
+    optimizer: Optimizer,
+    cursor: int,
+    config: LoopConfig,
+    scale: float,
+    signals: tuple[bool, ...] = (),
+) -> StepDone:
+    """One optimizer step on the rows from `cursor` on. signals: true on all ranks as soon as one rank says so."""
+    loss_sum, weight_sum, seen, after = accumulate(model, objective, cursor)
+    add_up_gradients(model)
+    sums = ranks.total([loss_sum, weight_sum, seen, squared_norm(model), *map(float, signals)])
+    loss_sum, weight_sum, seen, square = sums[:4]
+    weight_sum = max(weight_sum, 1e-9)
+    norm = math.sqrt(square) / weight_sum
+    row: dict[str, Any] = {
+        "loss": round(loss_sum / weight_sum, 5),
         "learning_rate": scale * config.learning_rate,
         "matrix_learning_rate": scale * config.matrix_learning_rate,
         "grad_norm": round(norm, 4),
     }
-    return row, cursor, seen
+    finite = math.isfinite(norm) and math.isfinite(loss_sum)
+    if finite:
+        factor = min(1.0, config.max_grad_norm / (norm + 1e-6)) if config.max_grad_norm else 1.0
+        grads = [local(p.grad) for p in model.parameters() if p.grad is not None]
+        torch._foreach_mul_(grads, factor / weight_sum)
+        optimizer.step(scale)
+    else:
+        row |= {"loss": None, "grad_norm": None, "skipped": True}  # JSON has no NaN
+    return StepDone(row, after, int(seen), finite, tuple(s > 0 for s in sums[4:]))
 
 
-def restore(trainer: Path, model: Transformer, optimizer: MuonAdamW) -> Position:
-    """Loads the newest whole checkpoint into model and optimizer."""
-    found = checkpoint.load_last(trainer)
+def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[float, float, float, int]:
+    """Gradients of this rank's rows of one step: (sum of losses, sum of weights, tokens, cursor after the step).
+
+    Out of memory: again with half as many rows at once. The gradient is a sum over rows, so the mathematics stays the same.
+    """
+    while True:
+        loss_sum = weight_sum = seen = 0.0
+        for p in model.parameters():
+            p.grad = None
+        try:
+            batches, after = objective.batches(model, cursor)
+            for batch in batches:
+                loss, weight, _ = objective.loss(model, batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                loss_sum, weight_sum = loss_sum + loss.item(), weight_sum + weight.item()
+                seen += batch.input_ids.numel()
+            return loss_sum, weight_sum, seen, after
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        halve_rows(model, objective)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether this is a GPU's or the system's refusal of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def halve_rows(model: Transformer, objective: Objective) -> None:
+    if objective.micro_rows == 1 or is_sharded(model):
+        raise UserError(
+            "There is not enough memory for one micro-batch. Make micro_batch_tokens, context_length or the model smaller.",
+            "内存放不下一个小批次。请调小 micro_batch_tokens、context_length 或模型。",
+        )
+    objective.micro_rows //= 2
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    say(
+        f"Out of memory: from now on {objective.micro_rows} rows at once, accumulated into the same step.",
+        f"内存不够：从现在起一次算 {objective.micro_rows} 行，累积成同样的一步。",
+    )
+
+
+def parts(model: Transformer, optimizer: Optimizer) -> dict[str, Part]:
+    """What this rank keeps for a checkpoint: its slices, or, where all ranks have the same, everything on rank 0."""
+    out = optimizer.parts()
+    for name, p in model.named_parameters():
+        if is_sharded(model):
+            out[f"weights.{name}"] = Part(local(p), local_rows(p).start, p.shape[0])
+        elif ranks.is_main():
+            out[f"weights.{name}"] = Part(p)
+    return out
+
+
+def restore(saver: Saver, model: Transformer, optimizer: Optimizer) -> Position:
+    """Loads the newest whole checkpoint into model and optimizer; where there is none, writes the first."""
+    if ranks.is_main():
+        saver.clean()
+    found = saver.load()
     if found is None:
+        saver.save(Position(), parts(model, optimizer))  # where the first steps can go back to
         return Position()
-    position, weights, state = found
-    model.load_state_dict(weights)
-    optimizer.load_state(state)
-    return position
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            local(p).copy_(found.read(f"weights.{name}")[local_rows(p)])
+    optimizer.load(found)
+    found.close()
+    return found.position
+
+
+def roll_back(saver: Saver, model: Transformer, optimizer: Optimizer, now: Position) -> Position:
+    """Back to the last checkpoint with half the learning rate, past the rows that did the harm."""
+    if now.rollbacks == ROLLBACKS:
+        raise UserError(
+            f"The loss became NaN or infinite {now.rollbacks + 1} times, at last with 1/{2**now.rollbacks} of the learning rate. Start anew with a lower learning_rate and matrix_learning_rate, and look at the data around row {now.cursor:,}.",
+            f"损失 {now.rollbacks + 1} 次变成 NaN 或无穷大，最后一次学习率已降到 1/{2**now.rollbacks}。请调低 learning_rate 和 matrix_learning_rate 重新训练，并检查第 {now.cursor:,} 行附近的数据。",
+        )
+    saver.wait()
+    position = restore(saver, model, optimizer)
+    say(
+        f"No finite gradient in {BAD_STEPS} steps: back to step {position.step:,}, with half the learning rate.",
+        f"连续 {BAD_STEPS} 步梯度不是有限数：退回第 {position.step:,} 步，学习率减半。",
+    )
+    return replace(position, cursor=now.cursor, skipped=now.skipped, rollbacks=now.rollbacks + 1)
 
 
 def _look(title: str, step: int, row: dict[str, Any]) -> str:
@@ -206,15 +348,23 @@ def _look(title: str, step: int, row: dict[str, Any]) -> str:
 
 
 class Log:
-    """metrics.jsonl and samples.jsonl; after a resume, rows beyond the checkpoint are taken back."""
+    """metrics.jsonl and samples.jsonl of rank 0; after a resume, rows beyond the checkpoint are taken back."""
 
-    def __init__(self, folder: Path, step: int):
+    def __init__(self, folder: Path):
         self.last_loss = float("nan")
-        self.files = {}
-        for name in ("metrics", "samples"):
-            path = folder / f"{name}.jsonl"
-            path.write_text("".join(self._kept(path, step)), "utf-8")
+        self.paths = {name: folder / f"{name}.jsonl" for name in ("metrics", "samples") if ranks.is_main()}
+        self.files: dict[str, Any] = {}
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Keeps the rows up to `step`, and gives back those of metrics.jsonl."""
+        self.close()
+        rows: list[dict[str, Any]] = []
+        for name, path in self.paths.items():
+            kept = self._kept(path, step)
+            write_atomic(path, "".join(kept))
             self.files[name] = path.open("a", encoding="utf-8", buffering=1)
+            rows = rows or [json.loads(line) for line in kept if name == "metrics"]
+        return rows
 
     def _kept(self, path: Path, step: int) -> list[str]:
         kept = []
@@ -225,12 +375,13 @@ class Log:
                 break  # the line that was being written at the interruption
             if row["step"] <= step:
                 kept.append(line + "\n")
-                self.last_loss = row.get("loss", self.last_loss)
+                self.last_loss = row.get("loss") or self.last_loss
         return kept
 
     def write(self, name: str, row: dict[str, Any]) -> None:
-        self.last_loss = row.get("loss", self.last_loss)
-        self.files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.last_loss = row.get("loss") or self.last_loss
+        if name in self.files:
+            self.files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
         for file in self.files.values():

@@ -1,26 +1,31 @@
 """Objectives: what a training stage optimises. Language modelling serves pretraining and fine-tuning:
 they differ in rows and in what a label of each role counts.
 
-Shapes: B rows, T positions, D hidden_size, N labels that count.
+Shapes: B rows, T positions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Protocol
 
 from torch import Tensor
 
-from yaya.model.fused import cross_entropy_sum
+from yaya.core import ranks
 from yaya.model.transformer import Transformer
 from yaya.train.rows import Batch, Mixture
 
 
 class Objective(Protocol):
-    micro_batches: int  # in one optimizer step
+    micro_rows: int  # rows computed at once by one rank
 
-    def batches(self, model: Transformer, cursor: int) -> Iterator[tuple[Batch, int]]:
-        """Micro-batches from row `cursor` on, each with the cursor after it."""
+    def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
+        """This rank's micro-batches of the optimizer step that begins at row `cursor`, and the cursor after the step."""
+
+    def epochs(self, cursor: int) -> float:
+        """How often the data has been seen up to row `cursor`."""
 
     def loss(self, model: Transformer, batch: Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
         """(sum of weighted losses, sum of weights, metrics)."""
@@ -29,18 +34,30 @@ class Objective(Protocol):
 class LanguageModeling:
     """Next-token prediction: -sum_i w_i log p(x_i | x_<i, same document)."""
 
-    def __init__(self, mixture: Mixture, micro_rows: int, micro_batches: int):
-        self.mixture, self.micro_rows, self.micro_batches = mixture, micro_rows, micro_batches
+    def __init__(self, mixture: Mixture, step_rows: int, micro_rows: int):
+        self.mixture, self.step_rows, self.micro_rows = mixture, step_rows, micro_rows
 
-    def batches(self, model: Transformer, cursor: int) -> Iterator[tuple[Batch, int]]:
+    def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
+        """All ranks together see rows cursor to cursor + step_rows, each its own block of them."""
+        rank, world = ranks.rank(), ranks.world_size()
+        first, last = (cursor + self.step_rows * r // world for r in (rank, rank + 1))
+        most = math.ceil(self.step_rows / world)  # rows of one rank
+        count = math.ceil(most / self.micro_rows)  # the same on every rank: FSDP2 computes together
+        edges = [first + (last - first) * i // count for i in range(count + 1)]
         device = str(model.head.device)
-        while True:
-            yield self.mixture.batch(cursor, self.micro_rows).to(device), cursor + self.micro_rows
-            cursor += self.micro_rows
+        batches = (self.micro_batch(a, b).to(device) for a, b in pairwise(edges))
+        return batches, cursor + self.step_rows
+
+    def micro_batch(self, first: int, last: int) -> Batch:
+        """Rows first to last; where there is none, one row that does not count, so that all ranks compute as often."""
+        batch = self.mixture.batch(first, max(1, last - first))
+        if first == last:
+            batch.weights.zero_()
+        return batch
+
+    def epochs(self, cursor: int) -> float:
+        return self.mixture.epochs(cursor)
 
     def loss(self, model: Transformer, batch: Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
-        hidden = model(batch.input_ids, model.where(batch.positions, batch.mask))  # (B, T, D)
-        counts = batch.weights > 0
-        weights = batch.weights[counts]
-        loss = cross_entropy_sum(hidden[counts], model.head, batch.labels[counts], weights)
-        return loss, weights.sum(), {}
+        where = model.where(batch.positions, batch.mask)
+        return model.loss(batch.input_ids, where, batch.labels, batch.weights), batch.weights.sum(), {}

@@ -1,5 +1,7 @@
 """Muon for matrices, AdamW for the rest (embeddings, norms, biases).
 
+With several ranks, each one orthogonalises its share of the matrices and keeps only their momenta.
+
 Shapes: matrices (R, C); n matrices of one shape are orthogonalised together as (n, R, C).
 """
 
@@ -8,7 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from yaya.core import ranks
 from yaya.model.transformer import Transformer
+from yaya.train.checkpoint import Checkpoint, Part
+from yaya.train.parallel import all_gather, local, local_rows, whole
 
 
 def newton_schulz(x: Tensor, steps: int = 5) -> Tensor:
@@ -26,12 +31,44 @@ def newton_schulz(x: Tensor, steps: int = 5) -> Tensor:
     return x.mT if tall else x
 
 
-class MuonAdamW:
-    """Both optimizers behind one `step`. State is plain tensors by name, so that it is saved without pickling."""
+class MatrixGroup:
+    """Matrices of one shape under Muon; this rank orthogonalises those from `first` to `last`."""
+
+    def __init__(self, names: list[str], matrices: list[torch.nn.Parameter]):
+        self.names, self.matrices = names, matrices
+        self.share = -(-len(names) // ranks.world_size())
+        self.first = min(len(names), ranks.rank() * self.share)
+        self.last = min(len(names), self.first + self.share)
+        shape = (self.last - self.first, *matrices[0].shape)
+        self.momenta = torch.zeros(shape, device=matrices[0].device)
+
+    def step(self, rate: float, momentum: float, weight_decay: float, dtype: torch.dtype) -> None:
+        rows, columns = self.matrices[0].shape
+        mine = self.matrices[self.first : self.last]
+        if ranks.world_size() > 1:
+            grads = [whole(p.grad) for p in self.matrices][self.first : self.last]  # all ranks gather all
+        else:
+            grads = [p.grad for p in mine]
+        update = torch.zeros(self.share, rows, columns, device=self.momenta.device)
+        if mine:
+            grad = torch.stack(grads)
+            self.momenta.lerp_(grad, 1 - momentum)
+            update[: len(mine)] = newton_schulz(grad.lerp_(self.momenta, momentum).to(dtype))
+        update *= -rate * max(1.0, rows / columns) ** 0.5
+        updates = all_gather(update)[: len(self.matrices)]
+        parts = [local(p) for p in self.matrices]
+        if weight_decay:
+            torch._foreach_mul_(parts, 1 - rate * weight_decay)
+        torch._foreach_add_(parts, [u[local_rows(p)] for p, u in zip(self.matrices, updates.unbind(0), strict=True)])
+
+
+class Optimizer:
+    """Muon and AdamW behind one `step`, or AdamW alone. State is plain tensors by name, so that it is saved without pickling."""
 
     def __init__(
         self,
         model: Transformer,
+        kind: str,
         matrix_learning_rate: float,
         learning_rate: float,
         weight_decay: float = 0.0,
@@ -39,18 +76,20 @@ class MuonAdamW:
         betas: tuple[float, float] = (0.9, 0.95),
     ):
         self.matrix_learning_rate, self.momentum, self.weight_decay = matrix_learning_rate, momentum, weight_decay
-        self.dtype = model.dtype
-        self.others: dict[str, torch.nn.Parameter] = {}
-        shapes: dict[tuple[int, ...], list[tuple[str, torch.nn.Parameter]]] = {}
-        for name, p in model.named_parameters():
-            if p.dim() == 2 and ".layers." in name:
-                shapes.setdefault(tuple(p.shape), []).append((name, p))
-            else:
-                self.others[name] = p
-        self.groups = [(names, list(ps)) for names, ps in (zip(*group, strict=True) for group in shapes.values())]
-        self.momenta = [torch.zeros(len(ps), *ps[0].shape, device=ps[0].device) for _, ps in self.groups]
-        self.adamw = torch.optim.AdamW(self.others.values(), learning_rate, betas, 1e-8, 0.0, fused=True)
-        self.learning_rate = learning_rate
+        self.dtype, self.learning_rate = model.dtype, learning_rate
+        named = dict(model.named_parameters())
+        matrices = {n: p for n, p in named.items() if p.dim() == 2 and ".layers." in n}
+        self.groups: list[MatrixGroup] = []
+        if kind == "muon":
+            for shape in dict.fromkeys(p.shape for p in matrices.values()):
+                names = [n for n, p in matrices.items() if p.shape == shape]
+                self.groups.append(MatrixGroup(names, [matrices[n] for n in names]))
+            named = {n: p for n, p in named.items() if n not in matrices}
+        self.named = named
+        decayed = [p for n, p in named.items() if n in matrices]
+        plain = [p for n, p in named.items() if n not in matrices]
+        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.adamw = torch.optim.AdamW([g for g in groups if g["params"]], learning_rate, betas, 1e-8, fused=True)
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
@@ -58,33 +97,42 @@ class MuonAdamW:
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate * scale
         self.adamw.step()
-        rate = self.matrix_learning_rate * scale
-        for (_, ps), momenta in zip(self.groups, self.momenta, strict=True):
-            grads = torch.stack([p.grad for p in ps])  # type: ignore[misc]
-            momenta.lerp_(grads, 1 - self.momentum)
-            update = newton_schulz(grads.lerp_(momenta, self.momentum).to(self.dtype)).float()
-            rows, columns = ps[0].shape
-            update *= -rate * max(1.0, rows / columns) ** 0.5
-            if self.weight_decay:
-                torch._foreach_mul_(ps, 1 - rate * self.weight_decay)
-            torch._foreach_add_(ps, list(update.unbind(0)))
+        torch.autograd.graph.increment_version(
+            self.named.values()
+        )  # the fused kernel does not; packed weights watch it
+        for matrices in self.groups:
+            matrices.step(self.matrix_learning_rate * scale, self.momentum, self.weight_decay, self.dtype)
 
-    def state(self) -> dict[str, Tensor]:
-        """Every tensor that a resume needs."""
-        out: dict[str, Tensor] = {}
-        for (names, _), momenta in zip(self.groups, self.momenta, strict=True):
-            out |= {f"momentum.{name}": m for name, m in zip(names, momenta.unbind(0), strict=True)}
-        for name, p in self.others.items():
-            out |= {f"adamw.{part}.{name}": tensor for part, tensor in self.adamw.state[p].items()}
+    def parts(self) -> dict[str, Part]:
+        """What this rank keeps of the state, by name, for a checkpoint."""
+        out: dict[str, Part] = {}
+        for group in self.groups:
+            mine = group.names[group.first : group.last]
+            out |= {f"momentum.{name}": Part(m) for name, m in zip(mine, group.momenta.unbind(0), strict=True)}
+        for name, p in self.named.items():
+            for part, tensor in self.adamw.state.get(p, {}).items():
+                if tensor.dim() == 0 or local(tensor) is tensor:  # the same on all ranks
+                    out |= {f"adamw.{part}.{name}": Part(local(tensor))} if ranks.is_main() else {}
+                else:
+                    rows = local_rows(p)
+                    out[f"adamw.{part}.{name}"] = Part(local(tensor), rows.start, p.shape[0])
         return out
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        for (names, _), momenta in zip(self.groups, self.momenta, strict=True):
-            for name, m in zip(names, momenta.unbind(0), strict=True):
-                m.copy_(state[f"momentum.{name}"])
-        for name, p in self.others.items():
-            parts = ("step", "exp_avg", "exp_avg_sq")
-            self.adamw.state[p] = {part: state[f"adamw.{part}.{name}"].clone() for part in parts}
+    @torch.no_grad()
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Takes this rank's share of the state from a checkpoint of any number of ranks."""
+        for group in self.groups:
+            for name, m in zip(group.names[group.first : group.last], group.momenta.unbind(0), strict=True):
+                m.copy_(checkpoint.read(f"momentum.{name}"))
+        for name, p in self.named.items():
+            if f"adamw.step.{name}" not in checkpoint.places:
+                continue  # written before the first step
+            moments = {}
+            for part in ("exp_avg", "exp_avg_sq"):
+                moments[part] = torch.zeros_like(p)
+                local(moments[part]).copy_(checkpoint.read(f"adamw.{part}.{name}")[local_rows(p)])
+            step = checkpoint.read(f"adamw.step.{name}").to(local(p).device)
+            self.adamw.state[p] = {"step": step, **moments}
 
 
 def schedule(step: int, steps: int, warmup_steps: int, decay_fraction: float) -> float:

@@ -105,6 +105,12 @@ class Rows:
         self.packing = lru_cache(maxsize=2)(lambda epoch: pack(shard.offsets, row_length, seed, epoch))
         self.ends: list[int] = []  # rows up to the end of each epoch
 
+    def per_epoch(self) -> int:
+        """Rows of the first epoch; the others have nearly as many."""
+        if not self.ends:
+            self.ends.append(self.packing(0).rows)
+        return self.ends[0]
+
     def find(self, number: int) -> tuple[Packing, int]:
         """The epoch's packing and the row in it for row `number` of the sequence."""
         while not self.ends or number >= self.ends[-1]:
@@ -173,6 +179,11 @@ class Mixture:
             part, number = self.locate(first + i)
             self.parts[part][0].fill(number, rows[i])
         return rows.batch(self.role_weights)
+
+    def epochs(self, number: int) -> float:
+        """How often the part that repeats most has been seen before row `number`."""
+        shares = np.diff([0.0, *self.edges, 1.0])
+        return max(number * share / rows.per_epoch() for (rows, _), share in zip(self.parts, shares, strict=True))
 
     def locate(self, number: int) -> tuple[int, int]:
         """(part, row of that part) of row `number`: the parts' turns follow a low-discrepancy pattern."""

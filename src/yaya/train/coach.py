@@ -1,0 +1,157 @@
+"""The coach: looks at a training as it runs and names what is wrong, and what to change.
+
+It knows nothing but the rows of metrics.jsonl, so that a resume feeds it the rows before and it goes on as it was.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaya.evaluate.tasks import loops
+
+SMOOTH = 20  # steps over which a loss is averaged
+SETTLED = 0.1  # share of the steps after which judgements begin
+RISE = 0.06  # the averaged loss lies so much above its lowest: it diverges
+SPIKE = 6.0  # a gradient so many times the median of the last 50
+OVERFIT = 0.01  # validation lies so much above its lowest, while training falls
+OFF_BAND = 0.15  # so far above what is expected: something is wrong
+EPOCHS = 4  # repeats beyond teach little (arXiv:2305.16264)
+QUIET = 0.15  # share of the steps for which a note is not repeated
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the coach says, and its kind, by which the report groups it."""
+
+    kind: str
+    en: str
+    zh: str
+
+
+@dataclass
+class Coach:
+    """`look(row)` after every step; rows are those of metrics.jsonl."""
+
+    steps: int
+    expected: Callable[[float], float] | None = None  # share of the steps done -> usual validation loss
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=SMOOTH))
+    norms: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    lowest: float = math.inf  # of the averaged loss
+    best: tuple[float, float] = (math.inf, math.inf)  # lowest validation loss, and the training loss then
+    said: dict[str, int] = field(default_factory=dict)  # kind -> step
+
+    def look(self, row: dict[str, Any]) -> list[Note]:
+        """Notes on this step."""
+        if row["loss"] is None:
+            return self._once(row, [self._not_finite(row)])
+        notes: list[Note | None] = [self._spike(row), self._epochs(row)]
+        self.losses.append(row["loss"])
+        self.norms.append(row["grad_norm"])
+        if len(self.losses) == SMOOTH:
+            notes.append(self._divergence(row))
+            self.lowest = min(self.lowest, statistics.fmean(self.losses))
+        if "validation_loss" in row:
+            notes += [self._overfitting(row), self._off_band(row)]
+        return self._once(row, notes)
+
+    def remember(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Takes in the rows of an interrupted training, in silence."""
+        for row in rows:
+            self.look(row)
+
+    def hear(self, step: int, replies: Sequence[str]) -> list[Note]:
+        """Notes on sample replies."""
+        if step < 0.5 * self.steps or not replies:
+            return []
+        round_and_round = sum(loops([ord(c) for c in reply]) for reply in replies)
+        if 2 * round_and_round < len(replies):
+            return []
+        note = Note(
+            "loops",
+            f"{round_and_round} of {len(replies)} sample replies go round in circles: usual for a model this young. More steps or more varied data help; when chatting, --repetition-penalty 1.1.",
+            f"{len(replies)} 个试写的回复里有 {round_and_round} 个在原地打转：模型还小，这很常见。多训练几步或换更丰富的数据会好些；聊天时可加 --repetition-penalty 1.1。",
+        )
+        return self._once({"step": step}, [note])
+
+    def _once(self, row: dict[str, Any], notes: list[Note | None]) -> list[Note]:
+        """Those that were not said a while ago."""
+        step, out = row["step"], []
+        for note in filter(None, notes):
+            if step - self.said.get(note.kind, -(10**9)) >= max(SMOOTH, QUIET * self.steps):
+                self.said[note.kind] = step
+                out.append(note)
+        return out
+
+    def _not_finite(self, row: dict[str, Any]) -> Note:
+        return Note(
+            "not finite",
+            f"The gradient of step {row['step']:,} was NaN or infinite: the step is skipped. Should it happen again and again: a lower matrix_learning_rate and learning_rate.",
+            f"第 {row['step']:,} 步的梯度是 NaN 或无穷大：跳过这一步。如果一再发生，请调低 matrix_learning_rate 和 learning_rate。",
+        )
+
+    def _spike(self, row: dict[str, Any]) -> Note | None:
+        usual = statistics.median(self.norms) if len(self.norms) == self.norms.maxlen else math.inf
+        if row["grad_norm"] < SPIKE * usual:
+            return None
+        times = row["grad_norm"] / usual
+        return Note(
+            "gradient spike",
+            f"The gradient of step {row['step']:,} is {times:.0f} times as large as usual; it was clipped. Often odd text in the data (tables, codes, another language); if it repeats, lower matrix_learning_rate.",
+            f"第 {row['step']:,} 步的梯度是平时的 {times:.0f} 倍，已裁剪。多半是数据里混有奇怪的文本（表格、代码、别的语言）；如果反复出现，请调低 matrix_learning_rate。",
+        )
+
+    def _divergence(self, row: dict[str, Any]) -> Note | None:
+        now = statistics.fmean(self.losses)
+        if now < self.lowest * (1 + RISE):
+            return None
+        return Note(
+            "divergence",
+            f"The loss rises: {now:.3f}, after {self.lowest:.3f} before. The learning rate is too high: halve matrix_learning_rate and learning_rate.",
+            f"损失在上升：现在 {now:.3f}，之前最低 {self.lowest:.3f}。学习率太高：请把 matrix_learning_rate 和 learning_rate 减半。",
+        )
+
+    def _overfitting(self, row: dict[str, Any]) -> Note | None:
+        now, training = row["validation_loss"], statistics.fmean(self.losses)
+        lowest, then = self.best
+        self.best = min(self.best, (now, training))
+        if now < lowest * (1 + OVERFIT) or training > then:
+            return None
+        return Note(
+            "overfitting",
+            f"Overfitting: on held-out text the loss rises ({lowest:.3f} to {now:.3f}) while it falls in training. The model learns the data by heart: fewer steps, more data, or weight_decay=0.1.",
+            f"过拟合：验证损失在上升（{lowest:.3f} 到 {now:.3f}），训练损失还在下降。模型在死记数据：请减少步数、增加数据，或设 weight_decay=0.1。",
+        )
+
+    def _off_band(self, row: dict[str, Any]) -> Note | None:
+        done = row["step"] / self.steps
+        if self.expected is None or done < SETTLED:
+            return None
+        usual = self.expected(done)
+        above = row["validation_loss"] / usual - 1
+        if above < OFF_BAND:
+            return None
+        falling = statistics.fmean(self.losses) <= 1.01 * self.lowest
+        cause_en = "It still falls steadily: a learning rate that is too low looks like this (try twice as much)."
+        cause_zh = "它还在稳步下降：学习率太低时就是这样（可加倍试试）。"
+        if not falling:
+            cause_en = "It no longer falls: a learning rate that is too high looks like this (try half of it)."
+            cause_zh = "它已不再下降：学习率太高时就是这样（可减半试试）。"
+        return Note(
+            "slow",
+            f"The loss on held-out text is {row['validation_loss']:.3f}; usual for this model, data and time is about {usual:.3f}. {cause_en}",
+            f"验证损失是 {row['validation_loss']:.3f}；这样的模型、数据和步数通常约为 {usual:.3f}。{cause_zh}",
+        )
+
+    def _epochs(self, row: dict[str, Any]) -> Note | None:
+        if row.get("epoch", 0) < EPOCHS:
+            return None
+        return Note(
+            "data exhausted",
+            f"The data has been seen {row['epoch']:.1f} times. Beyond {EPOCHS} times a repeat teaches little: more text helps more than more steps.",
+            f"数据已经看过 {row['epoch']:.1f} 遍。超过 {EPOCHS} 遍以后，重复的收获很小：加文本比加步数更有用。",
+        )

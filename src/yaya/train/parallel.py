@@ -1,0 +1,101 @@
+"""One model on several ranks: copies whose gradients are added up (DDP), or weights in slices of rows (FSDP2).
+
+Both see the same rows in the same order; gradients are summed, never averaged, because the loop divides by the weight of
+all ranks' labels. Without other ranks nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from yaya.core import ranks
+from yaya.model.transformer import Transformer
+
+SHARD_FROM = 1_000_000_000  # parameters; below, a copy on every rank is faster
+BUCKET_NUMBERS = 1 << 24  # gradients that are added up at once
+
+
+def place(model: Transformer, parallel: str) -> None:
+    """Spreads the model's weights over the ranks where `parallel` says so: auto, ddp or fsdp."""
+    if ranks.world_size() == 1:
+        return
+    if parallel == "fsdp" or (parallel == "auto" and model.num_parameters() >= SHARD_FROM):
+        shard(model)
+
+
+def shard(model: Transformer) -> None:
+    """FSDP2: every layer's weights lie in slices on the ranks and are put together when the layer is computed."""
+    from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+
+    policy: Any = MixedPrecisionPolicy(param_dtype=None, reduce_dtype=torch.float32)
+    model.keep_packed(False)  # a copy of a layer's weights would outlive the layer
+    for layer in model.model.layers:
+        fully_shard(layer, mp_policy=policy, reshard_after_forward=True)
+    fully_shard(model, mp_policy=policy, reshard_after_forward=True)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.set_force_sum_reduction_for_comms(True)
+            module.set_gradient_divide_factor(1.0)
+    for method in ("loss", "logits"):
+        register_fsdp_forward_method(model, method)
+
+
+def is_sharded(model: Transformer) -> bool:
+    return isinstance(next(model.parameters()), DTensor)
+
+
+def local(tensor: Any) -> Any:
+    """This rank's slice of a spread tensor; any other tensor as it is."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def whole(tensor: Any) -> Any:
+    """The whole of a spread tensor; all ranks must ask for it together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def local_rows(p: Tensor) -> slice:
+    """Which rows of a parameter this rank holds: FSDP2 deals out blocks of ceil(rows / ranks)."""
+    if not isinstance(p, DTensor):
+        return slice(0, p.shape[0] if p.dim() else None)
+    block = -(-p.shape[0] // ranks.world_size())
+    first = min(p.shape[0], ranks.rank() * block)
+    return slice(first, min(p.shape[0], first + block))
+
+
+def all_gather(mine: Tensor) -> Tensor:
+    """mine (n, ...) of every rank, one after the other: (ranks * n, ...)."""
+    if ranks.world_size() == 1:
+        return mine
+    out = [torch.empty_like(mine) for _ in range(ranks.world_size())]
+    dist.all_gather(out, mine)
+    return torch.cat(out)
+
+
+def add_up_gradients(model: Transformer) -> None:
+    """Sums the gradients of all ranks, in place. FSDP2 has done so already during the backward pass."""
+    if ranks.world_size() == 1 or is_sharded(model):
+        return
+    bucket: list[Tensor] = []
+    for p in [*model.parameters(), None]:
+        if bucket and (p is None or sum(g.numel() for g in bucket) + p.numel() > BUCKET_NUMBERS):
+            flat = torch.cat([g.flatten() for g in bucket])
+            dist.all_reduce(flat)
+            for g, part in zip(bucket, flat.split([g.numel() for g in bucket]), strict=True):
+                g.copy_(part.view_as(g))
+            bucket = []
+        if p is not None:
+            bucket.append(p.grad if p.grad is not None else torch.zeros_like(p))
+            p.grad = bucket[-1]
+
+
+def squared_norm(model: Transformer) -> float:
+    """Sum of squares of this rank's gradients, in fp64 where the device has it; divided by the copies there are."""
+    grads = [local(p.grad) for p in model.parameters() if p.grad is not None]
+    square = torch.nn.utils.get_total_norm(grads).item() ** 2
+    return square if is_sharded(model) else square / ranks.world_size()

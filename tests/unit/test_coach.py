@@ -1,0 +1,89 @@
+"""The coach names what goes wrong, and keeps silent when all is well."""
+
+import math
+import random
+
+import pytest
+
+from yaya.train.coach import Coach
+
+
+def training(
+    steps: int, loss: object, norm: object = lambda step: 1.0, validation: object = None, epoch: float = 0.0
+) -> list[dict]:
+    """Rows of metrics.jsonl as such a training would write them."""
+    noise = random.Random(0)
+    rows = []
+    for step in range(1, steps + 1):
+        row = {"step": step, "loss": loss(step) * noise.uniform(0.97, 1.03), "grad_norm": norm(step), "epoch": epoch}
+        if validation and step % (steps // 10) == 0:
+            row["validation_loss"] = validation(step)
+        rows.append(row)
+    return rows
+
+
+def kinds(coach: Coach, rows: list[dict]) -> list[str]:
+    return [note.kind for row in rows for note in coach.look(row)]
+
+
+def falling(step: int) -> float:
+    return 2.0 + 4.0 * step**-0.5
+
+
+def test_a_healthy_training_gets_no_notes() -> None:
+    coach = Coach(400, expected=lambda done: falling(int(400 * done)))
+    assert kinds(coach, training(400, falling, validation=falling)) == []
+    assert coach.hear(399, ["The cat sat on the mat.", "猫坐在垫子上。"]) == []
+
+
+def test_a_rising_loss_is_divergence() -> None:
+    rows = training(400, lambda step: falling(step) if step < 200 else falling(200) * (1 + (step - 200) / 400))
+    assert kinds(Coach(400), rows)[0] == "divergence"
+
+
+def test_validation_that_rises_while_training_falls_is_overfitting() -> None:
+    rows = training(400, falling, validation=lambda step: falling(step) + max(0, step - 150) / 400)
+    found = kinds(Coach(400), rows)
+    assert found and set(found) == {"overfitting"}
+
+
+@pytest.mark.parametrize(("end", "word"), [(falling, "too low"), (lambda step: 3.5, "too high")])
+def test_far_above_the_usual_loss_is_named_with_its_cause(end: object, word: str) -> None:
+    rows = training(400, lambda s: 1.5 * end(s), validation=lambda s: 1.5 * end(s))
+    coach = Coach(400, expected=lambda done: falling(int(400 * done)))
+    notes = [note for row in rows for note in coach.look(row)]
+    assert notes and {note.kind for note in notes} == {"slow"}
+    if word == "too low":
+        assert all(word in note.en and "太低" in note.zh for note in notes)
+
+
+def test_a_gradient_spike_is_named_once() -> None:
+    rows = training(400, falling, norm=lambda step: 30.0 if step in (201, 203) else 1.0 + step % 3 / 10)
+    assert kinds(Coach(400), rows) == ["gradient spike"]
+
+
+def test_repeating_the_data_too_often_is_named() -> None:
+    assert "data exhausted" in kinds(Coach(100), training(100, falling, epoch=4.5))
+
+
+def test_replies_that_go_round_in_circles_are_named_only_late() -> None:
+    coach, circles = Coach(100), ["ha ha ha ha ha ha ha ha ha ha", "好好好好好好好好好好好好"]
+    assert coach.hear(20, circles) == []
+    assert [note.kind for note in coach.hear(80, circles)] == ["loops"]
+
+
+def test_a_resume_goes_on_as_it_was() -> None:
+    rows = training(400, lambda step: falling(step) if step < 200 else falling(200) * (1 + (step - 200) / 400))
+    whole, first, second = Coach(400), Coach(400), Coach(400)
+    kinds(whole, rows)
+    kinds(first, rows[:230])
+    second.remember(rows[:230])
+    assert kinds(first, rows[230:]) == kinds(second, rows[230:])
+    assert whole == first == second
+
+
+def test_a_gradient_that_is_not_finite_is_named() -> None:
+    rows = training(50, falling)
+    rows[20] |= {"loss": None, "grad_norm": None}
+    assert kinds(Coach(50), rows) == ["not finite"]
+    assert math.isfinite(Coach(50).best[0]) is False
