@@ -9,7 +9,9 @@ import pytest
 from tests.conftest import ROOT, yaya
 
 from yaya import cli, pipeline
-from yaya.core.config import keys, parse_assignment, read_recipe, set_dotted
+from yaya.core.config import build, keys, parse_assignment, read_recipe, set_dotted
+from yaya.tune import search
+from yaya.tune.space import parse_space
 
 DOCS = ["README.md", "README.zh-CN.md", "docs/en/guide.md", "docs/zh/guide.md", "docs/en/data.md", "docs/zh/data.md"]
 
@@ -33,9 +35,14 @@ def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch
             recipe = read_recipe(ROOT / word)
             continue
         name, value = parse_assignment(word)
-        inner = stage != "run" and name.split(".")[0] in keys(pipeline.STAGES[stage].config_class())
+        own = (
+            search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class() if stage != "run" else None
+        )
+        inner = own is not None and name.split(".")[0] in keys(own)
         set_dotted(recipe, f"{stage}.{name}" if inner else name, value)
-    pipeline.Run(recipe)
+    tune = build(search.TuneConfig, recipe.pop("tune", {}), "tune")
+    job = pipeline.Run(recipe)
+    parse_space(tune.space, job.configs[tune.stage])
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in ("chat", "generate", "doctor")])

@@ -5,6 +5,7 @@ A stage builds in a hidden sibling folder (`.NAME.partial`) that is swapped in w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -106,8 +107,9 @@ def sync_folder(folder: Path) -> None:
         return  # Windows opens no folders
     try:
         os.fsync(handle)
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems flush no folders
+            raise
     finally:
         os.close(handle)
 

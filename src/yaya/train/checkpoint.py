@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,16 @@ class Saver:
         self.whole: list[Path] = []  # checkpoints that were read or written whole, oldest first
         self.thread: threading.Thread | None = None
         self.error: BaseException | None = None
+        self.leaving = False
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets the write that is under way come to its end, but waits for no other rank."""
+        self.leaving = True
+        if self.thread is not None:
+            self.thread.join()
 
     def save(self, position: Position, parts: dict[str, Part]) -> None:
         """Copies this rank's parts and begins to write them; waits for the write before it, and raises its error."""
@@ -92,7 +102,7 @@ class Saver:
             saving.mkdir(parents=True, exist_ok=True)
             write_rank(saving, parts)
             if ranks.is_main():
-                finish(saving, position)
+                finish(saving, position, lambda: self.leaving)
                 shutil.rmtree(path, ignore_errors=True)
                 os.replace(saving, path)
                 sync_folder(self.folder)
@@ -146,7 +156,7 @@ def write_rank(folder: Path, parts: dict[str, Part]) -> None:
     write_atomic(folder / f"{name}.sha256", digest)
 
 
-def finish(folder: Path, position: Position) -> None:
+def finish(folder: Path, position: Position, leaving: Callable[[], bool]) -> None:
     """Rank 0 waits for every rank's file and writes state.json, which says that the checkpoint is complete."""
     deadline = time.monotonic() + OTHERS_TIMEOUT_S
     digests = {}
@@ -154,6 +164,8 @@ def finish(folder: Path, position: Position) -> None:
         name = f"rank-{rank:05}.safetensors"
         note = folder / f"{name}.sha256"
         while not note.exists():
+            if leaving():
+                raise InterruptedError(f"no {note} yet")
             if time.monotonic() > deadline:
                 raise UserError(
                     f"Rank {rank} wrote no {note} in {OTHERS_TIMEOUT_S:g} s. All ranks must see one folder: is {folder.parent} on a shared disk?",

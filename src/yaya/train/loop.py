@@ -96,10 +96,24 @@ def train(
 
     Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
     """
+    optimizer = make_optimizer(model, config)
+    with Saver(draft.path / "trainer", config.save_total_limit) as saver:
+        train_with(saver, model, optimizer, objective, config, draft, validate, sample)
+
+
+def train_with(
+    saver: Saver,
+    model: Transformer,
+    optimizer: Optimizer,
+    objective: Objective,
+    config: LoopConfig,
+    draft: Draft,
+    validate: Callable[[], dict[str, float]],
+    sample: Callable[[], list[dict[str, str]]],
+) -> None:
+    """What `train` does, with a saver that is left in order whatever happens."""
     assert config.steps is not None
     steps, title = config.steps, draft.kind
-    optimizer = make_optimizer(model, config)
-    saver = Saver(draft.path / "trainer", config.save_total_limit)
     position = restore(saver, model, optimizer)
     log, coach = Log(draft.path), Coach(steps)
     coach.remember(log.rewind(position.step))

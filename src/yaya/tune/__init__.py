@@ -1,0 +1,1 @@
+"""Search for better keys of a training stage: many short trainings, the bad ones stopped early."""

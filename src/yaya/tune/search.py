@@ -1,0 +1,423 @@
+"""The tune stage.
+
+Reads: what the tuned stage reads. Does: many trials of that stage with other values of the keys in `space`; bad ones are
+stopped early, the best is compared with the recipe's own values on other seeds. Writes: best.toml (a recipe), trials.jsonl,
+report.html, trials/ (recipes and logs), study.log (Optuna's journal), plan.json.
+Paper: TPE (arXiv:2304.11127) proposes values; the median stopping rule of Vizier (doi:10.1145/3097983.3098043), with another
+percentile, ends trials.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from yaya import pipeline
+from yaya.core import artifact, ranks
+from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core.config import as_dict, build, key, to_toml
+from yaya.core.progress import Bar, duration
+from yaya.core.say import UserError, say, t
+from yaya.tune import verdict
+from yaya.tune.planning import SIZES, make_plan, raise_default, read_plan, settle_steps
+from yaya.tune.report import write_report
+from yaya.tune.runner import Job, Record, Runner
+from yaya.tune.space import Dimension, parse_space, show
+from yaya.tune.study import Study, load_optuna, standing
+from yaya.tune.workers import ENGINES
+
+KIND = "tune"
+PLAN, TRIALS, BEST, REPORT = "plan.json", "trials.jsonl", "best.toml", "report.html"
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    stage: str = key("pretrain", "the stage whose keys are searched", "搜索哪个阶段的键", ("pretrain", "finetune"))
+    space: dict[str, Any] | None = key(
+        None,
+        "space.KEY=LOW..HIGH or space.KEY=[A, B] (auto: learning rates around the recipe's)",
+        "space.键=下限..上限 或 space.键=[甲, 乙]（自动：配方学习率的上下）",
+    )
+    trials: int = key(20, "trainings, each with other values", "用不同的值训练多少次", least=2)
+    minutes: float = key(
+        30.0,
+        "wall clock for the search; fixes the steps of a trial",
+        "整个搜索的时间（分钟），由它定出步数",
+        least=0.05,
+    )
+    looks: int = key(10, "how often a trial is looked at, and maybe stopped", "每个试验看几次，可能就此停掉", least=1)
+    seeds: int = key(
+        2, "other seeds, on which the best is compared with the recipe", "换几个种子，比较最好的值和配方", least=0
+    )
+    workers: int = key(
+        1,
+        "trials at a time (0: one for each GPU, or node of a cluster)",
+        "同时跑几个试验（0：每个 GPU 或集群节点一个）",
+        least=0,
+        decides=False,
+    )
+    engine: str = key(
+        "local", "local: this machine; ray: a cluster", "local：本机；ray：集群", ("local", "ray"), decides=False
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for: the recipe's tables, and those for tune."""
+
+    recipe: Mapping[str, Any]
+    tune: TuneConfig
+
+    def config(self, stage: str) -> Any:
+        """A stage's config with nothing in it that an earlier run chose by itself."""
+        return build(pipeline.STAGES[stage].config_class(), table_of(self.recipe, stage), stage)
+
+    def read(self) -> set[str]:
+        """The stages whose artifacts the tuned one needs, directly or not."""
+        found, todo = set[str](), [self.tune.stage]
+        while todo:
+            parents = pipeline.STAGES[todo.pop()].inputs
+            found |= set(parents)
+            todo += parents
+        return found
+
+
+def run(recipe: Mapping[str, Any]) -> Artifact:
+    """Tunes one stage of a recipe in the run's folder; makes what the stage reads first."""
+    rest = {name: value for name, value in recipe.items() if name != KIND}
+    asked = Asked(rest, build(TuneConfig, table_of(recipe, KIND), KIND))
+    if ranks.world_size() > 1:
+        raise UserError(
+            "yaya tune starts its trials itself: run it without torchrun, with workers=2, say, or engine=ray.",
+            "yaya tune 自己启动各个试验：请不要用 torchrun，而是写 workers=2 之类，或 engine=ray。",
+        )
+    load_optuna()  # where it is missing, that is said before any work is done
+    job = pipeline.Run(rest)
+    if job.configs["prepare"].preview:
+        raise UserError(
+            "preview only looks at the data, so it goes with: yaya prepare preview=200",
+            "preview 只是先看看数据，请这样用：yaya prepare preview=200",
+        )
+    dimensions = parse_space(asked.tune.space, asked.config(asked.tune.stage))
+    if not asked.tune.space:
+        shown = ", ".join(f"{d.name}={d}" for d in dimensions)
+        say(f"[tune] no space was given, so: {shown}", f"[tune] 没有给出 space，就搜索：{shown}")
+    job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(job.folder / ".lock").acquire(timeout=0):
+            return build_artifact(asked, job, dimensions, inputs_of(job, asked.tune.stage))
+    except Timeout:
+        raise UserError(
+            f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
+            f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
+        ) from None
+
+
+def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = recipe.get(name, {})
+    if not isinstance(table, dict):
+        raise UserError(f"{name} is a table: write {name}.KEY=value.", f"{name} 是一个表：请写 {name}.键=值。")
+    return table
+
+
+def inputs_of(job: pipeline.Run, stage: str) -> dict[str, Artifact]:
+    """What the stage reads: from the run's folder or from=; made where it is missing, as `yaya run` would."""
+    for parent in pipeline.STAGES[stage].inputs:
+        provide(job, parent)
+        if parent == "tokenize" and stage not in training_of(job):  # known before anything is trained
+            raise UserError(
+                "There are no conversations in the data, so there is no finetune to tune. Try: stage=pretrain",
+                "数据里没有对话，没有可调的 finetune。可以试试：stage=pretrain",
+            )
+    found = {parent: job.input_of(parent) for parent in pipeline.STAGES[stage].inputs}
+    return {parent: made for parent, made in found.items() if made is not None}
+
+
+def provide(job: pipeline.Run, name: str) -> None:
+    if artifact.load(job.folder / name, name) is None and job.input_of(name) is not None:
+        return  # from=
+    for parent in pipeline.STAGES[name].inputs:
+        provide(job, parent)
+    job.stage(name, training_of(job) if pipeline.STAGES[name].trains else ())
+
+
+def training_of(job: pipeline.Run) -> tuple[str, ...]:
+    """The training stages that `yaya run` would do, and share out its minutes among."""
+    data = job.input_of("tokenize")
+    chats = data is not None and data.metrics["train"]["chat"]["documents"]
+    return pipeline.TRAINING if chats else ("pretrain",)
+
+
+def build_artifact(
+    asked: Asked, job: pipeline.Run, dimensions: list[Dimension], inputs: dict[str, Artifact]
+) -> Artifact:
+    """`tune/`: taken as it is, gone on with, or made."""
+    stage = asked.tune.stage
+    identity = as_dict(asked.tune, deciding=True) | {"space": {d.name: str(d) for d in dimensions}}
+    identity |= {f"{stage}.{name}": value for name, value in as_dict(asked.config(stage), deciding=True).items()}
+    identity |= {name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")}  # as asked, not as measured
+    made = artifact.build(
+        job.folder / KIND,
+        KIND,
+        identity | {"seed": job.config.seed},
+        {name: found.digest for name, found in inputs.items()},
+        lambda draft: Search(asked, job, dimensions, inputs, draft).run(),
+        seed=job.config.seed,
+        keep=True,  # half an hour of search is not replaced by surprise
+        resumes=True,
+        overwrite=job.config.overwrite,
+    )
+    say(f"[tune] {made.metrics['verdict']['en']}", f"[tune] {made.metrics['verdict']['zh']}")
+    say(f"[tune] → {made.path / REPORT}")
+    return made
+
+
+class Search:
+    """One search, from its plan to its report."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        job: pipeline.Run,
+        dimensions: list[Dimension],
+        inputs: dict[str, Artifact],
+        draft: Draft,
+    ):
+        self.asked, self.config, self.job, self.dimensions = asked, asked.tune, job, dimensions
+        self.inputs, self.draft, self.folder = inputs, draft, draft.path
+        self.started = time.monotonic()
+        self.late = self.exhausted = False
+        self.engine = ENGINES[self.config.engine](self.config.workers, job.machine())
+        self.runner = Runner(self.engine, self.config.stage, {name: found.path for name, found in inputs.items()})
+
+    def run(self) -> None:
+        """All of it. What was done before a kill is not done again."""
+        plan = read_plan(self.folder / PLAN)
+        if plan is None:
+            c, seed = self.config, self.job.config.seed
+            plan = make_plan(self.job, c.stage, self.asked.config(c.stage), training_of(self.job), self.inputs, c.looks)
+            plan = settle_steps(plan, self.runner, self.folder, seed, c.minutes, c.trials, c.seeds)
+            write_atomic(self.folder / PLAN, json.dumps(vars(plan), indent=1, ensure_ascii=False))
+        self.plan = plan
+        default = {d.name: plan.table[d.name] for d in self.dimensions}
+        self.study = Study(self.folder, self.dimensions, default, self.job.config.seed, self.plan.looks)
+        self.spent = float(self.study.note("seconds") or 0)
+        self.again: list[Record] = self.study.note("again") or []
+        for d in self.dimensions:
+            if default[d.name] not in d:
+                say(
+                    f"[tune] the recipe's {d.name}={show(default[d.name])} lies outside of {d}; it is tried all the same, to compare with.",
+                    f"[tune] 配方的 {d.name}={show(default[d.name])} 在 {d} 之外；仍会试它，用来比较。",
+                )
+        self.explore()
+        self.compare()
+        self.finish()
+
+    # ---------------------------------------------------------------- trials
+
+    def explore(self) -> None:
+        """The trials."""
+        begun = iter(self.study.unfinished())
+        records = self.study.records()
+        if records or self.again:
+            say(
+                f"[tune] goes on: {len(records)} of {self.config.trials} trials are done.",
+                f"[tune] 接着做：{self.config.trials} 个试验已完成 {len(records)} 个。",
+            )
+
+        def next_job() -> Job | None:
+            number = next(begun, None)
+            if number is None and self.may_begin():
+                number = self.study.ask()
+                self.exhausted = number is None
+            return None if number is None else self.trial(number)
+
+        def on_look(job: Job, look: int, loss: float) -> bool:
+            assert job.number is not None
+            bar.advance(1)
+            return self.study.report(job.number, look, loss) and look < self.plan.looks
+
+        def on_end(job: Job, record: Record) -> None:
+            assert job.number is not None
+            if job.role == "default" and record["outcome"] != "complete":
+                raise_default(record["message"])
+            self.study.tell(job.number, record)
+            bar.advance(self.plan.looks - len(record["curve"]))
+            self.keep()
+            bar.print(self.line(record))
+
+        with Bar(KIND, self.config.trials * self.plan.looks, t("looks", "次验证")) as bar:
+            bar.done = bar.first = len(records) * self.plan.looks
+            self.runner.train(next_job, on_look, on_end, lambda: bar.advance(0))
+        done = len(self.study.records())
+        if done < 2:
+            long = duration(self.whole())
+            raise UserError(
+                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {self.config.minutes:g} minutes. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
+                f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟里只够试配方本身。请增加 minutes，或让时间来定步数（{self.plan.stage}.steps=auto）。",
+            )
+        if done < self.config.trials:
+            say(
+                f"[tune] {done} of {self.config.trials} trials: {self.why_fewer()}",
+                f"[tune] {self.config.trials} 个试验做了 {done} 个：{self.why_fewer()}",
+            )
+
+    def trial(self, number: int) -> Job:
+        role = "default" if self.study.is_default(number) else "trial"
+        return self.job_for(number, role, self.study.values(number), 0)
+
+    def job_for(self, number: int | None, role: str, values: dict[str, Any], more: int) -> Job:
+        """A training with these values and a seed so much greater than the run's."""
+        seed = self.job.config.seed + more
+        name = f"{number:04}" if number is not None else f"{role.replace(' ', '-')}-{more}"
+        recipe = self.plan.recipe(values, seed, self.engine.threads)
+        return Job(number, role, values, seed, self.folder / "trials" / name, recipe)
+
+    # ---------------------------------------------------------------- time
+
+    def seconds(self) -> float:
+        """So far, with what earlier processes took."""
+        return self.spent + time.monotonic() - self.started
+
+    def whole(self) -> float:
+        """Seconds of a trial that is not stopped; 0 where none is known."""
+        known = [r["seconds"] for r in (*self.study.records(), *self.again) if r["outcome"] == "complete"]
+        return statistics.fmean(known) if known else self.plan.seconds or 0.0
+
+    def may_begin(self) -> bool:
+        """Whether one more trial was asked for, and fits into the time beside the runs with other seeds."""
+        records, running = self.study.records(), len(self.study.open)
+        if self.exhausted or self.again or len(records) + running >= self.config.trials:
+            return False  # once the best was compared, there is no other
+        usual = statistics.fmean(r["seconds"] for r in records) if records else self.whole()
+        later = math.ceil(2 * self.config.seeds / self.engine.workers) * self.whole()
+        self.late = bool(records) and self.seconds() + usual + later > 60 * self.config.minutes
+        return not self.late
+
+    def why_fewer(self) -> str:
+        if self.exhausted:
+            return t("there is nothing else to try in this space.", "这个范围里没有别的可试了。")
+        return t("more do not fit into the minutes.", "时间里放不下更多了。")
+
+    # ---------------------------------------------------------------- results
+
+    def keep(self) -> None:
+        """Writes the table of trials and the time taken."""
+        self.study.write_note("seconds", round(self.seconds(), 1))
+        rows = [*self.study.records(), *self.again]
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomic(self.folder / TRIALS, lines)
+
+    def line(self, record: Record) -> str:
+        """A trial that has ended, for the terminal."""
+        records = self.study.records()
+        count = f"{len(records)}/{self.config.trials}"
+        values = ", ".join(f"{name} {show(value)}" for name, value in record["values"].items())
+        best = min((r for r in records if r["outcome"] == "complete"), key=standing, default=None)
+        so_far = t(f"best {best['loss']:.4f}", f"最好 {best['loss']:.4f}") if best else ""
+        if record["outcome"] == "complete":
+            what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
+        elif record["outcome"] == "stopped":
+            seen = f"{len(record['curve'])}/{self.plan.looks}"
+            what = t(f"stopped early ({seen})", f"提前停掉（{seen}）")
+        else:
+            what = t(f"failed: {record['message']}", f"失败：{record['message']}")
+        role = t(" (the recipe)", "（配方原来的值）") if record["role"] == "default" else ""
+        return f"[tune] {count} {what}{role}  {values}  {so_far}".rstrip()
+
+    def line_again(self, record: Record) -> str:
+        """The same for a run with another seed."""
+        who = t("recipe", "配方") if record["role"] == "default again" else t("best", "最好的")
+        if record["outcome"] == "complete":
+            what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
+        else:
+            what = t(f"failed: {record['message']}", f"失败：{record['message']}")
+        return t(f"[tune] seed {record['seed']}, {who}: {what}", f"[tune] 种子 {record['seed']}，{who}：{what}")
+
+    def compare(self) -> None:
+        """The best trial and the recipe's own values once more, each with other seeds, while there is time."""
+        records = self.study.records()
+        found = verdict.judge(records, [])
+        if found.kind == "default":
+            return
+        values = {"default again": found.default["values"], "best again": found.best["values"]}
+        done = {(r["role"], r["seed"] - self.job.config.seed) for r in self.again}
+        rounds = range(1, self.config.seeds + 1)
+        jobs = [(role, more) for more in rounds for role in values if (role, more) not in done]
+        if not jobs:
+            return
+        say(
+            f"[tune] the best trial and the recipe once more, on {self.config.seeds} other seed{'s' * (self.config.seeds > 1)}, since chance helped to choose the best.",
+            f"[tune] 换 {self.config.seeds} 个种子，把最好的试验和配方各再训练一遍：选出最好的那个，有运气的成分。",
+        )
+        begun = {more for _, more in done}
+
+        def next_job() -> Job | None:
+            if not jobs:
+                return None
+            role, more = jobs[0]
+            if more not in begun and self.seconds() + math.ceil(2 / self.engine.workers) * self.whole() > self.limit():
+                return None  # half a comparison is none
+            begun.add(more)
+            jobs.pop(0)
+            return self.job_for(None, role, values[role], more)
+
+        def on_look(job: Job, look: int, loss: float) -> bool:
+            bar.advance(1)
+            return False
+
+        def on_end(job: Job, record: Record) -> None:
+            bar.advance(self.plan.looks - len(record["curve"]))
+            self.again.append(record)
+            self.study.write_note("again", self.again)
+            self.keep()
+            bar.print(self.line_again(record))
+
+        with Bar(KIND, len(jobs) * self.plan.looks, t("looks", "次验证")) as bar:
+            self.runner.train(next_job, on_look, on_end, lambda: bar.advance(0))
+
+    def limit(self) -> float:
+        """Seconds after which no comparison begins: a little is granted, since the time for them was kept back."""
+        return 60 * self.config.minutes * 1.1
+
+    def finish(self) -> None:
+        """Verdict, best recipe, report."""
+        records = self.study.records()
+        found = verdict.judge(records, self.again)
+        en, zh = verdict.words(found)
+        write_atomic(self.folder / BEST, self.best_recipe(found))
+        write_report(self.folder / REPORT, self.job.config.name, self.plan, self.dimensions, records, self.again, found)
+        counts = Counter(r["outcome"] for r in records)
+        self.draft.metrics |= {
+            "verdict": {"kind": found.kind, "en": en, "zh": zh, "gain": round(found.gain, 5)},
+            "trials": dict(counts),
+            "steps": self.plan.steps,
+            "loss": {"recipe": found.default["loss"], "best": found.best["loss"]},
+            "values": found.values,
+            "seconds": round(self.seconds(), 1),
+        }
+        files = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        self.draft.logs = tuple(name for name in files if name != BEST)  # they hold times, so they are no results
+
+    def best_recipe(self, found: verdict.Verdict) -> str:
+        """The run's recipe with the values that were found, or with its own where nothing was better."""
+        tables = {}
+        for name in pipeline.STAGES:
+            tables[name] = as_dict(self.asked.config(name))
+            read = self.job.input_of(name) if name in self.asked.read() else None
+            if read is not None:  # what the trials have read, also where it comes from another run
+                tables[name] |= {key: value for key, value in read.config.items() if key in tables[name]}
+        table = tables[self.plan.stage]
+        table |= {key: self.plan.table[key] for key in SIZES if table.get(key, 0) is None} | found.values
+        run = {name: value for name, value in as_dict(self.job.config).items() if name not in ("overwrite", "from")}
+        run["name"] = f"{self.job.config.name}-best"
+        heading = f"Found by `yaya tune`, {self.plan.steps:,} steps a trial.\n" + "\n".join(verdict.words(found))
+        return to_toml(run, tables, heading)

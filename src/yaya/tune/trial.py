@@ -1,0 +1,61 @@
+"""One trial: a run of one training stage in a process of its own, so that nothing that happens to it reaches the others.
+
+    python -m yaya.tune.trial FOLDER STAGE [INPUT=FOLDER ...]     trains what FOLDER/trial.toml says, into FOLDER/STAGE
+
+It ends with whoever started it: that one holds the other end of its standard input, however it may end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from yaya import pipeline
+from yaya.core import artifact
+from yaya.core.artifact import Artifact
+from yaya.core.config import read_recipe
+from yaya.core.say import UserError, t
+
+RECIPE, LOG = "trial.toml", "output.txt"
+
+
+class TrialRun(pipeline.Run):
+    """A run whose inputs are artifacts of another run."""
+
+    inputs: dict[str, Path]
+
+    def input_of(self, name: str) -> Artifact | None:
+        return artifact.load(self.inputs[name], name) if name in self.inputs else None
+
+
+def train(folder: Path, stage: str, inputs: dict[str, Path]) -> None:
+    """Trains one stage in `folder`, a run's folder beside the other trials'."""
+    pipeline.RUNS = folder.parent
+    job = TrialRun(read_recipe(folder / RECIPE) | {"name": folder.name})
+    job.inputs = inputs
+    job.stage(stage)
+
+
+def leave_with_parent() -> None:
+    """Ends this process when standard input is closed."""
+    while os.read(0, 1):  # not sys.stdin: its lock, held here, would stop Python from ending
+        pass
+    os._exit(1)
+
+
+def main(arguments: list[str]) -> None:
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    folder, stage, *parents = arguments
+    try:
+        train(Path(folder), stage, {n: Path(p) for n, _, p in (word.partition("=") for word in parents)})
+    except UserError as error:
+        print(t(f"Error: {error.en}", f"出错了：{error.zh}"), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

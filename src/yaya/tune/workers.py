@@ -1,0 +1,163 @@
+"""Where trials run: as processes of this machine, or on a Ray cluster. Both follow them through files in their folders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from yaya.core.runtime import Runtime
+from yaya.core.say import UserError
+from yaya.tune.trial import LOG
+
+PATIENCE_S = 20.0  # from SIGTERM to SIGKILL
+POLL_S = 0.2
+KILLED = -9  # the exit code of what SIGKILL ended
+STOP = "stop"  # a file that asks a trial on another machine to end
+
+
+class Handle(Protocol):
+    """A trial that runs."""
+
+    def poll(self) -> int | None:
+        """Its exit code (negative: the signal that killed it), `None` while it runs."""
+
+    def stop(self) -> None:
+        """Asks it to end; `poll` tells when it has."""
+
+    def kill(self) -> None:
+        """Ends it now."""
+
+
+class Process:
+    """A process of this machine. Its standard input stays open as long as we live; what it says goes to its folder."""
+
+    def __init__(self, arguments: list[str], folder: Path, env: dict[str, str] | None = None):
+        with (folder / LOG).open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "yaya.tune.trial", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=os.environ | (env or {}),
+                start_new_session=True,  # Ctrl-C is for the search: it ends its trials itself
+            )
+        self.kill_at: float | None = None
+
+    def poll(self) -> int | None:
+        if self.kill_at is not None and time.monotonic() > self.kill_at:
+            self.process.kill()
+        return self.process.poll()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.kill_at = time.monotonic() + PATIENCE_S
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Local:
+    """Trials as processes of this machine; CPU threads and GPUs are shared out among them.
+
+    workers: trials at a time, 0 for as many as there are GPUs, else one.
+    """
+
+    def __init__(self, workers: int, runtime: Runtime):
+        self.gpus = visible_gpus() if runtime.device == "cuda" else []
+        self.workers = workers or len(self.gpus) or 1
+        self.threads = max(1, runtime.threads // self.workers)
+        self.started = 0
+
+    def start(self, arguments: list[str], folder: Path) -> Handle:
+        gpu = {"CUDA_VISIBLE_DEVICES": self.gpus[self.started % len(self.gpus)]} if self.gpus else {}
+        self.started += 1
+        return Process(arguments, folder, gpu)
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(n) for n in range(torch.cuda.device_count())]
+
+
+def attend(arguments: list[str], folder: str, cwd: str, env: dict[str, str]) -> int:
+    """What a Ray worker does: runs a trial until it ends, or until a file in its folder asks it to. Its exit code."""
+    if os.path.isdir(cwd):
+        os.chdir(cwd)  # paths in a recipe are from where the search was started
+    trial = Process(arguments, Path(folder), env)
+    try:
+        stopping = False
+        while (code := trial.poll()) is None:
+            if not stopping and (Path(folder) / STOP).exists():
+                trial.stop()
+                stopping = True
+            time.sleep(POLL_S)
+        return code
+    finally:
+        trial.kill()
+
+
+class Remote:
+    """A trial on the cluster."""
+
+    def __init__(self, reference: Any, folder: Path):
+        self.reference, self.folder = reference, folder
+
+    def poll(self) -> int | None:
+        import ray
+
+        if not ray.wait([self.reference], timeout=0)[0]:
+            return None
+        try:
+            return int(ray.get(self.reference))
+        except ray.exceptions.RayError:  # its node is gone, or the worker was killed
+            return KILLED
+
+    def stop(self) -> None:
+        (self.folder / STOP).touch()
+
+    def kill(self) -> None:
+        import ray
+
+        ray.cancel(self.reference, force=True)  # the worker dies, and the trial with it
+
+
+class Ray:
+    """Trials as tasks of the Ray cluster at RAY_ADDRESS, or of one that is started here; all nodes see the runs' folder.
+
+    workers: trials at a time, 0 for as many as there are nodes, or GPUs.
+    """
+
+    def __init__(self, workers: int, runtime: Runtime):
+        try:
+            import ray
+        except ImportError:
+            raise UserError(
+                'engine=ray needs Ray: pip install "yaya[ray]"', 'engine=ray 需要 Ray：pip install "yaya[ray]"'
+            ) from None
+        if not ray.is_initialized():
+            ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus, cpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("GPU", "CPU"))
+        self.gpu = runtime.device == "cuda"
+        if self.gpu and not gpus:
+            raise UserError("device=cuda: the Ray cluster has no GPU.", "device=cuda：Ray 集群里没有 GPU。")
+        self.workers = workers or max(1, gpus if self.gpu else sum(node.get("CPU", 0) >= 1 for node in nodes))
+        largest = int(max(node.get("CPU", 1) for node in nodes))  # a trial has to fit into one node
+        self.threads = max(1, min(largest, cpus // self.workers, runtime.threads))
+        self.task = ray.remote(attend).options(num_cpus=self.threads, num_gpus=1 if self.gpu else 0, max_retries=0)
+
+    def start(self, arguments: list[str], folder: Path) -> Handle:
+        (folder / STOP).unlink(missing_ok=True)
+        env = {name: value for name, value in os.environ.items() if name.startswith("YAYA_")}
+        return Remote(self.task.remote(arguments, str(folder), os.getcwd(), env), folder)
+
+
+ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
