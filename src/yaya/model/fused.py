@@ -45,7 +45,7 @@ class Packed:
 
     def get(self, weights: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
         """weights (F_i, D) each -> (sum F_i, D) in dtype."""
-        made_from = (dtype, *((w.data_ptr(), w._version) for w in weights))
+        made_from = (dtype, *((w.data_ptr(), None if w.is_inference() else w._version) for w in weights))
         if made_from != self.made_from or self.weight is None:
             parts = [w.detach().to(dtype) for w in weights]
             self.weight = parts[0] if len(parts) == 1 else torch.cat(parts)

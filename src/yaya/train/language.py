@@ -49,6 +49,7 @@ def objective(
     """Rows of the shards in these shares, as micro-batches."""
     parts = [(Rows(shards[kind], row_length, seed), share) for kind, share in shares.items()]
     mixture = Mixture(parts, role_weights)
+    assert config.batch_tokens is not None and config.micro_batch_tokens is not None
     step_rows = max(1, config.batch_tokens // row_length)
     available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
     if available < config.batch_tokens:

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 
 from yaya.core import ranks
 from yaya.core.artifact import Draft, write_atomic
-from yaya.core.config import key
+from yaya.core.config import as_dict, key
 from yaya.core.interrupt import StopSignal
 from yaya.core.progress import Bar, duration
 from yaya.core.say import UserError, say, t
@@ -28,6 +29,7 @@ from yaya.train.coach import Coach
 from yaya.train.objective import Objective
 from yaya.train.optimizer import Optimizer, decay_start, schedule
 from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows, squared_norm
+from yaya.train.tracker import Write, curves, open_tracker
 
 REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
 BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
@@ -41,13 +43,33 @@ class LoopConfig:
     steps: int | None = key(
         None, "optimizer steps (auto: what the minutes allow)", "训练步数（自动：按 minutes 算）", least=1
     )
-    batch_tokens: int = key(4096, "tokens in one optimizer step", "每一步的 token 数", least=1)
-    micro_batch_tokens: int = key(
-        8192,
-        "tokens computed at once; more steps of this make a batch",
-        "一次计算的 token 数，多次累积成一步",
+    num_train_epochs: float | None = key(
+        None,
+        "so many passes over the data, instead of steps or minutes",
+        "数据过几遍（代替 steps 或 minutes）",
+        least=1e-3,
+    )
+    batch_tokens: int | None = key(
+        None,
+        "tokens in one optimizer step, of all processes together (auto: by how many there are to train on)",
+        "每一步的 token 数，所有进程合计（自动：按训练量定）",
+        least=1,
+    )
+    micro_batch_tokens: int | None = key(
+        None,
+        "tokens computed at once; more steps of this make a batch (auto)",
+        "一次计算的 token 数，多次累积成一步（自动）",
         least=1,
         decides=False,
+    )
+    per_device_train_batch_size: int | None = key(
+        None,
+        "rows computed at once by one process; sets micro_batch_tokens and batch_tokens",
+        "每个进程一次算几行；由它定出 micro_batch_tokens 和 batch_tokens",
+        least=1,
+    )
+    gradient_accumulation_steps: int | None = key(
+        None, "micro-batches in one step, together with the key above", "一步累积几个小批次，与上一个键一起用", least=1
     )
     optimizer: str = key(
         "muon",
@@ -75,6 +97,13 @@ class LoopConfig:
         None, "a checkpoint every so many steps, too", "另外每多少步存一次检查点", least=1, decides=False
     )
     save_total_limit: int = key(2, "how many checkpoints are kept", "保留几个检查点", least=1, decides=False)
+    tracker: str = key(
+        "none",
+        "show the curves in tensorboard, wandb or swanlab too (offline unless their own settings say otherwise)",
+        "同时记录到 tensorboard、wandb 或 swanlab（默认离线，除非它们自己的设置另有说明）",
+        choices=("none", "tensorboard", "wandb", "swanlab"),
+        decides=False,
+    )
     parallel: str = key(
         "auto",
         "with several processes: ddp (each has all weights), fsdp (each has a slice); auto: by size",
@@ -97,8 +126,12 @@ def train(
     Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
     """
     optimizer = make_optimizer(model, config)
-    with Saver(draft.path / "trainer", config.save_total_limit) as saver:
-        train_with(saver, model, optimizer, objective, config, draft, validate, sample)
+    place = draft.path.parent / config.tracker / draft.kind  # beside the stages, where it is seen while training
+    with ExitStack() as stack:
+        saver = stack.enter_context(Saver(draft.path / "trainer", config.save_total_limit))
+        track, end_tracking = open_tracker(config.tracker, place, draft.kind, as_dict(config))
+        stack.callback(end_tracking)
+        train_with(saver, model, optimizer, objective, config, draft, validate, sample, track)
 
 
 def train_with(
@@ -110,8 +143,9 @@ def train_with(
     draft: Draft,
     validate: Callable[[], dict[str, float]],
     sample: Callable[[], list[dict[str, str]]],
+    track: Write,
 ) -> None:
-    """What `train` does, with a saver that is left in order whatever happens."""
+    """What `train` does, with a saver and a tracker that are left in order whatever happens."""
     assert config.steps is not None
     steps, title = config.steps, draft.kind
     position = restore(saver, model, optimizer)
@@ -169,6 +203,7 @@ def train_with(
             for note in notes:
                 bar.print(t(f"[{title}] Coach: {note.en}", f"[{title}] 教练：{note.zh}"))
             log.write("metrics", row)
+            track(curves(row), position.step)
             bar.advance(1, f"{t('loss', '损失')} {log.last_loss:.3f}")
             saver.check()
             due |= config.save_steps is not None and position.step % config.save_steps == 0

@@ -16,8 +16,8 @@ from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.progress import duration
 from yaya.core.runtime import Runtime
-from yaya.core.say import say
-from yaya.train import finetune, pretrain
+from yaya.core.say import UserError, say
+from yaya.train import finetune, pretrain, scaling
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.language import VALIDATION_ROWS
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
@@ -27,7 +27,12 @@ from yaya.train.pretrain import PretrainConfig
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
 TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 3.0
+PROBE_SIZES = ((96, 3), (192, 5))
+PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes
+STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
+MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
+TRAINER_ROWS = 8  # the Trainer's default of per_device_train_batch_size
 
 
 def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
@@ -45,16 +50,27 @@ def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160
     )
 
 
-def size_for(flops: float) -> tuple[int, int]:
-    """(hidden_size, layers) for a budget: flops = 6 N D with D = TOKENS_PER_PARAMETER * N (arXiv:2203.15556)."""
-    wanted = math.sqrt(flops / 6 / TOKENS_PER_PARAMETER)
-    return min(SIZES, key=lambda s: abs(math.log(12 * s[1] * s[0] ** 2 / wanted)))
-
-
 def shares(names: Collection[str]) -> dict[str, float]:
     """Which share of the training time each stage gets."""
     both = {"pretrain": 1 - FINETUNE_SHARE, "finetune": FINETUNE_SHARE}
     return both if len(names) == 2 else dict.fromkeys(names, 1.0)
+
+
+def settle_batch(config: LoopConfig, tokens: float, row_length: int, name: str) -> LoopConfig:
+    """Batch and micro-batch: as the recipe says, in the Trainer's words or ours, else by how many tokens there are to train on."""
+    rows, accumulate = config.per_device_train_batch_size, config.gradient_accumulation_steps
+    batch, micro = config.batch_tokens, config.micro_batch_tokens
+    if rows or accumulate:
+        rows, accumulate = rows or TRAINER_ROWS, accumulate or 1
+        product = rows * accumulate * ranks.world_size() * row_length
+        if batch not in (None, product):
+            raise UserError(
+                f"{name}.batch_tokens={batch:,}, but per_device_train_batch_size={rows} x gradient_accumulation_steps={accumulate} x {ranks.world_size()} processes x {row_length} tokens a row is {product:,}. Set one of them only.",
+                f"{name}.batch_tokens={batch:,}，而 per_device_train_batch_size={rows} × gradient_accumulation_steps={accumulate} × {ranks.world_size()} 个进程 × 每行 {row_length} 个 token 等于 {product:,}。两者只能设一个。",
+            )
+        return replace(config, batch_tokens=product, micro_batch_tokens=micro or rows * row_length)
+    batch = batch or scaling.batch_for(tokens, row_length)
+    return replace(config, batch_tokens=batch, micro_batch_tokens=micro or min(batch, MICRO_BATCH_TOKENS))
 
 
 def plan(
@@ -71,41 +87,76 @@ def plan(
     configs: "pretrain", "finetune" or both; seconds: time for all training together; token_seconds: of one token, else measured.
     """
     configs = dict(configs)
-    tokens = {kind: counts["tokens"] for kind, counts in inputs["tokenize"].metrics["train"].items()}
-    chat_share = round(tokens["chat"] / max(sum(tokens.values()), 1), 3)
+    counts = {kind: found["tokens"] for kind, found in inputs["tokenize"].metrics["train"].items()}
+    chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
     first = configs.get("pretrain")
-    if isinstance(first, PretrainConfig):
-        if first.hidden_size is None and first.steps is None:
-            probe = fill_shape(first, chat_share)
-            step_seconds = measure(probe, inputs, runtime, seed, folder)
-            work = 72 * (probe.num_hidden_layers or 1) * (probe.hidden_size or 1) ** 2 * probe.batch_tokens  # 6 N D
-            width, layers = size_for(work / step_seconds * seconds)
-            first = fill_shape(first, chat_share, width, layers)
-        else:
-            first = fill_shape(first, chat_share)
-        configs["pretrain"] = first
-    open_ended = [name for name, config in configs.items() if config.steps is None]
-    if not open_ended:
-        return configs
-    probe_config = first if isinstance(first, PretrainConfig) else configs["finetune"]
-    if token_seconds is None:
-        token_seconds = measure(probe_config, inputs, runtime, seed, folder) / probe_config.batch_tokens
-    share = shares(configs)
-    context_length = (
+    row_length = (
         first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
     )
-    for name in open_ended:
-        config, mine = configs[name], seconds * share[name]
-        # A look at the validation rows costs a third of training on them: there is no backward pass.
-        looks = (config.evaluations + config.samples) * VALIDATION_ROWS * context_length * token_seconds / 3
-        left = 0.97 * mine - min(looks, 0.15 * mine)
-        configs[name] = replace(config, steps=max(1, int(left / token_seconds / config.batch_tokens)))
-    explain(configs, token_seconds)
+    timed = [name for name, config in configs.items() if config.steps is None and config.num_train_epochs is None]
+    share = {name: shares(configs)[name] * seconds for name in timed}
+
+    def measured(config: LoopConfig, long: float) -> float:
+        """Seconds a token."""
+        config = settle_batch(config, PROBE_TOKENS, row_length, "probe")
+        assert config.batch_tokens is not None
+        return measure(config, inputs, runtime, seed, folder, long) / config.batch_tokens
+
+    if isinstance(first, PretrainConfig):
+        width, layers = 160, 4
+        if first.hidden_size is None and "pretrain" in timed:
+            probes = [(fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
+            seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
+            width, layers, token_seconds = size_for(seen, share["pretrain"])
+        configs["pretrain"] = first = fill_shape(first, chat_share, width, layers)
+    if timed and token_seconds is None:
+        token_seconds = measured(first if first is not None else configs["finetune"], PROBE_SECONDS)
+    for name, config in configs.items():
+        unique = counts["chat"] if name == "finetune" else sum(counts.values())
+        tokens = float(STEPS_TOKENS)
+        if name in timed:
+            assert token_seconds is not None
+            # A look at the validation rows costs a third of training on them: there is no backward pass.
+            looks = (config.evaluations + config.samples) * VALIDATION_ROWS * row_length * token_seconds / 3
+            tokens = (0.97 * share[name] - min(looks, 0.15 * share[name])) / token_seconds
+        elif config.num_train_epochs is not None:
+            tokens = config.num_train_epochs * unique
+        config = settle_batch(config, tokens, row_length, name)
+        assert config.batch_tokens is not None
+        configs[name] = replace(config, steps=config.steps or max(1, int(tokens / config.batch_tokens)))
+    if timed:
+        assert token_seconds is not None
+        explain({name: configs[name] for name in timed}, token_seconds)
     return configs
 
 
-def measure(config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, seed: int, folder: Path) -> float:
-    """Seconds of one optimizer step, the median of what a few seconds hold."""
+def weights(hidden_size: int, layers: int) -> float:
+    """Parameters of the layers."""
+    return 12.0 * layers * hidden_size**2
+
+
+def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[int, int, float]:
+    """(hidden_size, layers, seconds a token): the size that sees about `TOKENS_PER_PARAMETER` of its parameters in the time.
+
+    seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion (arXiv:2203.15556 for the rule).
+    """
+    (small, fast), (large, slow) = seen
+    slope = max(slow - fast, 0.2 * slow) / (large - small)
+
+    def token_seconds(size: tuple[int, int]) -> float:
+        return max(fast + slope * (weights(*size) - small), 0.5 * fast)
+
+    def off(size: tuple[int, int]) -> float:
+        return abs(math.log(seconds / token_seconds(size) / weights(*size) / TOKENS_PER_PARAMETER))
+
+    best = min(SIZES, key=off)
+    return *best, token_seconds(best)
+
+
+def measure(
+    config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, seed: int, folder: Path, long: float
+) -> float:
+    """Seconds of one optimizer step, the median of what `long` seconds hold."""
     draft = Draft(folder, "probe", {}, {}, seed, runtime=runtime)
     if isinstance(config, PretrainConfig):
         model, goal = pretrain.build(config, inputs, seed, draft)
@@ -115,7 +166,7 @@ def measure(config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     optimizer = make_optimizer(model, config)
     times: list[float] = []
     started = time.perf_counter()
-    while len(times) < 3 or ranks.agree(time.perf_counter() - started < PROBE_SECONDS):
+    while len(times) < 3 or ranks.agree(time.perf_counter() - started < long):
         began = time.perf_counter()
         optimizer_step(model, goal, optimizer, 0, config, 1e-3)
         times.append(time.perf_counter() - began)
@@ -125,7 +176,7 @@ def measure(config: LoopConfig, inputs: dict[str, Artifact], runtime: Runtime, s
 def explain(configs: dict[str, LoopConfig], token_seconds: float) -> None:
     """Says what will be done and how long it will take."""
     for name, config in configs.items():
-        assert config.steps is not None
+        assert config.steps is not None and config.batch_tokens is not None
         tokens = config.steps * config.batch_tokens
         long, speed = duration(tokens * token_seconds), 1 / token_seconds
         say(

@@ -1,0 +1,74 @@
+"""The rows of metrics.jsonl shown in TensorBoard, Weights & Biases or SwanLab as well; offline unless their own settings say otherwise."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from yaya.core import ranks
+from yaya.core.say import UserError, say
+
+Write = Callable[[dict[str, float], int], None]  # (values by name, step)
+Tracker = tuple[Write, Callable[[], None]]  # write, close
+NOT_CURVES = ("step", "coach", "skipped")
+
+
+def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> Tracker:
+    """(write, close) of the tracker that the recipe names; of several ranks only rank 0 writes."""
+    if name == "none" or not ranks.is_main():
+        return (lambda values, step: None), (lambda: None)
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"[{run}] curves also go to {name}: {folder}", f"[{run}] 曲线同时记录到 {name}：{folder}")
+    return TRACKERS[name](folder, run, config)
+
+
+def curves(row: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a row."""
+    return {n: v for n, v in row.items() if n not in NOT_CURVES and isinstance(v, int | float)}
+
+
+def tensorboard(folder: Path, run: str, config: dict[str, Any]) -> Tracker:
+    """Look at it with: tensorboard --logdir FOLDER."""
+    writer = needed("tensorboard", "torch.utils.tensorboard").SummaryWriter(str(folder))
+
+    def write(values: dict[str, float], step: int) -> None:
+        for key, value in values.items():
+            writer.add_scalar(key, value, step)
+
+    return write, writer.close
+
+
+def wandb(folder: Path, run: str, config: dict[str, Any]) -> Tracker:
+    """Offline; `wandb sync` uploads it later. WANDB_MODE=online streams."""
+    mode = os.environ.get("WANDB_MODE", "offline")
+    made = needed("wandb").init(project="yaya", name=run, dir=str(folder), config=config, mode=mode)
+    return (lambda values, step: made.log(values, step=step)), made.finish
+
+
+def swanlab(folder: Path, run: str, config: dict[str, Any]) -> Tracker:
+    """Offline; `swanlab sync` uploads it later, SWANLAB_MODE=local shows it here (with swanboard), cloud streams."""
+    mode = os.environ.get("SWANLAB_MODE", "offline")
+    module = needed("swanlab")
+    module.init(project="yaya", experiment_name=run, logdir=str(folder), config=config, mode=mode)
+    return (lambda values, step: module.log(values, step=step)), module.finish
+
+
+TRACKERS: dict[str, Callable[[Path, str, dict[str, Any]], Tracker]] = {
+    "tensorboard": tensorboard,
+    "wandb": wandb,
+    "swanlab": swanlab,
+}
+
+
+def needed(package: str, module: str | None = None) -> Any:
+    """The tracker's module, or what to install."""
+    try:
+        return importlib.import_module(module or package)
+    except ImportError:
+        raise UserError(
+            f"tracker={package} needs the package {package}: pip install {package}",
+            f"tracker={package} 需要软件包 {package}：pip install {package}",
+        ) from None
