@@ -1,10 +1,10 @@
-# Each target only calls bootstrap.py, which also works where there is no make:
+# What users need only calls bootstrap.py, which also works where there is no make:
 #   make demo ARGS="name=mine"      python3 bootstrap.py demo name=mine
 #   make test ARGS="-k tokenize"    python3 bootstrap.py test -k tokenize
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: install demo test
+.PHONY: install demo test faults bench-peers
 
 install:
 	$(PYTHON) bootstrap.py install $(ARGS)
@@ -14,3 +14,11 @@ demo:
 
 test:
 	$(PYTHON) bootstrap.py test $(ARGS)
+
+# What breaks a training, in full: kills, damaged checkpoints, a disk that fails at every write. Half an hour and more.
+faults:
+	YAYA_FAULTS=full $(PYTHON) bootstrap.py test tests/faults $(ARGS)
+
+# Training speed beside other projects, whose folder is PEERS: bench/peers/README.md
+bench-peers: install
+	.venv/bin/python bench/peers $(PEERS) $(ARGS)

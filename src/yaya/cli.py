@@ -16,7 +16,7 @@ from yaya.core import ranks
 from yaya.core.say import UsageError, UserError, say, t
 
 STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate", "tune")
-TOOLS = ("chat", "generate", "serve", "doctor")
+TOOLS = ("chat", "generate", "serve", "plan", "doctor")
 
 
 def help_text() -> str:
@@ -40,6 +40,7 @@ Tools
   chat MODEL                        talk to a model in the terminal
   generate MODEL PROMPT             continue a text
   serve MODEL                       chat page and API in the browser
+  plan RECIPE.toml [key=value ...]  what a run would do, how long, how much memory; trains nothing
   doctor                            what this machine can do
 
 Start with:  yaya run recipes/laptop.toml      then:  yaya serve demo
@@ -63,6 +64,7 @@ Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文"
   chat 模型                         在终端里聊天
   generate 模型 开头                续写一段文本
   serve 模型                        浏览器里的聊天网页和 API
+  plan 配方.toml [键=值 ……]         会做什么、要多久、用多少内存；不训练
   doctor                            看看这台机器能做什么
 
 开始：  yaya run recipes/laptop.toml      然后：  yaya serve demo
@@ -160,7 +162,7 @@ def dispatch(arguments: list[str]) -> None:
 # ---------------------------------------------------------------- stages
 
 
-def stage_command(command: str, rest: list[str]) -> None:
+def stage_command(command: str, rest: list[str], plan_only: bool = False) -> None:
     """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
     from yaya import pipeline
     from yaya.core.config import RunConfig, describe, keys, parse_assignment, read_recipe, set_dotted
@@ -209,7 +211,13 @@ def stage_command(command: str, rest: list[str]) -> None:
     if command == "tune":
         tune_next(tune_stage().run(recipe))
         return
-    job = pipeline.run(recipe, None if command == "run" else command)
+    job = pipeline.run(recipe, None if command == "run" else command, plan_only)
+    if plan_only:
+        say(
+            f"Nothing was trained. Next: yaya run {' '.join(rest)}",
+            f"没有训练。下一步：yaya run {' '.join(rest)}",
+        )
+        return
     if not job.configs["prepare"].preview:
         next_step(command, job.config.name)
 
@@ -409,6 +417,11 @@ def serve_command(rest: list[str]) -> None:
     from yaya.serve.run import serve
 
     serve(folder, options.model, host=options.host, port=options.port, runtime=setup(options.device, "auto"))
+
+
+def plan_command(rest: list[str]) -> None:
+    """`yaya plan RECIPE.toml [key=value ...]`: prepares and tokenises the data, measures the machine, and says the plan."""
+    stage_command("run", rest, plan_only=True)
 
 
 def doctor_command(rest: list[str]) -> None:

@@ -189,8 +189,8 @@ class Run:
         from yaya.train import planner
 
         configs = {name: self.configs[name] for name in names}
-        closed = all(c.steps is not None for c in configs.values())
-        if closed and all(v is not None for c in configs.values() for v in as_dict(c).values()):
+        timed = [n for n, c in configs.items() if c.steps is None and c.num_train_epochs is None]
+        if all(planner.is_settled(c) for c in configs.values()):
             return
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
@@ -199,13 +199,13 @@ class Run:
         if "pretrain" in self.deadlines and "pretrain" not in names:
             trained = inputs["pretrain"].metrics
             known = trained["seconds"] / trained["tokens"]
-        elif not closed:
+        elif timed:
             say(
                 f"Measuring this machine for the {self.config.minutes:g} minutes that the run may take ...",
                 f"正在测这台机器的速度（整个运行 {self.config.minutes:g} 分钟）……",
             )
         shares = planner.shares(names)
-        self.deadlines |= {n: now + left * shares[n] for n, c in configs.items() if c.steps is None}
+        self.deadlines |= {n: now + left * shares[n] for n in timed}
         self.configs |= planner.plan(configs, inputs, self.machine(), self.config.seed, left, self.folder, known)
 
 
@@ -222,8 +222,8 @@ def check_name(name: str) -> None:
         raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
 
 
-def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
-    """Runs a recipe's stages in order, or `only` one of them."""
+def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
+    """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = Run(recipe)
     job.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(job.folder / ".lock")
@@ -251,6 +251,9 @@ def run(recipe: Mapping[str, Any], only: str | None = None) -> Run:
         to_do = TRAINING if data.metrics["train"]["chat"]["documents"] else ("pretrain",)
         if "finetune" not in to_do:
             say("[finetune] left out: there are no conversations in the data.", "[finetune] 数据里没有对话，跳过微调。")
+        if plan_only:
+            job.plan(list(to_do), {name: found for name in ("prepare", "tokenize") if (found := job.input_of(name))})
+            return job
         for name in to_do:
             job.stage(name, to_do)
         job.stage("evaluate")

@@ -14,6 +14,7 @@ from yaya.tune import search
 from yaya.tune.space import parse_space
 
 DOCS = ["README.md", "README.zh-CN.md", "docs/en/guide.md", "docs/zh/guide.md", "docs/en/data.md", "docs/zh/data.md"]
+DOCS += ["docs/en/training.md", "docs/zh/training.md"]
 
 
 def commands() -> list[str]:
@@ -24,11 +25,12 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in cli.STAGE_NAMES])
+@pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in (*cli.STAGE_NAMES, "plan")])
 def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe is built as the command would build it; running it is the story's business."""
     monkeypatch.chdir(tmp_path)
     _, stage, *rest = shlex.split(command)
+    stage = "run" if stage == "plan" else stage
     recipe: dict = {}
     for word in rest:
         if "=" not in word:
@@ -61,3 +63,4 @@ def test_both_languages_show_the_same_commands() -> None:
     assert plain("README.md") == plain("README.zh-CN.md")
     assert plain("docs/en/guide.md") == plain("docs/zh/guide.md")
     assert plain("docs/en/data.md") == plain("docs/zh/data.md")
+    assert plain("docs/en/training.md") == plain("docs/zh/training.md")

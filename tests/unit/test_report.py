@@ -371,3 +371,15 @@ def test_the_language_switch_remembers(run: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         assert problems == []
         browser.close()
+
+
+def test_the_coach_s_words_are_in_the_report_once_a_kind() -> None:
+    from yaya.evaluate.report import coach_notes
+
+    note = {"kind": "divergence", "en": "It rises.", "zh": "在上升。"}
+    rows = [
+        {"step": 3, "coach": [note]},
+        {"step": 4},
+        {"step": 9, "coach": [note | {"en": "It rises more."}, "broken"]},
+    ]
+    assert coach_notes(rows) == [{"en": "It rises more.", "zh": "在上升。", "steps": [3, 9]}]

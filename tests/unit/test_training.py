@@ -13,7 +13,7 @@ from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
 from yaya.train.checkpoint import Position, Saver
-from yaya.train.loop import parts, restore
+from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step, parts, restore
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
 from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
@@ -223,3 +223,30 @@ def test_bf16_computes_close_to_fp32() -> None:
     assert all(
         p.dtype == torch.float32 and p.grad is not None and p.grad.dtype == torch.float32 for p in model.parameters()
     )
+
+
+def golden_losses(optimizer: str, parameters: int) -> list[float]:
+    """Every third loss of 30 steps of a tiny training in fp32; the rest of the repository may change around it."""
+    shards = [make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)]
+    mixture = Mixture([(Rows(shards[0], 32, 3), 0.4), (Rows(shards[1], 32, 3), 0.6)], [1, 0.5, 0.5, 1, 0])
+    model = tiny_model(max_position_embeddings=32)
+    assert model.num_parameters() == parameters
+    goal, config = LanguageModeling(mixture, 6, 4), LoopConfig(optimizer=optimizer, learning_rate=0.01)
+    made, cursor, losses = make_optimizer(model, config), 0, []
+    for step in range(30):
+        done = optimizer_step(model, goal, made, cursor, config, schedule(step, 30, 5, 0.5))
+        cursor = done.cursor
+        losses.append(done.row["loss"])
+    return losses[::3]
+
+
+GOLDEN = {
+    "muon": [3.92592, 3.91151, 3.87478, 3.89924, 3.84861, 3.85763, 3.8059, 3.67226, 3.82607, 3.76055],
+    "adamw": [3.92592, 3.91243, 3.87964, 3.90535, 3.86423, 3.8421, 3.88697, 3.73145, 3.85747, 3.85348],
+}
+
+
+@pytest.mark.parametrize("optimizer", GOLDEN)
+def test_golden_losses(optimizer: str) -> None:
+    """A refactor must not change the numbers; a change that means to writes new ones here, and says why in its commit."""
+    assert golden_losses(optimizer, 22368) == pytest.approx(GOLDEN[optimizer], abs=2e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -97,6 +98,42 @@ def pick_dtype(device: str) -> str:
         return min(times)
 
     return "bfloat16" if seconds(torch.bfloat16) < 0.6 * seconds(torch.float32) else "float32"
+
+
+def forget_peak_memory() -> None:
+    """From now on `peak_memory_gb` counts anew, where the system can."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_gb() -> float:
+    """Memory of this process now; on a GPU, of the GPU."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.memory_allocated() / 1e9
+    return float(psutil.Process().memory_info().rss / 1e9)
+
+
+def peak_memory_gb() -> float:
+    """The most memory that this process had, since `forget_peak_memory` where the system counts that."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
+    except (OSError, StopIteration):
+        import psutil
+
+        info = psutil.Process().memory_info()
+        return float(getattr(info, "peak_wset", info.rss) / 1e9)
 
 
 def keep_freed_memory() -> None:

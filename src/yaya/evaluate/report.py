@@ -145,6 +145,7 @@ def learning(m: Material) -> dict[str, Any] | None:
                 "steps": m.metrics(name).get("steps") or len(rows),
                 "tokens": m.metrics(name).get("tokens"),
                 "samples": by_prompt(samples),
+                "notes": coach_notes(rows),
             }
         )
     if not stages:
@@ -164,6 +165,17 @@ def learning(m: Material) -> dict[str, Any] | None:
         "choices": choices,
         "ended": ended,
     }
+
+
+def coach_notes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the coach said, with the steps at which it said so: the last words of each kind."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        for note in row.get("coach") or ():
+            if isinstance(note, dict) and {"kind", "en", "zh"} <= note.keys():
+                steps = found.get(note["kind"], {}).get("steps", [])
+                found[note["kind"]] = {"en": note["en"], "zh": note["zh"], "steps": [*steps, row.get("step")]}
+    return list(found.values())
 
 
 def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

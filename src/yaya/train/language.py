@@ -11,6 +11,7 @@ import torch
 
 from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
+from yaya.core.runtime import forget_peak_memory, memory_gb, peak_memory_gb
 from yaya.core.say import UserError
 from yaya.inference.engine import Engine
 from yaya.inference.sampling import Sampling
@@ -23,6 +24,7 @@ from yaya.train.loop import LoopConfig, train
 from yaya.train.objective import LanguageModeling
 from yaya.train.parallel import place, whole
 from yaya.train.rows import Mixture, Rows
+from yaya.train.scaling import memory_bytes
 
 VALIDATION_ROWS = 64
 SAMPLE_TOKENS = 48
@@ -92,11 +94,23 @@ def train_and_save(
     def sample() -> list[dict[str, str]]:
         return write_samples(model, tokenizer, prompts)
 
+    draft.metrics["expected_memory_gb"] = round(memory_gb() + expected_memory(model, config) / 1e9, 3)
+    forget_peak_memory()
     place(model, config.parallel)
     train(model, goal, config, draft, validate, sample)
+    draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if ranks.is_main():
         save_model(draft.path, model, tokenizer, weights)
+
+
+def expected_memory(model: Transformer, config: LoopConfig) -> float:
+    """Bytes that training will add to what the process has, with the weights already there."""
+    assert config.micro_batch_tokens is not None and config.batch_tokens is not None
+    numbers = 4 if model.dtype == torch.float32 else 2
+    share = config.batch_tokens // ranks.world_size()
+    needed = memory_bytes(model.config, config.micro_batch_tokens, share, config.optimizer == "muon", numbers)
+    return needed - 4 * model.num_parameters()
 
 
 @torch.no_grad()

@@ -317,6 +317,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
                 loss.backward()  # type: ignore[no-untyped-call]
                 loss_sum, weight_sum = loss_sum + loss.item(), weight_sum + weight.item()
                 seen += batch.input_ids.numel()
+                del loss, batch  # or the next micro-batch is computed beside them
             return loss_sum, weight_sum, seen, after
         except RuntimeError as error:
             if not out_of_memory(error):

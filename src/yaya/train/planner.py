@@ -15,8 +15,9 @@ from pathlib import Path
 from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.progress import duration
-from yaya.core.runtime import Runtime
+from yaya.core.runtime import Runtime, memory_gb
 from yaya.core.say import UserError, say
+from yaya.model.pretrained import read_config
 from yaya.train import finetune, pretrain, scaling
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.language import VALIDATION_ROWS
@@ -33,6 +34,13 @@ PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
 MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
 TRAINER_ROWS = 8  # the Trainer's default of per_device_train_batch_size
+
+
+def is_settled(config: LoopConfig) -> bool:
+    """Whether the planner has nothing to add: the recipe of a run that has begun."""
+    sizes = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_key_value_heads", "chat_fraction")
+    names = ("steps", "batch_tokens", "micro_batch_tokens", *(sizes if isinstance(config, PretrainConfig) else ()))
+    return all(getattr(config, name) is not None for name in names)
 
 
 def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
@@ -124,9 +132,7 @@ def plan(
         config = settle_batch(config, tokens, row_length, name)
         assert config.batch_tokens is not None
         configs[name] = replace(config, steps=config.steps or max(1, int(tokens / config.batch_tokens)))
-    if timed:
-        assert token_seconds is not None
-        explain({name: configs[name] for name in timed}, token_seconds)
+    explain(configs, inputs, runtime, token_seconds)
     return configs
 
 
@@ -173,13 +179,40 @@ def measure(
     return ranks.agree(statistics.median(times[1:]))  # type: ignore[no-any-return]
 
 
-def explain(configs: dict[str, LoopConfig], token_seconds: float) -> None:
-    """Says what will be done and how long it will take."""
+def explain(
+    configs: dict[str, LoopConfig], inputs: dict[str, Artifact], runtime: Runtime, token_seconds: float | None
+) -> None:
+    """Says what will be done, why, how long it will take and how much memory."""
+    data = inputs["tokenize"].metrics
+    counts = {kind: found["tokens"] for kind, found in data["train"].items()}
     for name, config in configs.items():
-        assert config.steps is not None and config.batch_tokens is not None
+        assert config.steps is not None and config.batch_tokens is not None and config.micro_batch_tokens is not None
+        first = configs.get("pretrain")
+        if isinstance(first, PretrainConfig):
+            model = pretrain.architecture(first, data["vocab_size"])
+        else:
+            model = read_config(inputs["pretrain"].path)
+        size = scaling.Size.of(model)
         tokens = config.steps * config.batch_tokens
-        long, speed = duration(tokens * token_seconds), 1 / token_seconds
+        unique = max(1, counts["chat"] if name == "finetune" else sum(counts.values()))
+        numbers = 4 if runtime.dtype == "float32" else 2
+        needed = memory_gb() + scaling.memory_bytes(
+            model,
+            config.micro_batch_tokens,
+            config.batch_tokens // ranks.world_size(),
+            config.optimizer == "muon",
+            numbers,
+        ) / 1e9  # fmt: skip
+        if name == "pretrain":
+            say(
+                f"[{name}] model: {(size.layers + size.embedding) / 1e6:.2f} million parameters, {model.hidden_size} wide, {model.num_hidden_layers} layers, {model.max_position_embeddings} tokens of context.",
+                f"[{name}] 模型：{(size.layers + size.embedding) / 1e6:.2f} 百万参数，宽 {model.hidden_size}，{model.num_hidden_layers} 层，上文 {model.max_position_embeddings} 个 token。",
+            )
+        long_en = long_zh = ""
+        if token_seconds is not None:
+            long_en = f", about {duration(tokens * token_seconds)} at {1 / token_seconds:,.0f} tokens/s"
+            long_zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(tokens * token_seconds)}"
         say(
-            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens, about {long} at {speed:,.0f} tokens/s.",
-            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token，每秒约 {speed:,.0f} 个，约 {long}。",
+            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.1f} times; memory about {needed:.1f} GB.",
+            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.1f} 遍；内存约 {needed:.1f} GB。",
         )
