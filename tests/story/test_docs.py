@@ -6,15 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.commands import resolved
 from tests.conftest import ROOT, yaya
 
-from yaya import cli, pipeline
-from yaya.core.config import build, keys, parse_assignment, read_recipe, set_dotted
-from yaya.tune import search
-from yaya.tune.space import parse_space
+from yaya import cli
 
-DOCS = ["README.md", "README.zh-CN.md", "docs/en/guide.md", "docs/zh/guide.md", "docs/en/data.md", "docs/zh/data.md"]
-DOCS += ["docs/en/training.md", "docs/zh/training.md"]
+PAGES = ("guide", "data", "training", "scale")
+DOCS = ["README.md", "README.zh-CN.md", *(f"docs/{language}/{page}.md" for language in ("en", "zh") for page in PAGES)]
 
 
 def commands() -> list[str]:
@@ -29,22 +27,7 @@ def commands() -> list[str]:
 def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe is built as the command would build it; running it is the story's business."""
     monkeypatch.chdir(tmp_path)
-    _, stage, *rest = shlex.split(command)
-    stage = "run" if stage == "plan" else stage
-    recipe: dict = {}
-    for word in rest:
-        if "=" not in word:
-            recipe = read_recipe(ROOT / word)
-            continue
-        name, value = parse_assignment(word)
-        own = (
-            search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class() if stage != "run" else None
-        )
-        inner = own is not None and name.split(".")[0] in keys(own)
-        set_dotted(recipe, f"{stage}.{name}" if inner else name, value)
-    tune = build(search.TuneConfig, recipe.pop("tune", {}), "tune")
-    job = pipeline.Run(recipe)
-    parse_space(tune.space, job.configs[tune.stage])
+    resolved(*shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in ("chat", "generate", "doctor")])
@@ -61,6 +44,5 @@ def test_both_languages_show_the_same_commands() -> None:
         return [re.sub(r"#.*|\"[^\"]*\"", "", line).strip() for line in lines]
 
     assert plain("README.md") == plain("README.zh-CN.md")
-    assert plain("docs/en/guide.md") == plain("docs/zh/guide.md")
-    assert plain("docs/en/data.md") == plain("docs/zh/data.md")
-    assert plain("docs/en/training.md") == plain("docs/zh/training.md")
+    for page in PAGES:
+        assert plain(f"docs/en/{page}.md") == plain(f"docs/zh/{page}.md")
