@@ -211,13 +211,14 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     if command == "tune":
         tune_next(tune_stage().run(recipe))
         return
-    job = pipeline.run(recipe, None if command == "run" else command, plan_only)
     if plan_only:
+        pipeline.run(recipe, plan_only=True)
         say(
             f"Nothing was trained. Next: yaya run {' '.join(rest)}",
             f"没有训练。下一步：yaya run {' '.join(rest)}",
         )
         return
+    job = pipeline.run(recipe, None if command == "run" else command)
     if not job.configs["prepare"].preview:
         next_step(command, job.config.name)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.conftest import yaya
 
 from yaya import cli
@@ -89,10 +90,13 @@ def base(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     (folder / "runs" / "base").mkdir(parents=True)
     for name in ("prepare", "tokenize"):
         os.symlink(tiny_run / name, folder / "runs" / "base" / name)
-    before = Path.cwd()
+    before, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(folder)
     yield folder
     os.chdir(before)
+    torch.set_num_threads(threads)  # the program ran in this process: other tests want it as it was
+    torch.set_flush_denormal(False)
+    torch.use_deterministic_algorithms(False)
 
 
 def weights(folder: Path) -> str:

@@ -302,21 +302,35 @@ def start(command: list[str], work: Path, env: dict[str, str]) -> subprocess.Pop
     return subprocess.Popen(command, cwd=work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_two_pods_of_the_jobset_train_what_one_process_trains(work: Path) -> None:
-    """The container's own command, in the environment that JobSet gives it."""
+def pods_of_the_jobset(work: Path, *keys: str) -> list[subprocess.Popen]:
+    """The container's own command on two nodes, in the environment that JobSet gives it; it does what `keys` say."""
     only = container(JOBSET)
     env = {variable["name"]: variable["value"] for variable in only["env"] if "value" in variable}
     env |= {"ENDPOINT": f"127.0.0.1:{free_port()}", "POD_IP": "127.0.0.1"}
     training = "-m yaya run /opt/yaya/recipes/laptop.toml name=demo"
     assert only["args"][0].count(training) == 1
-    script = only["args"][0].replace(training, shlex.join(["-m", "yaya", "pretrain", "name=jobset", *KEYS]))
-    both_end_well(
-        [
-            start([*only["command"], script], work, environment(**env, JOB_COMPLETION_INDEX=str(index)))
-            for index in (1, 0)
-        ]
-    )
+    command = [*only["command"], only["args"][0].replace(training, shlex.join(["-m", "yaya", "pretrain", *keys]))]
+    return [start(command, work, environment(**env, JOB_COMPLETION_INDEX=str(index))) for index in (1, 0)]
+
+
+def test_two_pods_of_the_jobset_train_what_one_process_trains(work: Path) -> None:
+    both_end_well(pods_of_the_jobset(work, "name=jobset", *KEYS))
     assert losses(work, "jobset") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
+
+
+@pytest.mark.slow
+def test_a_pod_that_is_evicted_makes_all_save_and_leave(work: Path) -> None:
+    keys = ["name=evicted", *KEYS, "save_seconds=1000"]
+    pods = pods_of_the_jobset(work, *keys)
+    wait_for_rows(work, "evicted", 3, pods[0])
+    pods[0].send_signal(signal.SIGTERM)
+    for evicted in pods:
+        evicted.communicate(timeout=60)
+        assert evicted.returncode != 0
+    [first, saved] = sorted((work / "runs/evicted/.pretrain.partial/trainer").glob("step-*"))
+    assert int(first.name[5:]) == 0 and int(saved.name[5:]) >= 3
+    both_end_well(pods_of_the_jobset(work, *keys))
+    assert losses(work, "evicted") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
 
 
 @pytest.mark.slow
@@ -361,25 +375,49 @@ FAKES = {
 }
 
 
-def test_two_nodes_of_slurm_save_requeue_and_go_on(work: Path, tmp_path: Path) -> None:
-    """SIGTERM to the batch script, as Slurm sends it: a save, the queue again, and the losses of one process."""
+@pytest.fixture
+def slurm(work: Path, tmp_path: Path) -> tuple[dict[str, str], list[str]]:
+    """The environment of a job with two nodes, and the command that its script is, without a run's name."""
     for name, script in FAKES.items():
         (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{script}")
         (tmp_path / name).chmod(0o755)
     job = {"SLURM_JOB_ID": str(free_port()), "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NNODES": "2", "PROCESSES": "1"}
     env = environment(tmp_path, **job, TMPDIR=str(tmp_path))
-    command = ["bash", str(DEPLOY / "slurm.sh"), "pretrain", "name=slurm", *KEYS, "save_seconds=1000"]
-    first = start(command, work, env)
-    rows = work / "runs/slurm/.pretrain.partial/metrics.jsonl"
+    return env, ["bash", str(DEPLOY / "slurm.sh"), "pretrain", *KEYS, "save_seconds=1000"]
+
+
+def wait_for_rows(work: Path, name: str, count: int, process: subprocess.Popen) -> None:
+    """Until training has done `count` steps."""
+    rows = work / f"runs/{name}/.pretrain.partial/metrics.jsonl"
     deadline = time.monotonic() + 120
-    while not rows.exists() or rows.read_text("utf-8").count("\n") < 3:
-        assert first.poll() is None and time.monotonic() < deadline
+    while not rows.exists() or rows.read_text("utf-8").count("\n") < count:
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_two_nodes_of_slurm_save_requeue_and_go_on(work: Path, slurm: tuple[dict[str, str], list[str]]) -> None:
+    """SIGTERM to the batch script, as Slurm sends it: a save, the queue again, and the losses of one process."""
+    env, command = slurm
+    first = start([*command, "name=slurm"], work, env)
+    wait_for_rows(work, "slurm", 3, first)
     first.send_signal(signal.SIGTERM)
     said = first.communicate(timeout=120)[0]
     assert first.returncode == 1 and "saving" in said, said
-    assert (work / "scontrol.log").read_text("utf-8") == f"requeue {job['SLURM_JOB_ID']}\n"
-    again = start(command, work, env)
+    assert (work / "scontrol.log").read_text("utf-8") == f"requeue {env['SLURM_JOB_ID']}\n"
+    again = start([*command, "name=slurm"], work, env)
     said = again.communicate(timeout=200)[0]
     assert again.returncode == 0 and "goes on at step" in said, said
     assert losses(work, "slurm") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_no_end_with_slurm(work: Path, slurm: tuple[dict[str, str], list[str]]) -> None:
+    env, command = slurm
+    job = start([*command, "name=dies", "save_steps=1"], work, env)
+    wait_for_rows(work, "dies", 5, job)
+    agent = (Path(env["TMPDIR"]) / f"yaya-{env['SLURM_JOB_ID']}-1").read_text("utf-8").strip()
+    children = subprocess.run(["pgrep", "-P", agent], capture_output=True, text=True).stdout.split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    said = job.communicate(timeout=200)[0]
+    assert job.returncode == 0 and "Attempt 1 of 3 ended" in said and "goes on at step" in said, said
+    assert losses(work, "dies") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
