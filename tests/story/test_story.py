@@ -209,3 +209,10 @@ def test_too_little_text_is_refused_with_the_amount(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("just a few words, " * 20, "utf-8")
     done = yaya("run", "name=little", "prepare.sources=a.txt", "pretrain.steps=2", cwd=tmp_path, check=False)
     assert done.returncode == 1 and "batch_tokens" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_model_that_reads_little_is_evaluated_all_the_same(tmp_path: Path) -> None:
+    """Some questions of the examination are longer than 64 tokens."""
+    keys = [*TINY, "pretrain.context_length=64", "pretrain.steps=3", "finetune.steps=2", "tokenize.vocab_size=300"]
+    yaya("run", "name=short", *keys, cwd=tmp_path)
+    assert (tmp_path / "runs/short/evaluate/scores.json").exists()

@@ -61,8 +61,9 @@ def assistant_spans(roles: np.ndarray) -> list[tuple[int, int]]:
 
 
 def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: int, title: str) -> list[Request]:
-    """Greedy replies to questions."""
-    prompts = [chat.prompt(engine.tokenizer, list(q.messages)) for q in questions]
+    """Greedy replies to questions; of one that is longer than the model can read, it sees the end."""
+    room = engine.context_length - 1
+    prompts = [chat.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
     sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0)
     out: list[Request] = []
     with Bar(title, len(questions), "questions") as bar:
