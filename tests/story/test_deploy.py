@@ -344,19 +344,30 @@ def test_two_pods_of_the_trainjob_train_what_one_process_trains(work: Path) -> N
     assert losses(work, "trainjob") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
 
 
-def test_sky_trains_in_the_bucket_and_refuses_nodes_that_share_nothing(work: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def sky(work: Path, tmp_path: Path) -> tuple[str, dict[str, str]]:
+    """The script that SkyPilot runs, and the environment of its first node; runs/ is the bucket."""
     script = yaml.safe_load((DEPLOY / "sky.yaml").read_text("utf-8"))["run"]
+    assert script.count(":29400") == 1
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/activate").touch()
     os.symlink(work / "runs", tmp_path / "bucket")
     env = {"SHARED": "", "SKYPILOT_NODE_RANK": "0", "SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.2", "HOME": str(tmp_path)}
     env |= {"COMMAND": shlex.join(["pretrain", "name=sky", *KEYS]), "SKYPILOT_TASK_ID": "sky-1"}
-    env |= {"SKYPILOT_NUM_GPUS_PER_NODE": "0"}
-    refused = start(["bash", "-c", script], tmp_path, environment(**env, SKYPILOT_NUM_NODES="2"))
-    assert "--env SHARED" in refused.communicate(timeout=60)[0] and refused.returncode == 1
-    script = script.replace(":29400", f":{free_port()}")
-    alone = start(["bash", "-c", script], tmp_path, environment(**env, SKYPILOT_NUM_NODES="1"))
-    assert "runs/sky/pretrain" in alone.communicate(timeout=200)[0] and alone.returncode == 0
+    return script.replace(":29400", f":{free_port()}"), {**env, "SKYPILOT_NUM_GPUS_PER_NODE": "0"}
+
+
+def test_sky_refuses_nodes_that_share_nothing(sky: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    script, env = sky
+    node = start(["bash", "-c", script], tmp_path, environment(**env, SKYPILOT_NUM_NODES="2"))
+    assert "--env SHARED" in node.communicate(timeout=60)[0] and node.returncode == 1
+
+
+@pytest.mark.slow
+def test_sky_trains_in_the_bucket(work: Path, sky: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    script, env = sky
+    node = start(["bash", "-c", script], tmp_path, environment(**env, SKYPILOT_NUM_NODES="1"))
+    assert "runs/sky/pretrain" in node.communicate(timeout=200)[0] and node.returncode == 0
     assert losses(work, "sky") == losses(work, "alone")
 
 

@@ -20,7 +20,7 @@ CODE = [("".join(cell["source"]), cell) for cell in CELLS if cell["cell_type"] =
 
 
 def run_cell(source: str, names: dict[str, Any]) -> str:
-    """Runs a cell as a notebook does: `!` hands a line to the shell, with {names} filled in. Gives what the shell said."""
+    """Runs a cell as a notebook does: `!` hands a line to the shell, with {names} filled in. What the shell said."""
     said = []
 
     def shell(line: str) -> None:
