@@ -60,6 +60,14 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "tiny"
 
 
+def with_base(tiny_run: Path, folder: Path) -> Path:
+    """The folder, with the tiny run's data as run `base`: trainings take it with from=base."""
+    (folder / "runs" / "base").mkdir(parents=True)
+    for name in ("prepare", "tokenize"):
+        os.symlink(tiny_run / name, folder / "runs" / "base" / name)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real public data that lies beside the checkout on some machines; tests that want it are skipped elsewhere."""

@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -97,8 +98,8 @@ def main(argv: list[str] | None = None) -> None:
             raise
         fail(
             t(
-                f"The ranks lost each other, or this one failed: {error}",
-                f"进程之间失去了联系，或这个进程自己出错：{error}",
+                f"The ranks lost each other, or this one failed; the same command goes on at the last checkpoint. {error}",
+                f"进程之间失去了联系，或这个进程自己出错；再运行同一命令会从上一个检查点继续。{error}",
             ),
             1,
         )
@@ -170,12 +171,13 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     def config_class(stage: str) -> type:
         return tune_stage().TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class()
 
+    shown = "plan" if plan_only else command
     if "-h" in rest or "--help" in rest:
         names = pipeline.STAGES if command == "run" else (command,)
         print(
             t(
-                f"Usage: yaya {command} [RECIPE.toml] [key=value ...]\n\nKeys of the run:",
-                f"用法：yaya {command} [配方.toml] [键=值 ……]\n\n整个运行的键：",
+                f"Usage: yaya {shown} [RECIPE.toml] [key=value ...]\n\nKeys of the run:",
+                f"用法：yaya {shown} [配方.toml] [键=值 ……]\n\n整个运行的键：",
             )
         )
         print(describe(RunConfig))
@@ -205,8 +207,8 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
         set_dotted(recipe, name, value)
     if command == "run" and not rest:
         raise UsageError(
-            "Which recipe? For example: yaya run recipes/laptop.toml",
-            "要运行哪个配方？例如：yaya run recipes/laptop.toml",
+            f"Which recipe? For example: yaya {shown} recipes/laptop.toml",
+            f"要运行哪个配方？例如：yaya {shown} recipes/laptop.toml",
         )
     if command == "tune":
         tune_next(tune_stage().run(recipe))
@@ -214,8 +216,8 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     if plan_only:
         pipeline.run(recipe, plan_only=True)
         say(
-            f"Nothing was trained. Next: yaya run {' '.join(rest)}",
-            f"没有训练。下一步：yaya run {' '.join(rest)}",
+            f"Nothing was trained. Next: yaya run {shlex.join(rest)}",
+            f"没有训练。下一步：yaya run {shlex.join(rest)}",
         )
         return
     job = pipeline.run(recipe, None if command == "run" else command)

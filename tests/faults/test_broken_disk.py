@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import yaya
+from tests.conftest import with_base, yaya
 
 from yaya import cli
 from yaya.train.checkpoint import damage
@@ -86,10 +86,7 @@ class FaultyFile:
 
 @pytest.fixture(scope="module")
 def base(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("disk")
-    (folder / "runs" / "base").mkdir(parents=True)
-    for name in ("prepare", "tokenize"):
-        os.symlink(tiny_run / name, folder / "runs" / "base" / name)
+    folder = with_base(tiny_run, tmp_path_factory.mktemp("disk"))
     before, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(folder)
     yield folder

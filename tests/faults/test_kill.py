@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import yaya
+from tests.conftest import with_base, yaya
 
 FULL = os.environ.get("YAYA_FAULTS") == "full"
 SHAPE = ["hidden_size=64", "num_hidden_layers=2", "context_length=128"]
@@ -34,10 +34,7 @@ def outcome(folder: Path) -> tuple[str, list[tuple[int, float]]]:
 
 @pytest.fixture(scope="module")
 def base(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kill")
-    (folder / "runs" / "base").mkdir(parents=True)
-    for name in ("prepare", "tokenize"):
-        os.symlink(tiny_run / name, folder / "runs" / "base" / name)
+    folder = with_base(tiny_run, tmp_path_factory.mktemp("kill"))
     yaya("pretrain", "name=straight", *STAGES["pretrain"], cwd=folder)
     yaya("finetune", "name=straight", *STAGES["finetune"], cwd=folder)
     return folder

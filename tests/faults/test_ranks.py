@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from tests.conftest import yaya
+from tests.conftest import with_base, yaya
 
 SHAPE = [
     "hidden_size=64",
@@ -50,10 +50,7 @@ def losses(folder: Path) -> list[float]:
 @pytest.fixture(scope="module")
 def base(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny run's data as run `base`, and what one process makes of it as runs `adamw` and `muon`."""
-    folder = tmp_path_factory.mktemp("ranks")
-    (folder / "runs" / "base").mkdir(parents=True)
-    for name in ("prepare", "tokenize"):
-        os.symlink(tiny_run / name, folder / "runs" / "base" / name)
+    folder = with_base(tiny_run, tmp_path_factory.mktemp("ranks"))
     yaya("pretrain", "name=adamw", "optimizer=adamw", "learning_rate=3e-3", *KEYS, cwd=folder)
     yaya("pretrain", "name=muon", *KEYS, cwd=folder)
     return folder

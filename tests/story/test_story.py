@@ -216,3 +216,13 @@ def test_a_model_that_reads_little_is_evaluated_all_the_same(tmp_path: Path) -> 
     keys = [*TINY, "pretrain.context_length=64", "pretrain.steps=3", "finetune.steps=2", "tokenize.vocab_size=300"]
     yaya("run", "name=short", *keys, cwd=tmp_path)
     assert (tmp_path / "runs/short/evaluate/scores.json").exists()
+
+
+def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
+    for name in ("prepare", "tokenize"):
+        shutil.copytree(tiny_run / name, tmp_path / "runs/p" / name)
+    keys = [key for key in TINY if not key.endswith("steps=40") and not key.endswith("steps=12")]
+    done = yaya("plan", "name=p", "minutes=1", *keys, cwd=tmp_path)
+    assert "million parameters" in done.stderr and "tokens/s" in done.stderr and "GB" in done.stderr
+    assert "Nothing was trained" in done.stderr
+    assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

@@ -13,9 +13,10 @@ from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
 from yaya.train.checkpoint import Position, Saver
-from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step, parts, restore
+from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step, parts, restore
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
+from yaya.train.planner import settle_batch
 from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
 
 
@@ -250,3 +251,37 @@ GOLDEN = {
 def test_golden_losses(optimizer: str) -> None:
     """A refactor must not change the numbers; a change that means to writes new ones here, and says why in its commit."""
     assert golden_losses(optimizer, 22368) == pytest.approx(GOLDEN[optimizer], abs=2e-4)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else() -> None:
+    rows = Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3)
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), 8, 8)
+    plain = tiny_model(max_position_embeddings=32)
+    loss, weight, seen, after = accumulate(plain, goal, 16)
+    wanted = [p.grad.clone() for p in plain.parameters()]
+
+    class Small(LanguageModeling):
+        def loss(self, model, batch):  # type: ignore[no-untyped-def]
+            if len(batch.input_ids) > 2:
+                raise torch.OutOfMemoryError("too large")
+            return super().loss(model, batch)
+
+    small = Small(goal.mixture, 8, 8)
+    again = accumulate(plain, small, 16)
+    assert small.micro_rows == 2 and again[1:] == (weight, seen, after)
+    assert again[0] == pytest.approx(loss, rel=1e-6)
+    for p, grad in zip(plain.parameters(), wanted, strict=True):
+        torch.testing.assert_close(p.grad, grad, rtol=1e-4, atol=1e-4)
+    small.micro_rows, small.loss = 1, lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("never"))  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="not enough memory"):
+        accumulate(plain, small, 16)
+
+
+def test_the_trainers_words_set_batch_and_micro_batch() -> None:
+    config = settle_batch(LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6, 64, "pretrain")
+    assert (config.micro_batch_tokens, config.batch_tokens) == (4 * 64, 4 * 3 * 64)
+    assert settle_batch(config, 1e6, 64, "pretrain") == config  # the resolved recipe says both
+    with pytest.raises(ValueError, match="Set one of them only"):
+        settle_batch(LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6, 64, "pretrain")
+    auto = settle_batch(LoopConfig(), 3e6, 64, "pretrain")
+    assert (auto.batch_tokens, auto.micro_batch_tokens) == (2048, 2048)

@@ -6,6 +6,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+from yaya.core import ranks
 from yaya.core.say import say
 
 
@@ -24,6 +25,8 @@ class StopSignal:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
+            if number == signal.SIGTERM and ranks.world_size() > 1:
+                return  # torchrun passes on what the scheduler has sent to everyone already
             raise KeyboardInterrupt
         self.asked = True
         say(

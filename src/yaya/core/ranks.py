@@ -49,8 +49,9 @@ def connect() -> None:
         torch.cuda.set_device(local_rank())
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, _, _ = next(dist.rendezvous("env://", rank(), world_size()))
-    # torchrun keeps one store over its restarts: addresses of processes that died must not be found in it
-    store = dist.PrefixStore(f"yaya-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # torchrun's own store lives on over its restarts: addresses of processes that died must not be found in it.
+        store = dist.PrefixStore(f"yaya-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     dist.init_process_group(backend, store=store, rank=rank(), world_size=world_size())
     _talk = dist.new_group(backend="gloo", timeout=PATIENCE)
 

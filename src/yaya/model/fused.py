@@ -116,9 +116,9 @@ def _through_norm(grad: Tensor, unit: Tensor, weight: Tensor, scale: Tensor) -> 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """RMSNorm over the last axis, computed in fp32, given back in x's dtype."""
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() and x.device.type == "cpu":  # its pieces are for a processor's cache
         return RMSNorm.apply(x, weight, eps)  # type: ignore[no-any-return]
-    return F.rms_norm(x.float(), weight.shape[-1:], None, eps).mul_(weight).to(x.dtype)
+    return (F.rms_norm(x.float(), weight.shape[-1:], None, eps) * weight).to(x.dtype)
 
 
 # ---------------------------------------------------------------- attention

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core.artifact import write_atomic
+from yaya.core.cluster import connect_ray
 from yaya.core.say import UserError
 
 Function = Callable[[Any], dict[str, Any]]
@@ -75,14 +75,7 @@ def _leave_interrupts() -> None:
 
 def on_ray(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
     """On the Ray cluster at RAY_ADDRESS, or one that is started here. workers: tasks at a time, 0 for all CPUs."""
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            'engine=ray needs Ray: pip install "yaya[ray]"', 'engine=ray 需要 Ray：pip install "yaya[ray]"'
-        ) from None
-    if not ray.is_initialized():
-        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
+    ray = connect_ray()
     task = ray.remote(function)
     limit = workers or int(ray.cluster_resources().get("CPU", 1))
     waiting: deque[Any] = deque()

@@ -94,7 +94,9 @@ def train_and_save(
     def sample() -> list[dict[str, str]]:
         return write_samples(model, tokenizer, prompts)
 
-    draft.metrics["expected_memory_gb"] = round(memory_gb() + expected_memory(model, config) / 1e9, 3)
+    dtype = str(model.dtype).removeprefix("torch.")
+    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
+    draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
     forget_peak_memory()
     place(model, config.parallel)
     train(model, goal, config, draft, validate, sample)
@@ -102,15 +104,6 @@ def train_and_save(
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if ranks.is_main():
         save_model(draft.path, model, tokenizer, weights)
-
-
-def expected_memory(model: Transformer, config: LoopConfig) -> float:
-    """Bytes that training will add to what the process has, with the weights already there."""
-    assert config.micro_batch_tokens is not None and config.batch_tokens is not None
-    numbers = 4 if model.dtype == torch.float32 else 2
-    share = config.batch_tokens // ranks.world_size()
-    needed = memory_bytes(model.config, config.micro_batch_tokens, share, config.optimizer == "muon", numbers)
-    return needed - 4 * model.num_parameters()
 
 
 @torch.no_grad()

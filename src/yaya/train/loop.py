@@ -10,7 +10,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,96 +124,68 @@ def train(
 
     Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
     """
-    optimizer = make_optimizer(model, config)
-    place = draft.path.parent / config.tracker / draft.kind  # beside the stages, where it is seen while training
-    with ExitStack() as stack:
-        saver = stack.enter_context(Saver(draft.path / "trainer", config.save_total_limit))
-        track, end_tracking = open_tracker(config.tracker, place, draft.kind, as_dict(config))
-        stack.callback(end_tracking)
-        train_with(saver, model, optimizer, objective, config, draft, validate, sample, track)
-
-
-def train_with(
-    saver: Saver,
-    model: Transformer,
-    optimizer: Optimizer,
-    objective: Objective,
-    config: LoopConfig,
-    draft: Draft,
-    validate: Callable[[], dict[str, float]],
-    sample: Callable[[], list[dict[str, str]]],
-    track: Write,
-) -> None:
-    """What `train` does, with a saver and a tracker that are left in order whatever happens."""
     assert config.steps is not None
     steps, title = config.steps, draft.kind
-    position = restore(saver, model, optimizer)
-    log, coach = Log(draft.path), Coach(steps)
-    coach.remember(log.rewind(position.step))
-    if position.step:
-        say(
-            f"[{title}] goes on at step {position.step:,} of {steps:,}.",
-            f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
-        )
-    look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-    may_revise = draft.deadline and not draft.resumed and config.decay_steps is None  # what the user set stays
-    revise_at = decay_start(steps, decay_share(config)) if may_revise else -1
-    started, saved, before = time.monotonic(), time.monotonic(), position.seconds
-    bad = 0  # steps in a row without a finite gradient
-    with StopSignal() as stop, Bar(title, steps, t("steps", "步"), position.step) as bar:
-        while position.step < steps:
-            if position.step == revise_at and ranks.agree(time.monotonic() - started > REVISE_AFTER_S):
-                config = revise(config, position, time.monotonic() - started, draft)
-                assert config.steps is not None
-                steps = bar.total = coach.steps = config.steps
-                look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
-            scale = schedule(position.step, steps, config.warmup_steps, decay_share(config)) / 2**position.rollbacks
-            due = ranks.is_main() and time.monotonic() - saved >= config.save_seconds
-            done = optimizer_step(model, objective, optimizer, position.cursor, config, scale, (due, stop.asked))
-            due, asked = done.signals if ranks.world_size() > 1 else (due, stop.asked)
-            bad = 0 if done.finite else bad + 1
-            position = replace(
-                position,
-                step=position.step + 1,
-                cursor=done.cursor,
-                tokens=position.tokens + done.tokens,
-                seconds=round(before + time.monotonic() - started, 3),
-                skipped=position.skipped + (not done.finite),
+    optimizer = make_optimizer(model, config)
+    curves_to = draft.path.parent / config.tracker / title  # beside the stages, where it is seen while training
+    with (
+        Saver(draft.path / "trainer", config.save_total_limit) as saver,
+        open_tracker(config.tracker, curves_to, title, as_dict(config)) as track,
+        StopSignal() as stop,
+    ):
+        position = restore(saver, model, optimizer)
+        if position.step:
+            say(
+                f"[{title}] goes on at step {position.step:,} of {steps:,}.",
+                f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
             )
-            if bad == BAD_STEPS and not asked:
-                position = roll_back(saver, model, optimizer, position)
-                coach = Coach(steps)
-                coach.remember(log.rewind(position.step))
-                bar.done, bad = position.step, 0
-                saver.save(position, parts(model, optimizer))  # so that a resume has the lower rate
-                continue
-            row = done.row | {"step": position.step, "tokens": position.tokens, "seconds": position.seconds}
-            row["epoch"] = round(objective.epochs(position.cursor), 3)
-            if position.step in look_at:
-                row |= validate()
-                bar.print(_look(title, position.step, row))
-            notes, replies = coach.look(row), sample() if position.step in sample_at else []
-            for reply in replies:
-                log.write("samples", {"step": position.step, **reply})
-                bar.print(f"  {reply['prompt']} → {reply['reply']}".replace("\n", " ")[:150])
-            notes += coach.hear(position.step, [reply["reply"] for reply in replies])
-            if notes:
-                row["coach"] = [vars(note) for note in notes]
-            for note in notes:
-                bar.print(t(f"[{title}] Coach: {note.en}", f"[{title}] 教练：{note.zh}"))
-            log.write("metrics", row)
-            track(curves(row), position.step)
-            bar.advance(1, f"{t('loss', '损失')} {log.last_loss:.3f}")
-            saver.check()
-            due |= config.save_steps is not None and position.step % config.save_steps == 0
-            if (due or asked) and position.step < steps and not bad:
-                saver.save(position, parts(model, optimizer))
-                saved = time.monotonic()
-            if asked:
-                saver.wait()
-                raise KeyboardInterrupt
-    saver.wait()
-    log.close()
+        bar = Bar(title, steps, t("steps", "步"), position.step)
+        log = Log(draft.path, bar, track)
+        log.rewind(position.step)
+        look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
+        may_revise = draft.deadline and not draft.resumed and config.decay_steps is None  # what the user set stays
+        revise_at = decay_start(steps, decay_share(config)) if may_revise else -1
+        started, saved, before = time.monotonic(), time.monotonic(), position.seconds
+        bad = 0  # steps in a row without a finite gradient
+        with bar:
+            while position.step < steps:
+                if position.step == revise_at and ranks.agree(time.monotonic() - started > REVISE_AFTER_S):
+                    config, revise_at = revise(config, position, time.monotonic() - started, draft), -1
+                    assert config.steps is not None
+                    steps = bar.total = log.coach.steps = config.steps
+                    look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
+                scale = schedule(position.step, steps, config.warmup_steps, decay_share(config)) / 2**position.rollbacks
+                due = ranks.is_main() and time.monotonic() - saved >= config.save_seconds
+                done = optimizer_step(model, objective, optimizer, position.cursor, config, scale, (due, stop.asked))
+                due, asked = done.signals if ranks.world_size() > 1 else (due, stop.asked)
+                bad = 0 if done.finite else bad + 1
+                position = replace(
+                    position,
+                    step=position.step + 1,
+                    cursor=done.cursor,
+                    tokens=position.tokens + done.tokens,
+                    seconds=round(before + time.monotonic() - started, 3),
+                    skipped=position.skipped + (not done.finite),
+                )
+                if bad == BAD_STEPS and not asked:
+                    position, bad = roll_back(saver, model, optimizer, position), 0
+                    log.rewind(position.step)
+                    saver.save(position, parts(model, optimizer))  # so that a resume has the lower rate
+                    continue
+                row = done.row | {"step": position.step, "tokens": position.tokens, "seconds": position.seconds}
+                row["epoch"] = round(objective.epochs(position.cursor), 3)
+                row |= validate() if position.step in look_at else {}
+                log.add(row, sample() if position.step in sample_at else [], shown=position.step in look_at)
+                saver.check()
+                due |= config.save_steps is not None and position.step % config.save_steps == 0
+                if (due or asked) and position.step < steps and not bad:
+                    saver.save(position, parts(model, optimizer))
+                    saved = time.monotonic()
+                if asked:
+                    saver.wait()
+                    raise KeyboardInterrupt
+        saver.wait()
+        log.close()
     draft.metrics |= {"steps": steps, "tokens": position.tokens, "seconds": position.seconds, "loss": log.last_loss}
     draft.metrics |= {"parameters": model.num_parameters(), "skipped_steps": position.skipped}
     say(
@@ -398,25 +369,27 @@ def _look(title: str, step: int, row: dict[str, Any]) -> str:
 
 
 class Log:
-    """metrics.jsonl and samples.jsonl of rank 0; after a resume, rows beyond the checkpoint are taken back."""
+    """What training writes and says: metrics.jsonl, samples.jsonl, the tracker, the coach's notes; rank 0's alone."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, bar: Bar, track: Write):
+        self.bar, self.track, self.title = bar, track, bar.title
         self.last_loss = float("nan")
         self.paths = {name: folder / f"{name}.jsonl" for name in ("metrics", "samples") if ranks.is_main()}
         self.files: dict[str, Any] = {}
+        self.coach = Coach(bar.total or 0)
 
-    def rewind(self, step: int) -> list[dict[str, Any]]:
-        """Keeps the rows up to `step`, and gives back those of metrics.jsonl."""
+    def rewind(self, step: int) -> None:
+        """Keeps the rows up to `step`: those beyond the checkpoint are taken back, and the coach forgets them."""
         self.close()
-        rows: list[dict[str, Any]] = []
+        self.bar.done, self.coach = step, Coach(self.bar.total or 0)
         for name, path in self.paths.items():
-            kept = self._kept(path, step)
-            write_atomic(path, "".join(kept))
+            rows = self._kept(path, step)
+            write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             self.files[name] = path.open("a", encoding="utf-8", buffering=1)
-            rows = rows or [json.loads(line) for line in kept if name == "metrics"]
-        return rows
+            if name == "metrics":
+                self.coach.remember(rows)
 
-    def _kept(self, path: Path, step: int) -> list[str]:
+    def _kept(self, path: Path, step: int) -> list[dict[str, Any]]:
         kept = []
         for line in path.read_text("utf-8").splitlines() if step and path.exists() else ():
             try:
@@ -424,12 +397,26 @@ class Log:
             except ValueError:
                 break  # the line that was being written at the interruption
             if row["step"] <= step:
-                kept.append(line + "\n")
+                kept.append(row)
                 self.last_loss = row.get("loss") or self.last_loss
         return kept
 
-    def write(self, name: str, row: dict[str, Any]) -> None:
-        self.last_loss = row.get("loss") or self.last_loss
+    def add(self, row: dict[str, Any], replies: list[dict[str, str]], shown: bool) -> None:
+        """One step's row and sample replies. shown: with a line of its own in the terminal."""
+        self.last_loss = row["loss"] or self.last_loss
+        if shown:
+            self.bar.print(_look(self.title, row["step"], row | {"loss": self.last_loss}))
+        for reply in replies:
+            self._write("samples", {"step": row["step"], **reply})
+            self.bar.print(f"  {reply['prompt']} → {reply['reply']}".replace("\n", " ")[:150])
+        notes = self.coach.look(row) + self.coach.hear(row["step"], [reply["reply"] for reply in replies])
+        for note in notes:
+            self.bar.print(t(f"[{self.title}] Coach: {note.en}", f"[{self.title}] 教练：{note.zh}"))
+        self._write("metrics", row | ({"coach": [vars(note) for note in notes]} if notes else {}))
+        self.track(curves(row), row["step"])
+        self.bar.advance(1, f"{t('loss', '损失')} {self.last_loss:.3f}")
+
+    def _write(self, name: str, row: dict[str, Any]) -> None:
         if name in self.files:
             self.files[name].write(json.dumps(row, ensure_ascii=False) + "\n")
 

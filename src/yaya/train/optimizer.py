@@ -97,9 +97,8 @@ class Optimizer:
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate * scale
         self.adamw.step()
-        torch.autograd.graph.increment_version(
-            self.named.values()
-        )  # the fused kernel does not; packed weights watch it
+        # The fused kernel does not count its changes, and packed weights go by the count.
+        torch.autograd.graph.increment_version(self.named.values())
         for matrices in self.groups:
             matrices.step(self.matrix_learning_rate * scale, self.momentum, self.weight_decay, self.dtype)
 

@@ -186,7 +186,7 @@ def explain(
     data = inputs["tokenize"].metrics
     counts = {kind: found["tokens"] for kind, found in data["train"].items()}
     for name, config in configs.items():
-        assert config.steps is not None and config.batch_tokens is not None and config.micro_batch_tokens is not None
+        assert config.steps is not None and config.batch_tokens is not None
         first = configs.get("pretrain")
         if isinstance(first, PretrainConfig):
             model = pretrain.architecture(first, data["vocab_size"])
@@ -195,14 +195,7 @@ def explain(
         size = scaling.Size.of(model)
         tokens = config.steps * config.batch_tokens
         unique = max(1, counts["chat"] if name == "finetune" else sum(counts.values()))
-        numbers = 4 if runtime.dtype == "float32" else 2
-        needed = memory_gb() + scaling.memory_bytes(
-            model,
-            config.micro_batch_tokens,
-            config.batch_tokens // ranks.world_size(),
-            config.optimizer == "muon",
-            numbers,
-        ) / 1e9  # fmt: skip
+        needed = memory_gb() + scaling.memory_bytes(model, config, runtime.dtype) / 1e9
         if name == "pretrain":
             say(
                 f"[{name}] model: {(size.layers + size.embedding) / 1e6:.2f} million parameters, {model.hidden_size} wide, {model.num_hidden_layers} layers, {model.max_position_embeddings} tokens of context.",
@@ -213,6 +206,6 @@ def explain(
             long_en = f", about {duration(tokens * token_seconds)} at {1 / token_seconds:,.0f} tokens/s"
             long_zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(tokens * token_seconds)}"
         say(
-            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.1f} times; memory about {needed:.1f} GB.",
-            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.1f} 遍；内存约 {needed:.1f} GB。",
+            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.2g} times; memory about {needed:.1f} GB.",
+            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.2g} 遍；内存约 {needed:.1f} GB。",
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ Tracker = tuple[Write, Callable[[], None]]  # write, close
 NOT_CURVES = ("step", "coach", "skipped")
 
 
-def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> Tracker:
-    """(write, close) of the tracker that the recipe names; of several ranks only rank 0 writes."""
+@contextmanager
+def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> Iterator[Write]:
+    """`write` of the tracker that the recipe names; of several ranks only rank 0 writes."""
     if name == "none" or not ranks.is_main():
-        return (lambda values, step: None), (lambda: None)
+        yield lambda values, step: None
+        return
     folder.mkdir(parents=True, exist_ok=True)
     say(f"[{run}] curves also go to {name}: {folder}", f"[{run}] 曲线同时记录到 {name}：{folder}")
-    return TRACKERS[name](folder, run, config)
+    write, close = TRACKERS[name](folder, run, config)
+    try:
+        yield write
+    finally:
+        close()
 
 
 def curves(row: dict[str, Any]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from yaya.core.cluster import connect_ray
 from yaya.core.runtime import Runtime
 from yaya.core.say import UserError
 from yaya.tune.trial import LOG
@@ -136,14 +137,7 @@ class Ray:
     """
 
     def __init__(self, workers: int, runtime: Runtime):
-        try:
-            import ray
-        except ImportError:
-            raise UserError(
-                'engine=ray needs Ray: pip install "yaya[ray]"', 'engine=ray 需要 Ray：pip install "yaya[ray]"'
-            ) from None
-        if not ray.is_initialized():
-            ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
+        ray = connect_ray()
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus, cpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("GPU", "CPU"))
         self.gpu = runtime.device == "cuda"
