@@ -9,13 +9,19 @@ from yaya.train.coach import Coach
 
 
 def training(
-    steps: int, loss: object, norm: object = lambda step: 1.0, validation: object = None, epoch: float = 0.0
+    steps: int,
+    loss: object,
+    norm: object = lambda step: 1.0,
+    validation: object = None,
+    epoch: float = 0.0,
+    spread: float = 0.1,  # of the losses of small batches, as measured on the demo
+    seed: int = 0,
 ) -> list[dict]:
     """Rows of metrics.jsonl as such a training would write them."""
-    noise = random.Random(0)
+    noise = random.Random(seed)
     rows = []
     for step in range(1, steps + 1):
-        row = {"step": step, "loss": loss(step) * noise.uniform(0.97, 1.03), "grad_norm": norm(step), "epoch": epoch}
+        row = {"step": step, "loss": loss(step) * max(0.1, noise.gauss(1, spread)), "grad_norm": norm(step), "epoch": epoch}
         if validation and step % (steps // 10) == 0:
             row["validation_loss"] = validation(step)
         rows.append(row)
@@ -34,6 +40,14 @@ def test_a_healthy_training_gets_no_notes() -> None:
     coach = Coach(400, expected=lambda done: falling(int(400 * done)))
     assert kinds(coach, training(400, falling, validation=falling)) == []
     assert coach.hear(399, ["The cat sat on the mat.", "猫坐在垫子上。"]) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_noise_of_small_batches_is_no_divergence(seed: int) -> None:
+    flat = training(2000, lambda step: 0.3 + 4.0 * step**-0.7, seed=seed)
+    assert kinds(Coach(2000), flat) == []
+    learned = training(182, lambda step: 0.02, validation=lambda step: 0.025 + step % 4 / 1000, spread=0.4, seed=seed)
+    assert kinds(Coach(182), learned) == []
 
 
 def test_a_rising_loss_is_divergence() -> None:

@@ -10,15 +10,17 @@ import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from yaya.evaluate.tasks import loops
 
-SMOOTH = 20  # steps over which a loss is averaged
+SMOOTH = 50  # steps over which a loss is averaged
 SETTLED = 0.1  # share of the steps after which judgements begin
-RISE = 0.06  # the averaged loss lies so much above its lowest: it diverges
+RISE = 0.06  # the averaged loss lies so much above its lowest, and so many of its own standard errors: it diverges
+ERRORS = 9.0  # the lowest is the luckiest of thousands
 SPIKE = 6.0  # a gradient so many times the median of the last 50
-OVERFIT = 0.01  # validation lies so much above its lowest, while training falls
+OVERFIT, OVERFIT_NATS = 0.01, 0.02  # validation lies so much above its lowest, while training falls
 OFF_BAND = 0.15  # so far above what is expected: something is wrong
 EPOCHS = 4  # repeats beyond teach little (arXiv:2305.16264)
 QUIET = 0.15  # share of the steps for which a note is not repeated
@@ -40,8 +42,9 @@ class Coach:
     steps: int
     expected: Callable[[float], float] | None = None  # share of the steps done -> usual validation loss
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=SMOOTH))
-    norms: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    norms: deque[float] = field(default_factory=lambda: deque(maxlen=SMOOTH))
     lowest: float = math.inf  # of the averaged loss
+    noise: float = 0.0  # its standard error then
     best: tuple[float, float] = (math.inf, math.inf)  # lowest validation loss, and the training loss then
     said: dict[str, int] = field(default_factory=dict)  # kind -> step
 
@@ -54,7 +57,7 @@ class Coach:
         self.norms.append(row["grad_norm"])
         if len(self.losses) == SMOOTH:
             notes.append(self._divergence(row))
-            self.lowest = min(self.lowest, statistics.fmean(self.losses))
+            self.lowest, self.noise = min((self.lowest, self.noise), (statistics.fmean(self.losses), self._noise()))
         if "validation_loss" in row:
             notes += [self._overfitting(row), self._off_band(row)]
         return self._once(row, notes)
@@ -77,6 +80,11 @@ class Coach:
             f"{len(replies)} 个试写的回复里有 {round_and_round} 个在原地打转：模型还小，这很常见。多训练几步或换更丰富的数据会好些；聊天时可加 --repetition-penalty 1.1。",
         )
         return self._once({"step": step}, [note])
+
+    def _noise(self) -> float:
+        """Standard error of the averaged loss, by the differences of neighbours, in which its fall does not count."""
+        steps = [b - a for a, b in pairwise(self.losses)]
+        return statistics.stdev(steps) / math.sqrt(2 * len(steps))
 
     def _once(self, row: dict[str, Any], notes: list[Note | None]) -> list[Note]:
         """Those that were not said a while ago."""
@@ -107,7 +115,7 @@ class Coach:
 
     def _divergence(self, row: dict[str, Any]) -> Note | None:
         now = statistics.fmean(self.losses)
-        if now < self.lowest * (1 + RISE):
+        if now < self.lowest + max(RISE * self.lowest, ERRORS * self.noise):
             return None
         return Note(
             "divergence",
@@ -119,7 +127,7 @@ class Coach:
         now, training = row["validation_loss"], statistics.fmean(self.losses)
         lowest, then = self.best
         self.best = min(self.best, (now, training))
-        if now < lowest * (1 + OVERFIT) or training > then:
+        if now < lowest + max(OVERFIT * lowest, OVERFIT_NATS) or training > then:
             return None
         return Note(
             "overfitting",
@@ -129,13 +137,13 @@ class Coach:
 
     def _off_band(self, row: dict[str, Any]) -> Note | None:
         done = row["step"] / self.steps
-        if self.expected is None or done < SETTLED:
+        if self.expected is None or done < SETTLED or len(self.losses) < SMOOTH:
             return None
         usual = self.expected(done)
         above = row["validation_loss"] / usual - 1
         if above < OFF_BAND:
             return None
-        falling = statistics.fmean(self.losses) <= 1.01 * self.lowest
+        falling = statistics.fmean(self.losses) <= self.lowest + 2 * self.noise
         cause_en = "It still falls steadily: a learning rate that is too low looks like this (try twice as much)."
         cause_zh = "它还在稳步下降：学习率太低时就是这样（可加倍试试）。"
         if not falling:
