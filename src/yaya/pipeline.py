@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from yaya.core import artifact, ranks
 from yaya.core.artifact import Artifact, Draft, write_atomic
-from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, to_toml, unknown_key
+from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, spend, to_toml, unknown_key
 from yaya.core.progress import duration
 from yaya.core.runtime import Runtime, setup
 from yaya.core.say import UserError, say
@@ -60,6 +60,7 @@ class Run:
                 raise unknown_key(name, [*STAGES, *keys(RunConfig)], "")
         self.config = build(RunConfig, {n: v for n, v in recipe.items() if n not in tables}, "")
         check_name(self.config.name)
+        self.config = spend(self.config)
         self.folder = RUNS / self.config.name
         self.configs: dict[str, Any] = {
             name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()
@@ -184,13 +185,13 @@ class Run:
             )
         return result
 
-    def plan(self, names: list[str], inputs: dict[str, Artifact]) -> None:
-        """Fixes model size and steps of the training stages that the recipe leaves open."""
+    def plan(self, names: list[str], inputs: dict[str, Artifact], asked: bool = False) -> None:
+        """Fixes model size and steps of the training stages that the recipe leaves open. asked: says so in any case."""
         from yaya.train import planner
 
         configs = {name: self.configs[name] for name in names}
         timed = [n for n, c in configs.items() if c.steps is None and c.num_train_epochs is None]
-        if all(planner.is_settled(c) for c in configs.values()):
+        if all(planner.is_settled(c) for c in configs.values()) and not asked:
             return
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
@@ -200,13 +201,16 @@ class Run:
             trained = inputs["pretrain"].metrics
             known = trained["seconds"] / trained["tokens"]
         elif timed:
+            paid = self.config.budget
+            en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
             say(
-                f"Measuring this machine for the {self.config.minutes:g} minutes that the run may take ...",
-                f"正在测这台机器的速度（整个运行 {self.config.minutes:g} 分钟）……",
+                f"Measuring this machine for the {self.config.minutes:g} minutes that {en} ...",
+                f"正在测这台机器的速度（{zh} {self.config.minutes:g} 分钟）……",
             )
         shares = planner.shares(names)
         self.deadlines |= {n: now + left * shares[n] for n in timed}
-        self.configs |= planner.plan(configs, inputs, self.machine(), self.config.seed, left, self.folder, known)
+        machine = self.machine()
+        self.configs |= planner.plan(configs, inputs, machine, self.config.seed, left, self.folder, known, asked)
 
 
 def check_name(name: str) -> None:
@@ -252,7 +256,8 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
         if "finetune" not in to_do:
             say("[finetune] left out: there are no conversations in the data.", "[finetune] 数据里没有对话，跳过微调。")
         if plan_only:
-            job.plan(list(to_do), {name: found for name in ("prepare", "tokenize") if (found := job.input_of(name))})
+            found = {name: made for name in ("prepare", "tokenize") if (made := job.input_of(name))}
+            job.plan(list(to_do), found, asked=True)
             return job
         for name in to_do:
             job.stage(name, to_do)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -224,5 +225,11 @@ def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
     keys = [key for key in TINY if not key.endswith("steps=40") and not key.endswith("steps=12")]
     done = yaya("plan", "name=p", "minutes=1", *keys, cwd=tmp_path)
     assert "million parameters" in done.stderr and "tokens/s" in done.stderr and "GB" in done.stderr
-    assert "Nothing was trained" in done.stderr
+    assert "Nothing was trained" in done.stderr and "loss to expect" in done.stderr
+    plan = json.loads((tmp_path / "runs/p/plan.json").read_text("utf-8"))
+    assert set(plan) == {"pretrain", "finetune"}
+    assert 0.1 < plan["pretrain"]["loss"] < math.log(2048) and plan["finetune"]["loss"] is None
+    assert 10 < plan["pretrain"]["seconds"] + plan["finetune"]["seconds"] < 60
+    settled = yaya("plan", "name=p", "minutes=1", *TINY, cwd=tmp_path)  # steps are given: says the same, and how long
+    assert "tokens/s" in settled.stderr and "loss to expect" in settled.stderr
     assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

@@ -21,7 +21,12 @@ def training(
     noise = random.Random(seed)
     rows = []
     for step in range(1, steps + 1):
-        row = {"step": step, "loss": loss(step) * max(0.1, noise.gauss(1, spread)), "grad_norm": norm(step), "epoch": epoch}
+        row = {
+            "step": step,
+            "loss": loss(step) * max(0.1, noise.gauss(1, spread)),
+            "grad_norm": norm(step),
+            "epoch": epoch,
+        }
         if validation and step % (steps // 10) == 0:
             row["validation_loss"] = validation(step)
         rows.append(row)

@@ -21,6 +21,7 @@ from yaya.core.config import (
     parse_assignment,
     read_recipe,
     set_dotted,
+    spend,
     to_toml,
 )
 from yaya.core.say import UsageError, UserError
@@ -443,3 +444,21 @@ def test_workers_are_as_asked_now_and_change_nothing_else(tmp_path: Path, monkey
     assert again.configs["pretrain"].steps == 77  # what the run chose is still known
     other = Run({"name": "x", "prepare": {"preset": "web"}})
     assert other.configs["pretrain"].steps is None
+
+
+@pytest.mark.parametrize(("budget", "price", "minutes"), [("$5", 2.5, 120.0), ("¥ 0.2", 1.2, 10.0), (3, 1.0, 180.0)])
+def test_a_budget_becomes_minutes(budget: object, price: float, minutes: float) -> None:
+    config = config_of({"budget": budget, "price_per_hour": price, "minutes": 1})
+    assert config.minutes == minutes
+
+
+@pytest.mark.parametrize(
+    "values", [{"budget": "five", "price_per_hour": 1.0}, {"budget": "$0", "price_per_hour": 1.0}, {"budget": "$5"}]
+)
+def test_a_budget_that_says_nothing_is_refused(values: dict) -> None:
+    with pytest.raises(UserError, match="budget"):
+        config_of(values)
+
+
+def config_of(values: dict) -> RunConfig:
+    return spend(build(RunConfig, values, ""))

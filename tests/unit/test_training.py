@@ -142,9 +142,10 @@ def test_newton_schulz_orthogonalises() -> None:
     torch.manual_seed(0)
     for shape in ((3, 24, 24), (2, 64, 16), (2, 16, 64)):
         values = torch.linalg.svdvals(newton_schulz(torch.randn(shape)))
-        assert values.max() < 1.3
-        if shape[1] != shape[2]:  # a random square matrix has values near zero, which five steps do not lift
-            assert values.min() > 0.6
+        assert values.max() < 1.2
+        if shape[1] != shape[2]:  # a random square matrix has values near zero, which four steps do not lift
+            assert values.min() > 0.8
+    assert newton_schulz(torch.zeros(1, 8, 8)).abs().max() == 0  # no gradient, no update
 
 
 def test_muon_step_equals_a_plain_one() -> None:
@@ -160,8 +161,8 @@ def test_muon_step_equals_a_plain_one() -> None:
             p.grad = torch.randn_like(p)
         grad = weight.grad.clone()
         optimizer.step(0.5)
-        momentum = 0.95 * momentum + 0.05 * grad
-        direction = newton_schulz((0.05 * grad + 0.95 * momentum)[None])[0]
+        momentum = 0.85 * momentum + 0.15 * grad
+        direction = newton_schulz((0.15 * grad + 0.85 * momentum)[None])[0]
         plain -= 0.5 * 0.02 * (64 / 32) ** 0.5 * direction
     torch.testing.assert_close(weight.detach(), plain, rtol=1e-4, atol=1e-5)
 
@@ -242,7 +243,7 @@ def golden_losses(optimizer: str, parameters: int) -> list[float]:
 
 
 GOLDEN = {
-    "muon": [3.92592, 3.91151, 3.87478, 3.89924, 3.84861, 3.85763, 3.8059, 3.67226, 3.82607, 3.76055],
+    "muon": [3.92592, 3.9119, 3.87286, 3.89906, 3.85059, 3.8546, 3.80552, 3.64312, 3.83287, 3.72994],
     "adamw": [3.92592, 3.91243, 3.87964, 3.90535, 3.86423, 3.8421, 3.88697, 3.73145, 3.85747, 3.85348],
 }
 

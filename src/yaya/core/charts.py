@@ -96,6 +96,11 @@ def path(points: Sequence[Point], x: Callable[[float], float], y: Callable[[floa
     return f'<polyline class="{kind}" points="{places}"/>'
 
 
+def area(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], kind: str) -> str:
+    """A filled outline."""
+    return f'<polygon class="{kind}" points="{" ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)}"/>'
+
+
 def dots(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], kind: str) -> str:
     """Many small dots as one path."""
     return f'<path class="{kind}" d="{"".join(f"M{x(a):.1f} {y(b):.1f}h0" for a, b in points)}"/>'
@@ -107,16 +112,24 @@ def curve(rows: Sequence[dict[str, Any]], key: str) -> list[Point]:
     return [(float(s), float(v)) for s, v in found if is_number(s) and is_number(v)]
 
 
-def loss_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair, blind: float | None = None) -> Markup | None:
+def loss_chart(
+    name: str,
+    rows: Sequence[dict[str, Any]],
+    title: Pair,
+    blind: float | None = None,
+    usual: Sequence[Point] = (),
+    spread: float = 0.0,
+) -> Markup | None:
     """Loss by step: every step faintly, the smoothed line, the held-out loss; on the right what exp(loss) is.
 
-    blind: the loss of guessing blindly, drawn as a dashed line.
+    blind: the loss of guessing blindly, drawn as a dashed line. usual: the held-out loss to expect, drawn as a band that
+    reaches a share `spread` above and below.
     """
     raw, held = curve(rows, "loss"), thin(curve(rows, "validation_loss"), 60)
     if len(raw) < 2:
         return None
     even = list(zip([s for s, _ in raw], smooth([v for _, v in raw]), strict=True))
-    every = [v for _, v in (*raw, *held)] + ([blind] if blind else [])
+    every = [v for _, v in (*raw, *held, *usual)] + ([blind] if blind else [])
     low, high = max(min(every), 1e-3), max(every)
     log = high / low > 6
     low, high = (low / 1.12, high * 1.12) if log else (max(0.0, low - 0.08 * (high - low)), high * 1.03)
@@ -138,6 +151,9 @@ def loss_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair, blind: fl
         body.append(
             words((f"blind guessing {blind:.2f}", f"闭眼瞎猜 {blind:.2f}"), right - 2, y(blind) - 6, "end", "note halo")
         )
+    if len(usual) > 1:
+        lower = [(s, max(low, v / (1 + spread))) for s, v in usual]
+        body.append(area([*((s, min(high, v * (1 + spread))) for s, v in usual), *reversed(lower)], x, y, "band"))
     body += [dots(thin(raw), x, y, "raw"), path(thin(even), x, y, "curve")]
     if held:
         body += [path(held, x, y, "held-line")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -53,6 +54,14 @@ class RunConfig:
         "整个运行的时间（分钟），由它定出训练步数",
         least=0.05,
     )
+    budget: str | float | None = key(
+        None,
+        'what the run may cost, instead of minutes: "$5", at price_per_hour',
+        '整个运行的花费上限，代替 minutes，如 "¥30"；按 price_per_hour 折算成时间',
+    )
+    price_per_hour: float | None = key(
+        None, "of the machine, in the currency of the budget", "机器每小时的价格，与 budget 同一种货币", least=1e-6
+    )
     seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
     device: str = key("auto", "auto, cpu, cuda or mps", "auto、cpu、cuda 或 mps", ("auto", "cpu", "cuda", "mps"))
     dtype: str = key(
@@ -64,6 +73,25 @@ class RunConfig:
     threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
     overwrite: bool = key(False, "replace a finished training stage", "替换已经训练好的阶段")
     from_run: str | None = key(None, "take missing inputs from this run", "缺的输入从这个运行里取", alias="from")
+
+
+def spend(config: RunConfig) -> RunConfig:
+    """The minutes that the budget pays for."""
+    if config.budget is None:
+        return config
+    amount = re.fullmatch(r"\s*[$¥￥€£]?\s*(\d+(?:\.\d+)?)\s*", str(config.budget))
+    if amount is None or float(amount[1]) == 0:
+        raise UserError(
+            f"budget={config.budget!r} is no amount of money. Write it like budget='$5'.",
+            f"budget={config.budget!r} 不是金额。请写成 budget='¥30' 这样。",
+        )
+    if config.price_per_hour is None:
+        raise UserError(
+            f"budget={config.budget!r} needs the machine's price: price_per_hour=2.5, in the same currency.",
+            f"budget={config.budget!r} 还需要机器的价格：price_per_hour=2.5（同一种货币）。",
+        )
+    minutes = round(60 * float(amount[1]) / config.price_per_hour, 2)
+    return dataclasses.replace(config, minutes=max(0.05, minutes))
 
 
 def keys(config_class: type) -> dict[str, dataclasses.Field]:
@@ -147,6 +175,8 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one)."""
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     about = field.metadata
+    if value == "auto" and field.default is None:
+        return None
     good: Any = None
     for option in options:
         plain = typing.get_origin(option) or option

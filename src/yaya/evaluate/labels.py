@@ -11,6 +11,11 @@ STAGES: dict[str, Pair] = {
     "finetune": ("Fine-tuning", "微调"),
     "evaluate": ("Examination", "考试"),
 }
+PLANNED: dict[str, Pair] = {
+    "loss": ("loss on held-out data", "验证损失"),
+    "seconds": ("time", "时间"),
+    "memory_gb": ("memory", "内存"),
+}
 SKILLS: dict[str, Pair] = {
     "facts": ("town & facts", "常识与小镇"),
     "arithmetic": ("arithmetic", "算术"),

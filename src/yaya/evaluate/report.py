@@ -16,7 +16,7 @@ from yaya.core.artifact import write_atomic
 from yaya.core.excerpts import clip
 from yaya.core.page import dicts, is_number, read_json
 from yaya.evaluate import excerpts
-from yaya.evaluate.labels import LANGUAGES, SETS, SKILLS, STAGES
+from yaya.evaluate.labels import LANGUAGES, PLANNED, SETS, SKILLS, STAGES
 from yaya.evaluate.material import Material, read_jsonl, read_material
 from yaya.prepare import report as prepare_report
 from yaya.tokenize import chat
@@ -24,6 +24,7 @@ from yaya.tokenize import chat
 HERE = Path(__file__).parent
 SHOWN_REPLIES, SHOWN_WRONG = 12, 6
 LONGEST_TALK = 200  # tokens
+SPREAD = 0.05  # of the expected loss, as a share: nine of ten trainings lie within; bench/LOG.md
 BYTES_PER_HAN, BYTES_PER_WORD = 3, 5.5  # an English word with its space
 
 
@@ -52,7 +53,7 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
         parts,
         rooms=[prepare_report.ROOM],
         styles=[prepare_report.STYLE, HERE / "report.css"],
-        filters={"stage": lambda name: STAGES.get(name, (name, name))},
+        filters={"stage": lambda name: STAGES.get(name, (name, name)), "planned": PLANNED.get},
     )
 
 
@@ -131,13 +132,15 @@ def learning(m: Material) -> dict[str, Any] | None:
         if not rows and not samples:
             continue
         blind = math.log(vocab) if vocab and name == "pretrain" else None
+        usual = [(float(s), float(v)) for s, v in m.metrics(name).get("expected_losses") or ()]
         losses = [v for _, v in charts.curve(rows, "loss")]
         stages.append(
             {
                 "name": name,
                 "loss": charts.loss_chart(
-                    f"loss-{name}", rows, (f"Loss: {STAGES[name][0]}", f"损失：{STAGES[name][1]}"), blind
+                    f"loss-{name}", rows, (f"Loss: {STAGES[name][0]}", f"损失：{STAGES[name][1]}"), blind, usual, SPREAD
                 ),
+                "usual": bool(usual),
                 "rate": charts.rate_chart(f"rate-{name}", rows, ("Learning rate", "学习率")),
                 "first": losses[0] if losses else None,
                 "last": charts.smooth(losses)[-1] if losses else None,
@@ -146,6 +149,7 @@ def learning(m: Material) -> dict[str, Any] | None:
                 "tokens": m.metrics(name).get("tokens"),
                 "samples": by_prompt(samples),
                 "notes": coach_notes(rows),
+                "plan": plan_beside_real(m, name, rows),
             }
         )
     if not stages:
@@ -157,6 +161,7 @@ def learning(m: Material) -> dict[str, Any] | None:
     choices = math.exp(min(last, 20)) if is_number(last) else None
     return {
         "stages": stages,
+        "usual": any(stage["usual"] for stage in stages),
         "vocab_size": vocab,
         "model": model,
         "text_watched": watched_text,
@@ -165,6 +170,15 @@ def learning(m: Material) -> dict[str, Any] | None:
         "choices": choices,
         "ended": ended,
     }
+
+
+def plan_beside_real(m: Material, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the planner said beforehand beside what came: loss on held-out data, seconds, memory."""
+    said = (m.plan.get(name) or {}) if isinstance(m.plan.get(name), dict) else {}
+    real = {"seconds": m.metrics(name).get("seconds"), "memory_gb": m.metrics(name).get("peak_memory_gb")}
+    real["loss"] = next((v for _, v in reversed(charts.curve(rows, "validation_loss"))), None)
+    pairs = [{"what": what, "said": said.get(what), "real": real[what]} for what in PLANNED]
+    return [pair for pair in pairs if is_number(pair["said"]) and is_number(pair["real"])]
 
 
 def coach_notes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

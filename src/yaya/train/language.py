@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from yaya.model.transformer import Transformer
 from yaya.tokenize.chat import ASSISTANT, USER
 from yaya.tokenize.shards import Shard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train.loop import LoopConfig, train
+from yaya.train.loop import Curve, LoopConfig, train
 from yaya.train.objective import LanguageModeling
 from yaya.train.parallel import place, whole
 from yaya.train.rows import Mixture, Rows
@@ -67,6 +68,11 @@ def objective(
     return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
 
 
+def watched_kind(shares: dict[str, float], held_out: dict[str, Shard]) -> str | None:
+    """What validation looks at: text where there is some, else conversations."""
+    return next((k for k in ("text", "chat") if shares.get(k, 0) > 0 and held_out[k].documents), None)
+
+
 def train_and_save(
     model: Transformer,
     goal: LanguageModeling,
@@ -74,16 +80,13 @@ def train_and_save(
     data: Artifact,
     shares: dict[str, float],
     draft: Draft,
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
 ) -> None:
     """Trains with validation and samples on the way, and writes the model folder."""
     tokenizer = Tokenizer.load(data.path)
     held_out = open_shards(data, "validation", tokenizer.vocab_size)
-    kinds = [
-        kind
-        for kind, share in sorted(shares.items(), key=lambda s: s[0] != "text")
-        if share > 0 and held_out[kind].documents
-    ]
-    watched = held_out[kinds[0]] if kinds else None
+    kind = watched_kind(shares, held_out)
+    watched = held_out[kind] if kind else None
     row_length = goal.mixture.parts[0][0].row_length
 
     def validate() -> dict[str, float]:
@@ -99,7 +102,7 @@ def train_and_save(
     draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
     forget_peak_memory()
     place(model, config.parallel)
-    train(model, goal, config, draft, validate, sample)
+    train(model, goal, config, draft, validate, sample, expect)
     draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if ranks.is_main():

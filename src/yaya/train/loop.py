@@ -30,8 +30,11 @@ from yaya.train.optimizer import Optimizer, decay_start, schedule
 from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows, squared_norm
 from yaya.train.tracker import Write, curves, open_tracker
 
+LEARNING_RATES = {"muon": 0.03, "adamw": 0.003}
+EXPECTED_POINTS = 20  # of the usual curve, for the report
 REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
 BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
+Curve = Callable[[float], float]  # share of the steps done -> validation loss
 ROLLBACKS = 4  # then training stops: a sixteenth of the learning rate did not help either
 
 
@@ -76,8 +79,16 @@ class LoopConfig:
         "muon（词向量和归一化用 AdamW），或全部用 adamw",
         choices=("muon", "adamw"),
     )
-    learning_rate: float = key(0.01, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
+    learning_rate: float = key(
+        None,
+        "AdamW: embeddings, norms (auto: 0.03; with optimizer=adamw, for all weights, 0.003)",
+        "AdamW 的学习率：词向量、归一化（自动：0.03；optimizer=adamw 时管所有权重，0.003）",
+        least=0,
+    )
     matrix_learning_rate: float = key(0.03, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
+    momentum: float = key(
+        0.85, "Muon's; higher for trainings of many thousand steps", "Muon 的动量；上万步的训练可调高", least=0
+    )
     weight_decay: float = key(0.0, "decay of the matrices, per unit of learning rate", "矩阵的权重衰减", least=0)
     warmup_steps: int = key(30, "steps until the full learning rate", "学习率预热步数", least=0)
     decay_fraction: float = key(
@@ -111,6 +122,10 @@ class LoopConfig:
         decides=False,
     )
 
+    def __post_init__(self) -> None:
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
+
 
 def train(
     model: Transformer,
@@ -119,8 +134,11 @@ def train(
     draft: Draft,
     validate: Callable[[], dict[str, float]],
     sample: Callable[[], list[dict[str, str]]],
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
 ) -> None:
     """Trains `model` in place for `config.steps` steps, or the rest of them after an interruption.
+
+    expect: what the loss on held-out text will usually be, as far as that is known.
 
     Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
     """
@@ -140,7 +158,7 @@ def train(
                 f"[{title}] 从第 {position.step:,} 步继续（共 {steps:,} 步）。",
             )
         bar = Bar(title, steps, t("steps", "步"), position.step)
-        log = Log(draft.path, bar, track)
+        log = Log(draft.path, bar, track, expect(config))
         log.rewind(position.step)
         look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
         may_revise = draft.deadline and not draft.resumed and config.decay_steps is None  # what the user set stays
@@ -152,7 +170,8 @@ def train(
                 if position.step == revise_at and ranks.agree(time.monotonic() - started > REVISE_AFTER_S):
                     config, revise_at = revise(config, position, time.monotonic() - started, draft), -1
                     assert config.steps is not None
-                    steps = bar.total = log.coach.steps = config.steps
+                    steps = bar.total = config.steps
+                    log.expect(expect(config))
                     look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
                 scale = schedule(position.step, steps, config.warmup_steps, decay_share(config)) / 2**position.rollbacks
                 due = ranks.is_main() and time.monotonic() - saved >= config.save_seconds
@@ -187,6 +206,9 @@ def train(
         saver.wait()
         log.close()
     draft.metrics |= {"steps": steps, "tokens": position.tokens, "seconds": position.seconds, "loss": log.last_loss}
+    if log.expected is not None:
+        shown = sorted(look_at | _looks(EXPECTED_POINTS, steps))
+        draft.metrics["expected_losses"] = [[step, round(log.expected(step / steps), 4)] for step in shown]
     draft.metrics |= {"parameters": model.num_parameters(), "skipped_steps": position.skipped}
     say(
         f"[{title}] {steps:,} steps, {position.tokens:,} tokens in {duration(position.seconds)}; loss {log.last_loss:.3f}.",
@@ -195,7 +217,8 @@ def train(
 
 
 def make_optimizer(model: Transformer, config: LoopConfig) -> Optimizer:
-    return Optimizer(model, config.optimizer, config.matrix_learning_rate, config.learning_rate, config.weight_decay)
+    rates = config.matrix_learning_rate, config.learning_rate
+    return Optimizer(model, config.optimizer, *rates, config.weight_decay, config.momentum)
 
 
 def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft) -> LoopConfig:
@@ -371,17 +394,23 @@ def _look(title: str, step: int, row: dict[str, Any]) -> str:
 class Log:
     """What training writes and says: metrics.jsonl, samples.jsonl, the tracker, the coach's notes; rank 0's alone."""
 
-    def __init__(self, folder: Path, bar: Bar, track: Write):
+    def __init__(self, folder: Path, bar: Bar, track: Write, expected: Curve | None):
         self.bar, self.track, self.title = bar, track, bar.title
         self.last_loss = float("nan")
         self.paths = {name: folder / f"{name}.jsonl" for name in ("metrics", "samples") if ranks.is_main()}
         self.files: dict[str, Any] = {}
-        self.coach = Coach(bar.total or 0)
+        self.expected = expected
+        self.coach = Coach(bar.total or 0, expected)
+
+    def expect(self, expected: Curve | None) -> None:
+        """The number of steps has changed, and with it what is usual."""
+        self.expected = self.coach.expected = expected
+        self.coach.steps = self.bar.total or 0
 
     def rewind(self, step: int) -> None:
         """Keeps the rows up to `step`: those beyond the checkpoint are taken back, and the coach forgets them."""
         self.close()
-        self.bar.done, self.coach = step, Coach(self.bar.total or 0)
+        self.bar.done, self.coach = step, Coach(self.bar.total or 0, self.expected)
         for name, path in self.paths.items():
             rows = self._kept(path, step)
             write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

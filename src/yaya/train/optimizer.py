@@ -15,18 +15,29 @@ from yaya.model.transformer import Transformer
 from yaya.train.checkpoint import Checkpoint, Part
 from yaya.train.parallel import all_gather, local, local_rows, whole
 
+# Four steps of Polar Express (arXiv:2505.16932, from its second on): singular values of 0.05 to 1 come to about 1.
+POLAR_EXPRESS = (
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+)
 
-def newton_schulz(x: Tensor, steps: int = 5) -> Tensor:
+
+def newton_schulz(x: Tensor) -> Tensor:
     """An approximation of U V^T for x = U S V^T; x (n, R, C) in the type it is computed in.
 
-    Muon: https://kellerjordan.github.io/posts/muon; quintic iteration with singular values sent to about [0.7, 1.2].
+    Muon: https://kellerjordan.github.io/posts/muon. Before the first step rows are scaled so that no singular value is above
+    1 (arXiv:2208.03160, theorem 1) and few are far below it, which saves a step (arXiv:2512.04632; bench/LOG.md).
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.mT
+    gram = x @ x.mT
+    row = gram.float().abs().sum(-1, keepdim=True).clamp_min_(1e-12).rsqrt_().to(x.dtype)
+    x, gram = x * row, gram * row * row.mT
+    for i, (a, b, c) in enumerate(POLAR_EXPRESS):
+        gram = x @ x.mT if i else gram
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
@@ -72,7 +83,7 @@ class Optimizer:
         matrix_learning_rate: float,
         learning_rate: float,
         weight_decay: float = 0.0,
-        momentum: float = 0.95,
+        momentum: float = 0.85,
         betas: tuple[float, float] = (0.9, 0.95),
     ):
         self.matrix_learning_rate, self.momentum, self.weight_decay = matrix_learning_rate, momentum, weight_decay

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from yaya.core import ranks
 from yaya.model.transformer import Transformer
@@ -46,22 +45,27 @@ def shard(model: Transformer) -> None:
 
 
 def is_sharded(model: Transformer) -> bool:
-    return isinstance(next(model.parameters()), DTensor)
+    return is_spread(next(model.parameters()))
+
+
+def is_spread(tensor: Any) -> bool:
+    """Whether this is a DTensor; to import that class would take half a second of every start."""
+    return hasattr(tensor, "to_local")
 
 
 def local(tensor: Any) -> Any:
     """This rank's slice of a spread tensor; any other tensor as it is."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return tensor.to_local() if is_spread(tensor) else tensor
 
 
 def whole(tensor: Any) -> Any:
     """The whole of a spread tensor; all ranks must ask for it together."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if is_spread(tensor) else tensor
 
 
 def local_rows(p: Tensor) -> slice:
     """Which rows of a parameter this rank holds: FSDP2 deals out blocks of ceil(rows / ranks)."""
-    if not isinstance(p, DTensor):
+    if not is_spread(p):
         return slice(0, p.shape[0] if p.dim() else None)
     block = -(-p.shape[0] // ranks.world_size())
     first = min(p.shape[0], ranks.rank() * block)

@@ -5,15 +5,17 @@ What it chooses is written into the run's recipe, so that running or resuming th
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
 from yaya.core import ranks
-from yaya.core.artifact import Artifact, Draft
+from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core.page import read_json
 from yaya.core.progress import duration
 from yaya.core.runtime import Runtime, memory_gb
 from yaya.core.say import UserError, say
@@ -26,9 +28,10 @@ from yaya.train.pretrain import PretrainConfig
 
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
-TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
+PLAN = "plan.json"
+TOKENS_PER_PARAMETER = 8.0  # where there is no held-out text by which to choose; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
-PROBE_SECONDS = 3.0
+PROBE_SECONDS = 2.0
 PROBE_SIZES = ((96, 3), (192, 5))
 PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
@@ -89,10 +92,12 @@ def plan(
     seconds: float,
     folder: Path,
     token_seconds: float | None = None,
+    asked: bool = False,
 ) -> dict[str, LoopConfig]:
     """Training configs without open ends.
 
     configs: "pretrain", "finetune" or both; seconds: time for all training together; token_seconds: of one token, else measured.
+    asked: by `yaya plan`, so that the time is told even where the recipe says how many steps.
     """
     configs = dict(configs)
     counts = {kind: found["tokens"] for kind, found in inputs["tokenize"].metrics["train"].items()}
@@ -115,25 +120,32 @@ def plan(
         if first.hidden_size is None and "pretrain" in timed:
             probes = [(fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
             seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
-            width, layers, token_seconds = size_for(seen, share["pretrain"])
+            shapes = {size: fill_shape(first, chat_share, *size) for size in SIZES}
+            (width, layers), token_seconds = size_for(
+                seen, share["pretrain"], lambda size, tokens: loss_after(shapes[size], tokens, inputs["tokenize"])
+            )
         configs["pretrain"] = first = fill_shape(first, chat_share, width, layers)
-    if timed and token_seconds is None:
+    if (timed or asked) and token_seconds is None:
         token_seconds = measured(first if first is not None else configs["finetune"], PROBE_SECONDS)
     for name, config in configs.items():
         unique = counts["chat"] if name == "finetune" else sum(counts.values())
         tokens = float(STEPS_TOKENS)
         if name in timed:
             assert token_seconds is not None
-            # A look at the validation rows costs a third of training on them: there is no backward pass.
-            looks = (config.evaluations + config.samples) * VALIDATION_ROWS * row_length * token_seconds / 3
-            tokens = (0.97 * share[name] - min(looks, 0.15 * share[name])) / token_seconds
+            looks = min(look_tokens(config, row_length) * token_seconds, 0.15 * share[name])
+            tokens = (0.97 * share[name] - looks) / token_seconds
         elif config.num_train_epochs is not None:
             tokens = config.num_train_epochs * unique
         config = settle_batch(config, tokens, row_length, name)
         assert config.batch_tokens is not None
         configs[name] = replace(config, steps=config.steps or max(1, int(tokens / config.batch_tokens)))
-    explain(configs, inputs, runtime, token_seconds)
+    explain(configs, inputs, runtime, row_length, token_seconds, folder)
     return configs
+
+
+def look_tokens(config: LoopConfig, row_length: int) -> float:
+    """The tokens whose training takes as long as all looks at the validation rows: these have no backward pass."""
+    return (config.evaluations + config.samples) * VALIDATION_ROWS * row_length / 3
 
 
 def weights(hidden_size: int, layers: int) -> float:
@@ -141,10 +153,22 @@ def weights(hidden_size: int, layers: int) -> float:
     return 12.0 * layers * hidden_size**2
 
 
-def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[int, int, float]:
-    """(hidden_size, layers, seconds a token): the size that sees about `TOKENS_PER_PARAMETER` of its parameters in the time.
+def loss_after(config: PretrainConfig, tokens: float, data: Artifact) -> float:
+    """The loss to expect of this shape; where there is nothing to tell it by, how far it is from TOKENS_PER_PARAMETER."""
+    batch = scaling.batch_for(tokens, config.context_length)
+    found = pretrain.prospect(replace(config, batch_tokens=batch, steps=max(1, int(tokens / batch))), data)
+    if found is not None:
+        return found.loss()
+    size = scaling.Size.of(pretrain.architecture(config, data.metrics["vocab_size"]))
+    return abs(math.log(tokens / size.layers / TOKENS_PER_PARAMETER))
 
-    seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion (arXiv:2203.15556 for the rule).
+
+def size_for(
+    seen: list[tuple[float, float]], seconds: float, loss: Callable[[tuple[int, int], float], float]
+) -> tuple[tuple[int, int], float]:
+    """((hidden_size, layers), seconds a token) of the size whose expected loss is lowest after so many seconds.
+
+    seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion. loss: of a size after so many tokens.
     """
     (small, fast), (large, slow) = seen
     slope = max(slow - fast, 0.2 * slow) / (large - small)
@@ -152,11 +176,8 @@ def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[int, int,
     def token_seconds(size: tuple[int, int]) -> float:
         return max(fast + slope * (weights(*size) - small), 0.5 * fast)
 
-    def off(size: tuple[int, int]) -> float:
-        return abs(math.log(seconds / token_seconds(size) / weights(*size) / TOKENS_PER_PARAMETER))
-
-    best = min(SIZES, key=off)
-    return *best, token_seconds(best)
+    best = min(SIZES, key=lambda size: loss(size, seconds / token_seconds(size)))
+    return best, token_seconds(best)
 
 
 def measure(
@@ -180,9 +201,18 @@ def measure(
 
 
 def explain(
-    configs: dict[str, LoopConfig], inputs: dict[str, Artifact], runtime: Runtime, token_seconds: float | None
+    configs: dict[str, LoopConfig],
+    inputs: dict[str, Artifact],
+    runtime: Runtime,
+    row_length: int,
+    token_seconds: float | None,
+    folder: Path,
 ) -> None:
-    """Says what will be done, why, how long it will take and how much memory."""
+    """Says what will be done, why, how long it will take, how much memory, and the loss to expect.
+
+    The same in `plan.json` of the run's folder, for the report.
+    """
+    said = read_json(folder / PLAN)
     data = inputs["tokenize"].metrics
     counts = {kind: found["tokens"] for kind, found in data["train"].items()}
     for name, config in configs.items():
@@ -202,10 +232,24 @@ def explain(
                 f"[{name}] 模型：{(size.layers + size.embedding) / 1e6:.2f} 百万参数，宽 {model.hidden_size}，{model.num_hidden_layers} 层，上文 {model.max_position_embeddings} 个 token。",
             )
         long_en = long_zh = ""
+        seconds = None
         if token_seconds is not None:
-            long_en = f", about {duration(tokens * token_seconds)} at {1 / token_seconds:,.0f} tokens/s"
-            long_zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(tokens * token_seconds)}"
+            seconds = (tokens + look_tokens(config, row_length)) * token_seconds
+            long_en = f", about {duration(seconds)} at {1 / token_seconds:,.0f} tokens/s"
+            long_zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(seconds)}"
         say(
             f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.2g} times; memory about {needed:.1f} GB.",
             f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.2g} 遍；内存约 {needed:.1f} GB。",
         )
+        prospect = pretrain.prospect(config, inputs["tokenize"]) if isinstance(config, PretrainConfig) else None
+        said[name] = {"steps": config.steps, "tokens": tokens, "memory_gb": round(needed, 3)}
+        said[name]["seconds"] = round(seconds, 1) if seconds is not None else None
+        said[name]["loss"] = round(prospect.loss(), 4) if prospect else None
+        if prospect:
+            say(
+                f"[{name}] loss to expect on held-out text: {prospect.loss():.2f}.",
+                f"[{name}] 预计验证损失：{prospect.loss():.2f}。",
+            )
+    if ranks.is_main():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / PLAN, json.dumps(said, indent=1))

@@ -8,13 +8,19 @@ Paper: Qwen3 (arXiv:2505.09388) for the architecture, Muon (https://kellerjordan
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.tokenize.shards import open_shard
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language
-from yaya.train.loop import LoopConfig
+from yaya.train.difficulty import difficulty
+from yaya.train.loop import Curve, LoopConfig
+from yaya.train.rows import Rows
+from yaya.train.scaling import Prospect, Size
 
 KIND = "pretrain"
 
@@ -68,6 +74,26 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     )
 
 
+@lru_cache(maxsize=4)
+def _difficulty(folder: Path, digest: str, kind: str, row_length: int, vocab_size: int) -> tuple[float, ...]:
+    train, held_out = (open_shard(folder, split, kind, vocab_size) for split in ("train", "validation"))
+    return difficulty(train, Rows(held_out, row_length, 0), language.VALIDATION_ROWS, vocab_size)
+
+
+def prospect(config: PretrainConfig, data: Artifact) -> Prospect | None:
+    """What the loss on held-out text will depend on; None where there is none."""
+    assert config.steps is not None and config.batch_tokens is not None
+    counts, share = data.metrics["train"], shares(config)
+    vocab_size = data.metrics["vocab_size"]
+    kind = language.watched_kind(share, language.open_shards(data, "validation", vocab_size))
+    if kind is None:
+        return None
+    hard = _difficulty(data.path, data.digest, kind, config.context_length, vocab_size)
+    size = Size.of(architecture(config, vocab_size))
+    tokens = config.steps * config.batch_tokens * share[kind]
+    return Prospect(size, tokens, counts[kind]["tokens"], hard) if hard else None
+
+
 def build(
     config: PretrainConfig, inputs: dict[str, Artifact], seed: int, draft: Draft
 ) -> tuple[Transformer, language.LanguageModeling]:
@@ -96,4 +122,10 @@ def build(
 
 def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
     model, goal = build(config, inputs, draft.seed, draft)
-    language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft)
+
+    def expect(config: LoopConfig) -> Curve | None:
+        assert isinstance(config, PretrainConfig)
+        found = prospect(config, inputs["tokenize"])
+        return found.loss if found else None
+
+    language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)

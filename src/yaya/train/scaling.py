@@ -28,6 +28,43 @@ class Size:
         )
 
 
+REPEATS = 15.0  # a repeated token is worth less and less: after so many epochs 1/e of a new one
+# Of `Prospect.features`, fitted to runs of our own (`bench/scaling.py`).
+WEIGHTS: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What the loss of a pretraining depends on."""
+
+    size: Size
+    tokens: float  # of the text that is validated on, repeats included
+    unique: float  # different ones of them
+    difficulty: tuple[float, ...]  # nats a token under n-grams of order 1 to 4: `difficulty.py`
+
+    def loss(self, done: float = 1.0) -> float:
+        """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over."""
+        return math.exp(sum(w * x for w, x in zip(WEIGHTS, self.features(), strict=True)) + on_the_way(done))
+
+    def features(self) -> list[float]:
+        """What the logarithm of the final loss is linear in."""
+        h1, h2, h3, h4 = (math.log(max(nats, 1e-3)) for nats in self.difficulty)
+        d = math.log(effective_tokens(self.tokens, self.unique) / 1e6)
+        n = math.log(self.size.layers / 1e6)
+        return [1.0, h1, h2, h3, h4, d, n, d * d, d * n, n * n, d * (h4 - h1), n * (h4 - h1)]
+
+
+def effective_tokens(tokens: float, unique: float) -> float:
+    """What `tokens` of training are worth when there are only `unique` different ones (arXiv:2305.16264, eq. 5)."""
+    repeats = max(0.0, tokens / max(unique, 1.0) - 1)
+    return min(tokens, unique) + unique * REPEATS * (1 - math.exp(-repeats / REPEATS))
+
+
+def on_the_way(done: float) -> float:
+    """How far the logarithm of the loss lies above the end's when a share `done` of the steps is over."""
+    return 0.0
+
+
 def batch_for(tokens: float, row_length: int) -> int:
     """Tokens of one step for a training of so many: a power of two of about their square root (arXiv:2410.21676)."""
     wanted = 2 ** round(math.log2(max(1.2 * math.sqrt(tokens), 1)))
