@@ -63,7 +63,12 @@ class RunConfig:
         None, "of the machine, in the currency of the budget", "机器每小时的价格，与 budget 同一种货币", least=1e-6
     )
     seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
-    device: str = key("auto", "auto, cpu, cuda or mps", "auto、cpu、cuda 或 mps", ("auto", "cpu", "cuda", "mps"))
+    device: str = key(
+        "auto",
+        "auto, cpu, cuda, mps or xla (a TPU; docs/en/scale.md)",
+        "auto、cpu、cuda、mps 或 xla（TPU，见 docs/zh/scale.md）",
+        ("auto", "cpu", "cuda", "mps", "xla"),
+    )
     dtype: str = key(
         "auto",
         "compute type: auto measures which is faster",

@@ -64,6 +64,9 @@ def pick_device(device: str) -> str:
     """`auto` -> cuda, else mps, else cpu; a named device that is absent is an error."""
     import torch
 
+    if device == "xla":
+        find_xla()
+        return device
     found = ["cpu"]
     if torch.backends.mps.is_available():
         found.insert(0, "mps")
@@ -79,6 +82,32 @@ def pick_device(device: str) -> str:
     return device
 
 
+def find_xla() -> None:
+    """Imports torch_xla and wakes its device, before torch counts the devices that a backward pass may use."""
+    try:
+        import torch_xla
+
+        torch_xla.device()
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"device=xla: {error}. It needs torch_xla, which wants a torch of its own version: make an environment for it, and after `pip install .` say `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`. More in docs/en/scale.md.",
+            f"device=xla：{error}。它需要 torch_xla，而 torch_xla 要求特定版本的 torch：请单独建一个环境，`pip install .` 之后再运行 `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`。详见 docs/zh/scale.md。",
+        ) from None
+    if ranks.world_size() > 1:
+        raise UserError(
+            "device=xla trains in one process: start yaya without torchrun.",
+            "device=xla 只能用一个进程训练：请不要用 torchrun 启动。",
+        )
+
+
+def compute(device: torch.device) -> None:
+    """Lets XLA compute what it was told, which it only notes down until then. Other devices do so at once."""
+    if device.type == "xla":
+        import torch_xla
+
+        torch_xla.sync()
+
+
 def pick_dtype(device: str) -> str:
     """bfloat16 where a product in it is clearly faster than in float32, else float32."""
     import torch
@@ -87,6 +116,10 @@ def pick_dtype(device: str) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     if device == "mps":
         return "float32"
+    if device == "xla":
+        import torch_xla.runtime
+
+        return "bfloat16" if torch_xla.runtime.device_type() == "TPU" else "float32"
 
     def seconds(dtype: torch.dtype) -> float:
         a, b = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)

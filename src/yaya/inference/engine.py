@@ -42,6 +42,9 @@ class Engine:
     """Continuous batching over a key/value cache. Not thread-safe: one thread owns it."""
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 64):
+        if model.head.device.type == "xla":  # it would compile for every token anew: a copy on the CPU writes sooner
+            on_xla, model = model, Transformer(model.config)
+            model.load_state_dict(on_xla.state_dict())
         self.model, self.tokenizer, self.max_batch = model, tokenizer, max_batch
         self.context_length = model.config.max_position_embeddings
         self.device = str(model.head.device)

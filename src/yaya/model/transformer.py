@@ -214,9 +214,13 @@ class Transformer(nn.Module):
 
     def loss(self, input_ids: Tensor, where: Where, labels: Tensor, weights: Tensor) -> Tensor:
         """Weighted sum of the cross entropy in nats. labels (B, T) int64; weights (B, T) fp32, 0 where there is no label."""
-        counts = weights > 0
         hidden = Transformer.forward(self, input_ids, where)  # (B, T, D)
-        return cross_entropy_sum(hidden[counts], self.head, labels[counts], weights[counts])
+        if hidden.device.type == "xla":  # it compiles anew for every number of labels: all positions, some of weight 0
+            hidden, labels, weights = hidden.flatten(0, 1), labels.flatten().clamp_min(0), weights.flatten()
+        else:
+            counts = weights > 0
+            hidden, labels, weights = hidden[counts], labels[counts], weights[counts]
+        return cross_entropy_sum(hidden, self.head, labels, weights)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V) in fp32."""
@@ -236,7 +240,7 @@ def linear(x: Tensor, packed: Packed, *layers: nn.Linear) -> Tensor:
     """x through several linear layers at once, their outputs side by side."""
     weights = tuple(layer.weight for layer in layers)
     biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-    if not packed.keep:
+    if not packed.keep or x.device.type == "xla":  # XLA does not count changes, and packed weights go by the count
         y = torch.cat([F.linear(x, weight.to(x.dtype)) for weight in weights], -1)
     else:
         weight = packed.get(weights, x.dtype)

@@ -117,10 +117,10 @@ def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_le
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
     total = count = size = 0.0
     for first in range(0, min(VALIDATION_ROWS, rows.packing(0).rows), 16):
-        batch = goal.micro_batch(first, first + 16).to(str(model.head.device))
-        loss, weight, _ = goal.loss(model, batch)
+        batch = goal.micro_batch(first, first + 16)
+        size += sizes[batch.labels[batch.weights > 0]].sum().item()
+        loss, weight, _ = goal.loss(model, batch.to(str(model.head.device)))
         total, count = total + loss.item(), count + weight.item()
-        size += sizes[batch.labels[batch.weights > 0].cpu()].sum().item()
     return {
         "validation_loss": round(total / max(count, 1), 5),
         "bits_per_byte": round(total / math.log(2) / max(size, 1), 5),

@@ -21,6 +21,7 @@ from yaya.core.artifact import Draft, write_atomic
 from yaya.core.config import as_dict, key
 from yaya.core.interrupt import StopSignal
 from yaya.core.progress import Bar, duration
+from yaya.core.runtime import compute
 from yaya.core.say import UserError, say, t
 from yaya.model.transformer import Transformer
 from yaya.train.checkpoint import Part, Position, Saver
@@ -290,6 +291,7 @@ def optimizer_step(
         grads = [local(p.grad) for p in model.parameters() if p.grad is not None]
         torch._foreach_mul_(grads, factor / weight_sum)
         optimizer.step(scale)
+        compute(model.head.device)
     else:
         row |= {"loss": None, "grad_norm": None, "skipped": True}  # JSON has no NaN
     return StepDone(row, after, int(seen), finite, tuple(s > 0 for s in sums[4:]))
@@ -309,6 +311,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
             for batch in batches:
                 loss, weight, _ = objective.loss(model, batch)
                 loss.backward()  # type: ignore[no-untyped-call]
+                compute(model.head.device)
                 loss_sum, weight_sum = loss_sum + loss.item(), weight_sum + weight.item()
                 seen += batch.input_ids.numel()
                 del loss, batch  # or the next micro-batch is computed beside them

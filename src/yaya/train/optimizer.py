@@ -100,7 +100,10 @@ class Optimizer:
         decayed = [p for n, p in named.items() if n in matrices]
         plain = [p for n, p in named.items() if n not in matrices]
         groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.adamw = torch.optim.AdamW([g for g in groups if g["params"]], learning_rate, betas, 1e-8, fused=True)
+        xla = model.head.device.type == "xla"  # it has no fused kernel, and would compile anew for every count of steps
+        self.adamw = torch.optim.AdamW(
+            [g for g in groups if g["params"]], learning_rate, betas, 1e-8, fused=not xla, capturable=xla
+        )
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
