@@ -88,7 +88,7 @@ def find_xla() -> None:
         import torch_xla
 
         torch_xla.device()
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         raise UserError(
             f"device=xla: {error}. It needs torch_xla, which wants a torch of its own version: make an environment for it, and after `pip install .` say `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`. More in docs/en/scale.md.",
             f"device=xla：{error}。它需要 torch_xla，而 torch_xla 要求特定版本的 torch：请单独建一个环境，`pip install .` 之后再运行 `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`。详见 docs/zh/scale.md。",

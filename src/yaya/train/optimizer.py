@@ -100,7 +100,8 @@ class Optimizer:
         decayed = [p for n, p in named.items() if n in matrices]
         plain = [p for n, p in named.items() if n not in matrices]
         groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        xla = model.head.device.type == "xla"  # it has no fused kernel, and would compile anew for every count of steps
+        # XLA has no fused kernel; capturable keeps the count of steps on the device, as that kernel does.
+        xla = model.head.device.type == "xla"
         self.adamw = torch.optim.AdamW(
             [g for g in groups if g["params"]], learning_rate, betas, 1e-8, fused=not xla, capturable=xla
         )
