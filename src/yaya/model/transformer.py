@@ -240,7 +240,7 @@ def linear(x: Tensor, packed: Packed, *layers: nn.Linear) -> Tensor:
     """x through several linear layers at once, their outputs side by side."""
     weights = tuple(layer.weight for layer in layers)
     biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-    if not packed.keep or x.device.type == "xla":  # XLA does not count changes, and packed weights go by the count
+    if not packed.keep or x.device.type == "xla":  # XLA does not count every change; packed weights go by it
         y = torch.cat([F.linear(x, weight.to(x.dtype)) for weight in weights], -1)
     else:
         weight = packed.get(weights, x.dtype)
