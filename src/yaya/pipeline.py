@@ -185,6 +185,14 @@ class Run:
             )
         return result
 
+    def fly_pilot(self) -> None:
+        """Looks how hard the text is, so that a training that is started later knows at once what to expect."""
+        from yaya.train import pilot
+
+        data = self.input_of("tokenize")
+        assert data is not None
+        pilot.fly(self.configs["pretrain"], {"tokenize": data}, self.machine(), self.config.seed, self.folder)
+
     def plan(self, names: list[str], inputs: dict[str, Artifact], asked: bool = False) -> None:
         """Fixes model size and steps of the training stages that the recipe leaves open. asked: says so in any case."""
         from yaya.train import planner
@@ -245,6 +253,8 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
             return job
         if only:
             job.stage(only)
+            if only == "tokenize":
+                job.fly_pilot()
             return job
         if job.configs["prepare"].preview:
             raise UserError(

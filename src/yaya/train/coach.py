@@ -21,7 +21,7 @@ RISE = 0.06  # the averaged loss lies so much above its lowest, and so many of i
 ERRORS = 9.0  # the lowest is the luckiest of thousands
 SPIKE = 6.0  # a gradient so many times the median of the last 50
 OVERFIT, OVERFIT_NATS = 0.01, 0.02  # validation lies so much above its lowest, while training falls
-OFF_BAND = 0.15  # so far above what is expected: something is wrong
+OFF_BAND = 0.25  # so far above what is expected: something is wrong
 EPOCHS = 4  # repeats beyond teach little (arXiv:2305.16264)
 QUIET = 0.15  # share of the steps for which a note is not repeated
 

@@ -1,6 +1,6 @@
-"""How hard is a text? Cross entropies of held-out tokens under counts of one to four tokens, before any training.
+"""How hard is a text? The cross entropy of held-out tokens under counts of four tokens, before any training.
 
-From them and the size of model and training follows the loss to expect: `scaling.py`.
+With what a tiny model learns (`pilot.py`) it tells the loss to expect: `scaling.py`.
 
 Shapes: N tokens counted, M tokens looked at.
 """
@@ -18,8 +18,8 @@ COUNTED_TOKENS, STRETCH = 400_000, 2_000
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-def difficulty(train: Shard, held_out: Rows, rows: int, vocab_size: int) -> tuple[float, ...]:
-    """Nats a token of the first held-out rows (of conversations: the assistant's tokens) under n-grams of order 1 to 4.
+def difficulty(train: Shard, held_out: Rows, rows: int, vocab_size: int) -> float | None:
+    """Nats a token of the first held-out rows (of conversations: the assistant's tokens) under 4-grams; None without text.
 
     Witten-Bell smoothing (IEEE Trans. Inf. Theory 37, 1991): p(w|h) = (c(hw) + T(h) p(w|h')) / (c(h) + T(h)).
     """
@@ -29,10 +29,9 @@ def difficulty(train: Shard, held_out: Rows, rows: int, vocab_size: int) -> tupl
         held_out.fill(row, seen[row])
     kept = (seen.labels != IGNORE_INDEX) & ((seen.roles == TEXT) | (seen.roles == ASSISTANT))
     if not len(counted) or not kept.any():
-        return ()
+        return None
     inputs, labels = seen.input_ids.astype(np.uint64), seen.labels[kept].astype(np.uint64)
     chance = np.full(len(labels), 1.0 / vocab_size)
-    losses = []
     before, before_seen = np.zeros(len(counted), np.uint64), np.zeros(inputs.shape, np.uint64)
     for order in range(ORDERS):
         if order:  # the history grows by the token `order` places back
@@ -46,8 +45,7 @@ def difficulty(train: Shard, held_out: Rows, rows: int, vocab_size: int) -> tupl
         known = c_history > 0
         total = np.where(known, c_history + t_history, 1.0)
         chance = np.where(known, (c_gram + t_history * chance) / total, chance)
-        losses.append(float(-np.log(chance).mean()))
-    return tuple(losses)
+    return float(-np.log(chance).mean())
 
 
 def _sample(tokens: np.ndarray) -> np.ndarray:

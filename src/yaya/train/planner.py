@@ -9,7 +9,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from yaya.core.progress import duration
 from yaya.core.runtime import Runtime, memory_gb
 from yaya.core.say import UserError, say
 from yaya.model.pretrained import read_config
-from yaya.train import finetune, pretrain, scaling
+from yaya.train import finetune, pilot, pretrain, scaling
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.language import VALIDATION_ROWS
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
@@ -29,8 +29,9 @@ from yaya.train.pretrain import PretrainConfig
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
 PLAN = "plan.json"
-TOKENS_PER_PARAMETER = 8.0  # where there is no held-out text by which to choose; bench/LOG.md
+TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
+PILOT_FROM_SECONDS = 100.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 2.0
 PROBE_SIZES = ((96, 3), (192, 5))
 PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes
@@ -44,21 +45,6 @@ def is_settled(config: LoopConfig) -> bool:
     sizes = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_key_value_heads", "chat_fraction")
     names = ("steps", "batch_tokens", "micro_batch_tokens", *(sizes if isinstance(config, PretrainConfig) else ()))
     return all(getattr(config, name) is not None for name in names)
-
-
-def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
-    """The sizes that the recipe leaves open."""
-    width = config.hidden_size or hidden_size
-    if config.head_dim > width:
-        config = replace(config, head_dim=32)
-    return replace(
-        config,
-        hidden_size=width,
-        num_hidden_layers=config.num_hidden_layers or layers,
-        intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,
-        num_key_value_heads=config.num_key_value_heads or max(1, width // config.head_dim),
-        chat_fraction=chat_share if config.chat_fraction is None else config.chat_fraction,
-    )
 
 
 def shares(names: Collection[str]) -> dict[str, float]:
@@ -116,15 +102,14 @@ def plan(
         return measure(config, inputs, runtime, seed, folder, long) / config.batch_tokens
 
     if isinstance(first, PretrainConfig):
+        if asked or share.get("pretrain", 0) > PILOT_FROM_SECONDS:
+            pilot.fly(first, inputs, runtime, seed, folder)
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
-            probes = [(fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
+            probes = [(pretrain.fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
             seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
-            shapes = {size: fill_shape(first, chat_share, *size) for size in SIZES}
-            (width, layers), token_seconds = size_for(
-                seen, share["pretrain"], lambda size, tokens: loss_after(shapes[size], tokens, inputs["tokenize"])
-            )
-        configs["pretrain"] = first = fill_shape(first, chat_share, width, layers)
+            (width, layers), token_seconds = size_for(seen, share["pretrain"])
+        configs["pretrain"] = first = pretrain.fill_shape(first, chat_share, width, layers)
     if (timed or asked) and token_seconds is None:
         token_seconds = measured(first if first is not None else configs["finetune"], PROBE_SECONDS)
     for name, config in configs.items():
@@ -153,22 +138,10 @@ def weights(hidden_size: int, layers: int) -> float:
     return 12.0 * layers * hidden_size**2
 
 
-def loss_after(config: PretrainConfig, tokens: float, data: Artifact) -> float:
-    """The loss to expect of this shape; where there is nothing to tell it by, how far it is from TOKENS_PER_PARAMETER."""
-    batch = scaling.batch_for(tokens, config.context_length)
-    found = pretrain.prospect(replace(config, batch_tokens=batch, steps=max(1, int(tokens / batch))), data)
-    if found is not None:
-        return found.loss()
-    size = scaling.Size.of(pretrain.architecture(config, data.metrics["vocab_size"]))
-    return abs(math.log(tokens / size.layers / TOKENS_PER_PARAMETER))
+def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[tuple[int, int], float]:
+    """((hidden_size, layers), seconds a token): the size that sees about `TOKENS_PER_PARAMETER` of its parameters in the time.
 
-
-def size_for(
-    seen: list[tuple[float, float]], seconds: float, loss: Callable[[tuple[int, int], float], float]
-) -> tuple[tuple[int, int], float]:
-    """((hidden_size, layers), seconds a token) of the size whose expected loss is lowest after so many seconds.
-
-    seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion. loss: of a size after so many tokens.
+    seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion (arXiv:2203.15556 for the rule).
     """
     (small, fast), (large, slow) = seen
     slope = max(slow - fast, 0.2 * slow) / (large - small)
@@ -176,7 +149,10 @@ def size_for(
     def token_seconds(size: tuple[int, int]) -> float:
         return max(fast + slope * (weights(*size) - small), 0.5 * fast)
 
-    best = min(SIZES, key=lambda size: loss(size, seconds / token_seconds(size)))
+    def off(size: tuple[int, int]) -> float:
+        return abs(math.log(seconds / token_seconds(size) / weights(*size) / TOKENS_PER_PARAMETER))
+
+    best = min(SIZES, key=off)
     return best, token_seconds(best)
 
 
@@ -243,7 +219,7 @@ def explain(
             f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.2g} times; memory about {needed:.1f} GB.",
             f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.2g} 遍；内存约 {needed:.1f} GB。",
         )
-        prospect = pretrain.prospect(config, inputs["tokenize"]) if isinstance(config, PretrainConfig) else None
+        prospect = pretrain.prospect(config, inputs["tokenize"], folder) if isinstance(config, PretrainConfig) else None
         said[name] = {"steps": config.steps, "tokens": tokens, "memory_gb": round(needed, 3)}
         said[name]["seconds"] = round(seconds, 1) if seconds is not None else None
         said[name]["loss"] = round(prospect.loss(), 4) if prospect else None

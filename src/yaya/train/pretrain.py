@@ -7,22 +7,21 @@ Paper: Qwen3 (arXiv:2505.09388) for the architecture, Muon (https://kellerjordan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
+from yaya.core.page import read_json
 from yaya.model.transformer import ModelConfig, Transformer, initialize
-from yaya.tokenize.shards import open_shard
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language
-from yaya.train.difficulty import difficulty
 from yaya.train.loop import Curve, LoopConfig
-from yaya.train.rows import Rows
-from yaya.train.scaling import Prospect, Size
+from yaya.train.scaling import Pilot, Prospect, Size
 
 KIND = "pretrain"
+PILOT = "pilot.json"  # in the run's folder
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,35 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     )
 
 
-@lru_cache(maxsize=4)
-def _difficulty(folder: Path, digest: str, kind: str, row_length: int, vocab_size: int) -> tuple[float, ...]:
-    train, held_out = (open_shard(folder, split, kind, vocab_size) for split in ("train", "validation"))
-    return difficulty(train, Rows(held_out, row_length, 0), language.VALIDATION_ROWS, vocab_size)
+def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
+    """The sizes that the recipe leaves open."""
+    width = config.hidden_size or hidden_size
+    if config.head_dim > width:
+        config = replace(config, head_dim=32)
+    return replace(
+        config,
+        hidden_size=width,
+        num_hidden_layers=config.num_hidden_layers or layers,
+        intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,
+        num_key_value_heads=config.num_key_value_heads or max(1, width // config.head_dim),
+        chat_fraction=chat_share if config.chat_fraction is None else config.chat_fraction,
+    )
 
 
-def prospect(config: PretrainConfig, data: Artifact) -> Prospect | None:
-    """What the loss on held-out text will depend on; None where there is none."""
+def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect | None:
+    """What the loss on held-out text will depend on, if a pilot has read this data and such trainings are known."""
     assert config.steps is not None and config.batch_tokens is not None
-    counts, share = data.metrics["train"], shares(config)
-    vocab_size = data.metrics["vocab_size"]
-    kind = language.watched_kind(share, language.open_shards(data, "validation", vocab_size))
-    if kind is None:
+    known = read_json(folder / PILOT)
+    if known.get("of") != pilot_of(config, data):
         return None
-    hard = _difficulty(data.path, data.digest, kind, config.context_length, vocab_size)
-    size = Size.of(architecture(config, vocab_size))
-    tokens = config.steps * config.batch_tokens * share[kind]
-    return Prospect(size, tokens, counts[kind]["tokens"], hard) if hard else None
+    size = Size.of(architecture(config, data.metrics["vocab_size"]))
+    found = Prospect(size.layers, config.steps * config.batch_tokens, Pilot(**known["found"]))
+    return found if found.is_known() else None
+
+
+def pilot_of(config: PretrainConfig, data: Artifact) -> list[Any]:
+    """What a pilot's findings hold for: the data, the length of rows and the share of conversations."""
+    return [data.digest, config.context_length, config.chat_fraction]
 
 
 def build(
@@ -125,7 +135,7 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> No
 
     def expect(config: LoopConfig) -> Curve | None:
         assert isinstance(config, PretrainConfig)
-        found = prospect(config, inputs["tokenize"])
+        found = prospect(config, inputs["tokenize"], draft.path.parent)
         return found.loss if found else None
 
     language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)

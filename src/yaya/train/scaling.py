@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from yaya.core import ranks
 from yaya.model.transformer import ModelConfig
 from yaya.train.loop import LoopConfig
@@ -28,41 +30,63 @@ class Size:
         )
 
 
-REPEATS = 15.0  # a repeated token is worth less and less: after so many epochs 1/e of a new one
-# Of `Prospect.features`, fitted to runs of our own (`bench/scaling.py`).
-WEIGHTS: tuple[float, ...] = ()
+# Exponents of tokens and of parameters: (constant, by how fast the pilot's loss fell), each; and the share of the 4-grams'
+# loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
+# (the primer), whose loss falls much faster, apart.
+TEXT = (-0.08922, 0.9116), (0.03959, 0.6167), 0.3
+TEMPLATES = (-1.112, -0.8135), (-0.1079, 0.0), 0.0
+TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
+# How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot.
+ON_THE_WAY = (0.05, 3.2), (0.1, 2.7), (0.2, 2.0), (0.3, 1.6), (0.5, 1.03), (0.7, 0.55), (0.85, 0.23), (1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a tiny model learned of the text: `pilot.py`. Losses in nats a token on held-out text."""
+
+    early: float  # where the learning rate begins to fall
+    final: float
+    four_grams: float  # `difficulty.py`
+
+
+PILOT_SIZE, PILOT_STEPS, PILOT_BATCH_TOKENS = (64, 3), 200, 1024
+PILOT_EARLY = 80  # step
+PILOT_TOKENS = PILOT_STEPS * PILOT_BATCH_TOKENS
+PILOT_WEIGHTS = 12 * PILOT_SIZE[1] * PILOT_SIZE[0] ** 2
+KNOWN_TIMES = 120  # more parameters or tokens than the pilot's: what the runs behind the fit reach
 
 
 @dataclass(frozen=True)
 class Prospect:
     """What the loss of a pretraining depends on."""
 
-    size: Size
-    tokens: float  # of the text that is validated on, repeats included
-    unique: float  # different ones of them
-    difficulty: tuple[float, ...]  # nats a token under n-grams of order 1 to 4: `difficulty.py`
+    layers: int  # weights of the layers
+    tokens: float
+    pilot: Pilot
+
+    def is_known(self) -> bool:
+        """Whether the fit was made from runs of about this size."""
+        times = self.layers / PILOT_WEIGHTS, self.tokens / PILOT_TOKENS
+        return all(0.5 <= t <= KNOWN_TIMES for t in times) and self.fall() > TEMPLATES_FALL[0]
+
+    def fall(self) -> float:
+        """Of the pilot's loss while its learning rate fell to zero: the logarithm, below 0."""
+        return math.log(self.pilot.final / self.pilot.early)
 
     def loss(self, done: float = 1.0) -> float:
-        """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over."""
-        return math.exp(sum(w * x for w, x in zip(WEIGHTS, self.features(), strict=True)) + on_the_way(done))
+        """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over.
 
-    def features(self) -> list[float]:
-        """What the logarithm of the final loss is linear in."""
-        h1, h2, h3, h4 = (math.log(max(nats, 1e-3)) for nats in self.difficulty)
-        d = math.log(effective_tokens(self.tokens, self.unique) / 1e6)
-        n = math.log(self.size.layers / 1e6)
-        return [1.0, h1, h2, h3, h4, d, n, d * d, d * n, n * n, d * (h4 - h1), n * (h4 - h1)]
-
-
-def effective_tokens(tokens: float, unique: float) -> float:
-    """What `tokens` of training are worth when there are only `unique` different ones (arXiv:2305.16264, eq. 5)."""
-    repeats = max(0.0, tokens / max(unique, 1.0) - 1)
-    return min(tokens, unique) + unique * REPEATS * (1 - math.exp(-repeats / REPEATS))
-
-
-def on_the_way(done: float) -> float:
-    """How far the logarithm of the loss lies above the end's when a share `done` of the steps is over."""
-    return 0.0
+        E + (L - E) (D / D_pilot)^(a + b f) (N / N_pilot)^(c + d f): the power law of arXiv:2001.08361 from the pilot's loss L
+        on, with exponents by f, the logarithm of the pilot's fall, since texts differ in how fast they are learned.
+        """
+        fall = self.fall()
+        (a, b), (c, d), share = TEMPLATES if fall < TEMPLATES_FALL[1] else TEXT
+        floor = share * min(self.pilot.four_grams, self.pilot.final)
+        by_tokens = (a + b * fall) * math.log(self.tokens / PILOT_TOKENS)
+        by_size = (c + d * fall) * math.log(self.layers / PILOT_WEIGHTS)
+        final = floor + (self.pilot.final - floor) * math.exp(by_tokens + by_size)
+        shares, falls = (list(values) for values in zip(*ON_THE_WAY, strict=True))
+        return final * math.exp(-fall * float(np.interp(done, shares, falls)))
 
 
 def batch_for(tokens: float, row_length: int) -> int:

@@ -1,0 +1,62 @@
+"""The pilot: a tiny model that reads a little of the text for a few seconds, to find out how hard it is to learn.
+
+Reads: `tokenize/`. Writes: `pilot.json` in the run's folder, where it is found again. What larger models and longer
+trainings will reach follows from it: `scaling.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from yaya.core import ranks
+from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core.page import read_json
+from yaya.core.progress import Bar
+from yaya.core.runtime import Runtime
+from yaya.core.say import t
+from yaya.tokenize.tokenizer import Tokenizer
+from yaya.train import language, pretrain, scaling
+from yaya.train.difficulty import difficulty
+from yaya.train.loop import decay_share, make_optimizer, optimizer_step
+from yaya.train.optimizer import schedule
+from yaya.train.pretrain import PILOT, PretrainConfig
+from yaya.train.rows import Rows
+
+
+def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, seed: int, folder: Path) -> None:
+    """Makes `pilot.json` for this data, unless it is there or there is too little to read. Alone: several ranks have none."""
+    data = inputs["tokenize"]
+    counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
+    chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
+    config = pretrain.fill_shape(config, chat_share)
+    of = pretrain.pilot_of(config, data)
+    if ranks.world_size() > 1 or read_json(folder / PILOT).get("of") == of:
+        return
+    tokenizer = Tokenizer.load(data.path)
+    shards = {split: language.open_shards(data, split, tokenizer.vocab_size) for split in ("train", "validation")}
+    kind = language.watched_kind(pretrain.shares(config), shards["validation"])
+    if kind is None or sum(counts.values()) < scaling.PILOT_TOKENS / 4:
+        return
+    rows = Rows(shards["validation"][kind], config.context_length, 0)
+    hard = difficulty(shards["train"][kind], rows, language.VALIDATION_ROWS, tokenizer.vocab_size)
+    if hard is None:
+        return
+    losses = []
+    tiny = PretrainConfig(context_length=config.context_length, chat_fraction=config.chat_fraction)
+    tiny = replace(tiny, batch_tokens=scaling.PILOT_BATCH_TOKENS, micro_batch_tokens=scaling.PILOT_BATCH_TOKENS)
+    tiny = pretrain.fill_shape(tiny, chat_share, *scaling.PILOT_SIZE)
+    model, goal = pretrain.build(tiny, inputs, seed, Draft(folder, "pilot", {}, {}, seed, runtime=runtime))
+    optimizer, steps, cursor = make_optimizer(model, tiny), scaling.PILOT_STEPS, 0
+    with Bar(t("how hard is the text?", "文本有多难？"), steps, t("steps", "步")) as bar:
+        for step in range(steps):
+            scale = schedule(step, steps, tiny.warmup_steps, decay_share(tiny))
+            cursor = optimizer_step(model, goal, optimizer, cursor, tiny, scale).cursor
+            bar.advance(1)
+            if step + 1 in (scaling.PILOT_EARLY, steps):
+                found = language.bits_per_byte(model, shards["validation"][kind], tokenizer, config.context_length)
+                losses.append(found["validation_loss"])
+    found = {"early": losses[0], "final": losses[1], "four_grams": round(hard, 5)}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / PILOT, json.dumps({"of": of, "found": found}))
