@@ -231,5 +231,5 @@ def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
     assert 0.1 < plan["pretrain"]["loss"] < math.log(2048) and plan["finetune"]["loss"] is None
     assert 10 < plan["pretrain"]["seconds"] + plan["finetune"]["seconds"] < 60
     settled = yaya("plan", "name=p", "minutes=1", *TINY, cwd=tmp_path)  # steps are given: says the same, and how long
-    assert "tokens/s" in settled.stderr and "loss to expect" in settled.stderr
+    assert "tokens/s" in settled.stderr and "loss to expect" not in settled.stderr  # of 40 steps nothing is known
     assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

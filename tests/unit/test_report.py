@@ -135,12 +135,22 @@ def run(tmp_path: Path, tokenizer: Tokenizer) -> Path:
     trained(folder / "pretrain", {"chat_fraction": 0.85, "device": "cpu", "dtype": "float32"}, 6.04, 0.4)
     trained(folder / "finetune", {"system_weight": 0.0, "user_weight": 0.0, "assistant_weight": 1.0}, 0.3, 0.2)
     (folder / "recipe.toml").write_text('name = "little one"\n', "utf-8")
+    write_json(folder / "plan.json", {"pretrain": {"loss": 0.45, "seconds": 380.0, "memory_gb": 1.2}})
     return folder
 
 
 def trained(folder: Path, config: dict[str, Any], first: float, last: float, steps: int = 60) -> None:
     """A training stage's folder."""
-    metrics = {"steps": steps, "tokens": 4096 * steps, "seconds": 400.0, "loss": last, "parameters": 1_234_567}
+    usual = [[step, last + (first - last) * math.exp(-step / 9)] for step in range(5, steps + 1, 5)]
+    metrics = {
+        "expected_losses": usual,
+        "peak_memory_gb": 1.31,
+        "steps": steps,
+        "tokens": 4096 * steps,
+        "seconds": 400.0,
+        "loss": last,
+        "parameters": 1_234_567,
+    }
     manifest(folder, config, metrics)
     write_json(folder / "config.json", {"max_position_embeddings": 256, "hidden_size": 64, "num_hidden_layers": 3})
     rows = []
@@ -226,6 +236,16 @@ def test_texts_of_data_and_model_are_escaped(run: Path) -> None:
     (script,) = tree.css("script")
     digest = base64.b64encode(hashlib.sha256(script.text().encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in html.replace("&#39;", "'")
+
+
+def test_what_was_planned_stands_beside_what_came(run: Path) -> None:
+    html = render(run, scores())
+    rows = [row.text(separator=" ") for row in HTMLParser(html).css("#learning ~ * table tr, figure table tr")]
+    shown = [" ".join(row.split()) for row in rows]
+    assert any("loss on held-out data" in row and "0.450" in row and "0.455" in row for row in shown), shown
+    assert any("6 min 20 s" in row and "6 min 40 s" in row for row in shown)
+    assert any("1.20 GB" in row and "1.31 GB" in row for row in shown)
+    assert html.count('class="band"') == 2
 
 
 def test_the_conversation_shows_what_counts(run: Path, tokenizer: Tokenizer) -> None:

@@ -93,6 +93,11 @@ def plan(
         first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
     )
     timed = [name for name, config in configs.items() if config.steps is None and config.num_train_epochs is None]
+    long_enough = "pretrain" in timed and shares(configs)["pretrain"] * seconds > PILOT_FROM_SECONDS
+    if isinstance(first, PretrainConfig) and (asked or long_enough):
+        started = time.monotonic()
+        pilot.fly(first, inputs, runtime, seed, folder)
+        seconds = ranks.agree(max(1.0, seconds - (time.monotonic() - started)))
     share = {name: shares(configs)[name] * seconds for name in timed}
 
     def measured(config: LoopConfig, long: float) -> float:
@@ -102,8 +107,6 @@ def plan(
         return measure(config, inputs, runtime, seed, folder, long) / config.batch_tokens
 
     if isinstance(first, PretrainConfig):
-        if asked or share.get("pretrain", 0) > PILOT_FROM_SECONDS:
-            pilot.fly(first, inputs, runtime, seed, folder)
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
             probes = [(pretrain.fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
