@@ -71,7 +71,7 @@ def run(results: Path, out: Path, words: list[str]) -> None:
 def read(results: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     for row in rows:
-        row["prospect"] = Prospect(row["layers"], row["tokens"], Pilot(**row["pilot"]))
+        row["prospect"] = Prospect(row["layers"], row["tokens"], row["unique"], Pilot(**row["pilot"]))
         row["real"] = row["validation"][-1][1]
     return rows
 
@@ -88,7 +88,8 @@ def solve(rows: list[dict[str, Any]], share: float, by_fall: tuple[bool, bool]) 
     """Least squares of the exponents; gives back what they say of a run. by_fall: whether tokens', parameters' exponent depend on it."""
 
     def features(row: dict[str, Any]) -> list[float]:
-        d = math.log(row["tokens"] / scaling.PILOT_TOKENS)
+        tokens = scaling.effective_tokens(row["tokens"], row["unique"])
+        d = math.log(tokens / scaling.PILOT_TOKENS)
         n = math.log(row["layers"] / scaling.PILOT_WEIGHTS)
         return [d, d * fall(row) * by_fall[0], n, n * fall(row) * by_fall[1]]
 

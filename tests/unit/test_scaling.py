@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_more_time_takes_a_larger_model() -> None:
 
 def test_more_tokens_and_more_parameters_lower_the_loss() -> None:
     for pilot in (Pilot(4.79, 4.29, 3.23), Pilot(6.17, 5.72, 5.68), Pilot(3.54, 2.31, 1.03), Pilot(2.2, 0.99, 1.02)):
-        losses = [[Prospect(n, d, pilot).loss() for d in (3e5, 1e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
+        losses = [[Prospect(n, d, 1e9, pilot).loss() for d in (3e5, 1e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
         for row in losses:
             assert row == sorted(row, reverse=True) and row[-1] > 0
         for column in zip(*losses, strict=True):
@@ -83,13 +84,22 @@ def test_more_tokens_and_more_parameters_lower_the_loss() -> None:
 
 
 def test_on_the_way_the_loss_falls_to_the_ends() -> None:
-    prospect = Prospect(600_000, 2e6, Pilot(4.79, 4.29, 3.23))
+    prospect = Prospect(600_000, 2e6, 1e9, Pilot(4.79, 4.29, 3.23))
     curve = [prospect.loss(done) for done in (0.01, 0.05, 0.1, 0.4, 0.8, 1.0)]
     assert curve == sorted(curve, reverse=True) and curve[-1] == prospect.loss()
 
 
 def test_nothing_is_expected_of_trainings_unlike_all_that_were_measured() -> None:
     pilot = Pilot(4.79, 4.29, 3.23)
-    assert Prospect(600_000, 2e6, pilot).is_known()
-    assert not Prospect(100_000_000, 2e6, pilot).is_known() and not Prospect(600_000, 1e9, pilot).is_known()
-    assert not Prospect(600_000, 2e6, Pilot(4.0, 1.0, 1.0)).is_known()  # learned at once: made of few templates
+    assert Prospect(600_000, 2e6, 1e9, pilot).is_known()
+    assert not Prospect(100_000_000, 2e6, 1e9, pilot).is_known() and not Prospect(600_000, 1e9, 1e9, pilot).is_known()
+    assert not Prospect(600_000, 2e6, 1e9, Pilot(4.0, 1.0, 1.0)).is_known()  # learned at once: made of few templates
+
+
+def test_repeated_text_is_worth_less_and_less() -> None:
+    pilot = Pilot(4.79, 4.29, 3.23)
+    gains = [Prospect(600_000, 1e6 * n, 1e6, pilot).loss() for n in (1, 2, 4, 8, 16)]
+    assert gains == sorted(gains, reverse=True)
+    steps = [a - b for a, b in pairwise(gains)]
+    assert steps == sorted(steps, reverse=True)
+    assert gains[1] > Prospect(600_000, 2e6, 1e9, pilot).loss()

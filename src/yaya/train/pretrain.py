@@ -95,7 +95,9 @@ def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect |
     if known.get("of") != pilot_of(config, data):
         return None
     size = Size.of(architecture(config, data.metrics["vocab_size"]))
-    found = Prospect(size.layers, config.steps * config.batch_tokens, Pilot(**known["found"]))
+    counts = data.metrics["train"]
+    unique = sum(counts[kind]["tokens"] for kind, share in shares(config).items() if share > 0)
+    found = Prospect(size.layers, config.steps * config.batch_tokens, unique, Pilot(**known["found"]))
     return found if found.is_known() else None
 
 

@@ -33,8 +33,9 @@ class Size:
 # Exponents of tokens and of parameters: (constant, by how fast the pilot's loss fell), each; and the share of the 4-grams'
 # loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
 # (the primer), whose loss falls much faster, apart.
-TEXT = (-0.08922, 0.9116), (0.03959, 0.6167), 0.3
+TEXT = (-0.0609, 1.067), (0.0311, 0.580), 0.3
 TEMPLATES = (-1.112, -0.8135), (-0.1079, 0.0), 0.0
+REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
 TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot.
 ON_THE_WAY = (0.05, 3.2), (0.1, 2.7), (0.2, 2.0), (0.3, 1.6), (0.5, 1.03), (0.7, 0.55), (0.85, 0.23), (1.0, 0.0)
@@ -62,6 +63,7 @@ class Prospect:
 
     layers: int  # weights of the layers
     tokens: float
+    unique: float  # different ones of them
     pilot: Pilot
 
     def is_known(self) -> bool:
@@ -82,11 +84,17 @@ class Prospect:
         fall = self.fall()
         (a, b), (c, d), share = TEMPLATES if fall < TEMPLATES_FALL[1] else TEXT
         floor = share * min(self.pilot.four_grams, self.pilot.final)
-        by_tokens = (a + b * fall) * math.log(self.tokens / PILOT_TOKENS)
+        by_tokens = (a + b * fall) * math.log(effective_tokens(self.tokens, self.unique) / PILOT_TOKENS)
         by_size = (c + d * fall) * math.log(self.layers / PILOT_WEIGHTS)
         final = floor + (self.pilot.final - floor) * math.exp(by_tokens + by_size)
         shares, falls = (list(values) for values in zip(*ON_THE_WAY, strict=True))
         return final * math.exp(-fall * float(np.interp(done, shares, falls)))
+
+
+def effective_tokens(tokens: float, unique: float) -> float:
+    """What `tokens` of training are worth when there are only `unique` different ones (arXiv:2305.16264, eq. 5)."""
+    repeats = max(0.0, tokens / max(unique, 1.0) - 1)
+    return min(tokens, unique) + unique * REPEATS * (1 - math.exp(-repeats / REPEATS))
 
 
 def batch_for(tokens: float, row_length: int) -> int:
