@@ -76,14 +76,6 @@ def read(results: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def fall(row: dict[str, Any]) -> float:
-    return math.log(row["pilot"]["final"] / row["pilot"]["early"])
-
-
-def is_template(row: dict[str, Any]) -> bool:
-    return fall(row) < scaling.TEMPLATES_FALL[1]
-
-
 def solve(rows: list[dict[str, Any]], share: float, by_fall: tuple[bool, bool]) -> Callable[[dict[str, Any]], float]:
     """Least squares of the exponents; gives back what they say of a run. by_fall: whether tokens', parameters' exponent depend on it."""
 
@@ -91,7 +83,7 @@ def solve(rows: list[dict[str, Any]], share: float, by_fall: tuple[bool, bool]) 
         tokens = scaling.effective_tokens(row["tokens"], row["unique"])
         d = math.log(tokens / scaling.PILOT_TOKENS)
         n = math.log(row["layers"] / scaling.PILOT_WEIGHTS)
-        return [d, d * fall(row) * by_fall[0], n, n * fall(row) * by_fall[1]]
+        return [d, d * row["prospect"].fall() * by_fall[0], n, n * row["prospect"].fall() * by_fall[1]]
 
     def floor(row: dict[str, Any]) -> float:
         return share * min(row["pilot"]["four_grams"], row["pilot"]["final"])
@@ -114,7 +106,7 @@ def fit(results: Path) -> None:
         ("TEXT", scaling.TEXT[2], (True, True)),
         ("TEMPLATES", scaling.TEMPLATES[2], (True, False)),
     ):
-        group = [row for row in rows if is_template(row) == (name == "TEMPLATES")]
+        group = [row for row in rows if row["prospect"].is_template() == (name == "TEMPLATES")]
         for by, same in (("run", lambda a, b: a is b), ("text", lambda a, b: a["data"] == b["data"])):
             errors = []
             for row in group:
@@ -131,7 +123,7 @@ def fit(results: Path) -> None:
                 steps, losses = zip(*row["validation"], strict=True)
                 if steps[0] / row["steps"] <= done:
                     above.append(math.log(np.interp(done * row["steps"], steps, losses) / row["real"]))
-            slope = np.mean(above) / -np.mean([fall(row) for row in group])
+            slope = np.mean(above) / -np.mean([row["prospect"].fall() for row in group])
             print(
                 f"  at {done:.0%}: logarithm of the loss {np.mean(above):.3f} above the end's, spread {np.std(above):.3f}; {slope:.2f} times the fall"
             )

@@ -16,7 +16,7 @@ from typing import Any
 from yaya.evaluate.tasks import loops
 
 SMOOTH = 50  # steps over which a loss is averaged
-SETTLED = 0.1  # share of the steps after which judgements begin
+SETTLED = 0.3  # share of the steps after which the loss is compared with the usual one
 RISE = 0.06  # the averaged loss lies so much above its lowest, and so many of its own standard errors: it diverges
 ERRORS = 9.0  # the lowest is the luckiest of thousands
 SPIKE = 6.0  # a gradient so many times the median of the last 50

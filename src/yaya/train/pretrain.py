@@ -138,6 +138,6 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     def expect(config: LoopConfig) -> Curve | None:
         assert isinstance(config, PretrainConfig)
         found = prospect(config, inputs["tokenize"], draft.path.parent)
-        return found.loss if found else None
+        return found.loss if found and not found.is_template() else None  # of templates only the end is known
 
     language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)

@@ -34,10 +34,10 @@ class Size:
 # loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
 # (the primer), whose loss falls much faster, apart.
 TEXT = (-0.0609, 1.067), (0.0311, 0.580), 0.3
-TEMPLATES = (-1.112, -0.8135), (-0.1079, 0.0), 0.0
+TEMPLATES = (-1.047, -0.504), (-0.123, 0.0), 0.15
 REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
 TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
-# How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot.
+# How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot: of texts only.
 ON_THE_WAY = (0.05, 3.2), (0.1, 2.7), (0.2, 2.0), (0.3, 1.6), (0.5, 1.03), (0.7, 0.55), (0.85, 0.23), (1.0, 0.0)
 
 
@@ -75,6 +75,9 @@ class Prospect:
         """Of the pilot's loss while its learning rate fell to zero: the logarithm, below 0."""
         return math.log(self.pilot.final / self.pilot.early)
 
+    def is_template(self) -> bool:
+        return self.fall() < TEMPLATES_FALL[1]
+
     def loss(self, done: float = 1.0) -> float:
         """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over.
 
@@ -82,7 +85,7 @@ class Prospect:
         on, with exponents by f, the logarithm of the pilot's fall, since texts differ in how fast they are learned.
         """
         fall = self.fall()
-        (a, b), (c, d), share = TEMPLATES if fall < TEMPLATES_FALL[1] else TEXT
+        (a, b), (c, d), share = TEMPLATES if self.is_template() else TEXT
         floor = share * min(self.pilot.four_grams, self.pilot.final)
         by_tokens = (a + b * fall) * math.log(effective_tokens(self.tokens, self.unique) / PILOT_TOKENS)
         by_size = (c + d * fall) * math.log(self.layers / PILOT_WEIGHTS)
