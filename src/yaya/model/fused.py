@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CACHE_NUMBERS = 1 << 18  # that are worked on at a time in pointwise work, so that they stay in a core's own cache
 SCORE_NUMBERS = 1 << 20  # attention scores that are alive at once
 LOGIT_ROWS = 1024  # rows of logits alive at once
+LOGIT_ROUND = 128  # to which they are filled up: oneDNN keeps code and memory for each shape that it meets
 QUERY_BLOCK = 128  # queries whose scores are computed at a time, against the keys up to the last of them
 SMALLEST = torch.finfo(torch.float32).tiny  # a probability below it counts as it: a loss of at most 87 nats
 
@@ -337,7 +338,10 @@ class WeightedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        cast = head.to(hidden.dtype)
+        cast, count = head.to(hidden.dtype), len(hidden)
+        filling = -count % LOGIT_ROUND
+        hidden = F.pad(hidden, (0, 0, 0, filling))
+        labels, weights = F.pad(labels, (0, filling)), F.pad(weights, (0, filling))
         grad_hidden = torch.empty_like(hidden)
         grad_head = torch.zeros(head.shape, dtype=torch.float32, device=head.device)
         total = torch.zeros(
@@ -357,7 +361,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
                 grad_head.addmm_(grad_logits.T, hidden[rows])
             else:
                 grad_head += (grad_logits.T @ hidden[rows]).float()
-        ctx.save_for_backward(grad_hidden, grad_head)
+        ctx.save_for_backward(grad_hidden[:count], grad_head)
         return total.float()
 
     @staticmethod
