@@ -33,8 +33,8 @@ class Size:
 # Exponents of tokens and of parameters: (constant, by how fast the pilot's loss fell), each; and the share of the 4-grams'
 # loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
 # (the primer), whose loss falls much faster, apart.
-TEXT = (-0.0609, 1.067), (0.0311, 0.580), 0.3
-TEMPLATES = (-1.047, -0.504), (-0.123, 0.0), 0.15
+TEXT = (-0.05934, 1.064), (0.03086, 0.5787), 0.3
+TEMPLATES = (-1.087, -0.5607), (-0.1232, 0.0), 0.15
 REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
 TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot: of texts only.
