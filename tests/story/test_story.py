@@ -93,7 +93,9 @@ def test_transformers_opens_the_folder(tiny_run: Path) -> None:
     folder = tiny_run / "finetune"
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    ours = yaya("chat", "tiny", "--once", "Who are you?", "--greedy", cwd=tiny_run.parents[1]).stdout
+    ours = yaya(
+        "chat", "tiny", "--once", "Who are you?", "--greedy", "--max-new-tokens", "64", cwd=tiny_run.parents[1]
+    ).stdout
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Who are you?"}], add_generation_prompt=True, return_tensors="pt"
     )["input_ids"]
