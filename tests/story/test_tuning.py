@@ -92,7 +92,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert made is not None and found[: len(done)] == done
     trials = [row for row in found if row["number"] is not None]
     assert [row["number"] for row in trials] == [0, 1, 2, 3] and trials[0]["role"] == "default"
-    assert trials[0]["values"] == {"learning_rate": 0.01, "matrix_learning_rate": 0.03}
+    assert trials[0]["values"] == {"learning_rate": 0.03, "matrix_learning_rate": 0.03}
     assert all(row["outcome"] in ("complete", "stopped") and row["seed"] == 0 for row in trials)
     assert len(trials[0]["curve"]) == 4 and trials[0]["curve"][-1][0] == 24
     best = pipeline.Run(read_recipe(tune / "best.toml"))

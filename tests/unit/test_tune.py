@@ -546,7 +546,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 RECIPE = {
     "name": "x",
     "from": "data",
-    "pretrain": {"hidden_size": 64, "num_hidden_layers": 2, "steps": 100},
+    "pretrain": {"hidden_size": 64, "num_hidden_layers": 2, "steps": 100, "learning_rate": 0.01},
     "tune": {"space": {"learning_rate": "1e-4..1e-1"}, "trials": 14},
 }
 
