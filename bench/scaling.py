@@ -104,7 +104,7 @@ def fit(results: Path) -> None:
     rows = read(results)
     for name, share, by_fall in (
         ("TEXT", scaling.TEXT[2], (True, True)),
-        ("TEMPLATES", scaling.TEMPLATES[2], (True, False)),
+        ("TEMPLATES", scaling.TEMPLATES[2], (False, False)),
     ):
         group = [row for row in rows if row["prospect"].is_template() == (name == "TEMPLATES")]
         for by, same in (("run", lambda a, b: a is b), ("text", lambda a, b: a["data"] == b["data"])):

@@ -34,7 +34,7 @@ class Size:
 # loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
 # (the primer), whose loss falls much faster, apart.
 TEXT = (-0.05934, 1.064), (0.03086, 0.5787), 0.3
-TEMPLATES = (-1.087, -0.5607), (-0.1232, 0.0), 0.15
+TEMPLATES = (-0.828, 0.0), (-0.132, 0.0), 0.2
 REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
 TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot: of texts only.
