@@ -32,7 +32,10 @@ from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows,
 from yaya.train.tracker import Write, curves, open_tracker
 
 LEARNING_RATES = {"muon": 0.03, "adamw": 0.003}
-EXPECTED_POINTS = 20  # of the usual curve, for the report
+EXPECTED_POINTS, EXPECTED_FROM = (
+    20,
+    0.05,
+)  # of the usual curve, for the report; the share of the steps where it is known
 REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
 BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
 Curve = Callable[[float], float]  # share of the steps done -> validation loss
@@ -208,7 +211,7 @@ def train(
         log.close()
     draft.metrics |= {"steps": steps, "tokens": position.tokens, "seconds": position.seconds, "loss": log.last_loss}
     if log.expected is not None:
-        shown = sorted(look_at | _looks(EXPECTED_POINTS, steps))
+        shown = [step for step in sorted(look_at | _looks(EXPECTED_POINTS, steps)) if step >= EXPECTED_FROM * steps]
         draft.metrics["expected_losses"] = [[step, round(log.expected(step / steps), 4)] for step in shown]
     draft.metrics |= {"parameters": model.num_parameters(), "skipped_steps": position.skipped}
     say(
