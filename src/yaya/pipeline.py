@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -67,6 +68,7 @@ class Run:
         }
         self.recall()
         self.runtime: Runtime | None = None
+        self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training
         self.deadlines: dict[str, float] = {}  # time.monotonic(), for trainings whose steps follow from minutes
 
     def recall(self) -> None:
@@ -158,6 +160,8 @@ class Run:
 
         def make(draft: Draft) -> None:
             self.write_recipe()  # not sooner: a request that is refused changes nothing
+            if name in self.said and ranks.is_main():  # the report shows it beside what came
+                write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
             draft.deadline, draft.revised = self.deadlines.get(name), revised
             if stage.trains or ranks.is_main():
                 module.run(config, inputs, draft)
@@ -218,7 +222,8 @@ class Run:
         shares = planner.shares(names)
         self.deadlines |= {n: now + left * shares[n] for n in timed}
         machine = self.machine()
-        self.configs |= planner.plan(configs, inputs, machine, self.config.seed, left, self.folder, known, asked)
+        made, said = planner.plan(configs, inputs, machine, self.config.seed, left, self.folder, known, asked)
+        self.configs, self.said = self.configs | made, self.said | said
 
 
 def check_name(name: str) -> None:

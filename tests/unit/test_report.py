@@ -135,7 +135,7 @@ def run(tmp_path: Path, tokenizer: Tokenizer) -> Path:
     trained(folder / "pretrain", {"chat_fraction": 0.85, "device": "cpu", "dtype": "float32"}, 6.04, 0.4)
     trained(folder / "finetune", {"system_weight": 0.0, "user_weight": 0.0, "assistant_weight": 1.0}, 0.3, 0.2)
     (folder / "recipe.toml").write_text('name = "little one"\n', "utf-8")
-    write_json(folder / "plan.json", {"pretrain": {"loss": 0.45, "seconds": 380.0, "memory_gb": 1.2}})
+    write_json(folder / "pretrain" / "plan.json", {"loss": 0.45, "seconds": 380.0, "memory_gb": 1.2})
     return folder
 
 

@@ -60,7 +60,7 @@ class Draft:
     parents: dict[str, str]
     seed: int = 0
     metrics: dict[str, Any] = field(default_factory=dict)
-    logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl")
+    logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl", "plan.json")
     resumed: bool = False
     runtime: Runtime | None = None
     deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled

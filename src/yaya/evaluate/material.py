@@ -25,7 +25,6 @@ class Material:
     scores: dict[str, Any]
     places: Mapping[str, Path] = field(default_factory=dict)  # stages that lie outside the folder
     recipe: dict[str, Any] = field(default_factory=dict)
-    plan: dict[str, Any] = field(default_factory=dict)  # what the planner said beforehand
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None
     texts: list[str] = field(default_factory=list)
@@ -60,7 +59,6 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
             m.recipe = read_recipe(run_folder / "recipe.toml")
         except UserError:
             m.recipe = {}
-    m.plan = read_json(run_folder / "plan.json")
     found = {name: read_json(m.place(name) / "manifest.json") for name in STAGES}
     m.manifests = {name: manifest for name, manifest in found.items() if manifest}
     for place in ("tokenize", "finetune", "pretrain"):

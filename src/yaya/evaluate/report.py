@@ -174,7 +174,7 @@ def learning(m: Material) -> dict[str, Any] | None:
 
 def plan_beside_real(m: Material, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the planner said beforehand beside what came: loss on held-out data, seconds, memory."""
-    said = (m.plan.get(name) or {}) if isinstance(m.plan.get(name), dict) else {}
+    said = read_json(m.place(name) / "plan.json")
     real = {"seconds": m.metrics(name).get("seconds"), "memory_gb": m.metrics(name).get("peak_memory_gb")}
     real["loss"] = next((v for _, v in reversed(charts.curve(rows, "validation_loss"))), None)
     pairs = [{"what": what, "said": said.get(what), "real": real[what]} for what in PLANNED]

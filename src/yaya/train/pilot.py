@@ -29,8 +29,7 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     """Makes `pilot.json` for this data, unless it is there or there is too little to read. Alone: several ranks have none."""
     data = inputs["tokenize"]
     counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
-    chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
-    config = pretrain.fill_shape(config, chat_share)
+    config = pretrain.fill_shape(config, data)
     of = pretrain.pilot_of(config, data)
     if ranks.world_size() > 1 or read_json(folder / PILOT).get("of") == of:
         return
@@ -46,7 +45,7 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     losses = []
     tiny = PretrainConfig(context_length=config.context_length, chat_fraction=config.chat_fraction)
     tiny = replace(tiny, batch_tokens=scaling.PILOT_BATCH_TOKENS, micro_batch_tokens=scaling.PILOT_BATCH_TOKENS)
-    tiny = pretrain.fill_shape(tiny, chat_share, *scaling.PILOT_SIZE)
+    tiny = pretrain.fill_shape(tiny, data, *scaling.PILOT_SIZE)
     model, goal = pretrain.build(tiny, inputs, seed, Draft(folder, "pilot", {}, {}, seed, runtime=runtime))
     optimizer, steps, cursor = make_optimizer(model, tiny), scaling.PILOT_STEPS, 0
     with Bar(t("how hard is the text?", "文本有多难？"), steps, t("steps", "步")) as bar:

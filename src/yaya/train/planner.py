@@ -5,17 +5,16 @@ What it chooses is written into the run's recipe, so that running or resuming th
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from yaya.core import ranks
-from yaya.core.artifact import Artifact, Draft, write_atomic
-from yaya.core.page import read_json
+from yaya.core.artifact import Artifact, Draft
 from yaya.core.progress import duration
 from yaya.core.runtime import Runtime, memory_gb
 from yaya.core.say import UserError, say
@@ -28,7 +27,6 @@ from yaya.train.pretrain import PretrainConfig
 
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
-PLAN = "plan.json"
 TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 100.0  # of training; below, a pilot would cost too much of it
@@ -79,15 +77,14 @@ def plan(
     folder: Path,
     token_seconds: float | None = None,
     asked: bool = False,
-) -> dict[str, LoopConfig]:
-    """Training configs without open ends.
+) -> tuple[dict[str, LoopConfig], dict[str, dict[str, Any]]]:
+    """(training configs without open ends, what was said of each).
 
     configs: "pretrain", "finetune" or both; seconds: time for all training together; token_seconds: of one token, else measured.
     asked: by `yaya plan`, so that the time is told even where the recipe says how many steps.
     """
     configs = dict(configs)
     counts = {kind: found["tokens"] for kind, found in inputs["tokenize"].metrics["train"].items()}
-    chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
     first = configs.get("pretrain")
     row_length = (
         first.context_length if isinstance(first, PretrainConfig) else inputs["pretrain"].config["context_length"]
@@ -109,10 +106,10 @@ def plan(
     if isinstance(first, PretrainConfig):
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
-            probes = [(pretrain.fill_shape(first, chat_share, *size), size) for size in PROBE_SIZES]
+            probes = [(pretrain.fill_shape(first, inputs["tokenize"], *size), size) for size in PROBE_SIZES]
             seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
             (width, layers), token_seconds = size_for(seen, share["pretrain"])
-        configs["pretrain"] = first = pretrain.fill_shape(first, chat_share, width, layers)
+        configs["pretrain"] = first = pretrain.fill_shape(first, inputs["tokenize"], width, layers)
     if (timed or asked) and token_seconds is None:
         token_seconds = measured(first if first is not None else configs["finetune"], PROBE_SECONDS)
     for name, config in configs.items():
@@ -127,8 +124,7 @@ def plan(
         config = settle_batch(config, tokens, row_length, name)
         assert config.batch_tokens is not None
         configs[name] = replace(config, steps=config.steps or max(1, int(tokens / config.batch_tokens)))
-    explain(configs, inputs, runtime, row_length, token_seconds, folder)
-    return configs
+    return configs, explain(configs, inputs, runtime, row_length, token_seconds, folder)
 
 
 def look_tokens(config: LoopConfig, row_length: int) -> float:
@@ -188,12 +184,9 @@ def explain(
     row_length: int,
     token_seconds: float | None,
     folder: Path,
-) -> None:
-    """Says what will be done, why, how long it will take, how much memory, and the loss to expect.
-
-    The same in `plan.json` of the run's folder, for the report.
-    """
-    said = read_json(folder / PLAN)
+) -> dict[str, dict[str, Any]]:
+    """Says what will be done, why, how long it will take, how much memory, and the loss to expect; gives back the same."""
+    said: dict[str, dict[str, Any]] = {}
     data = inputs["tokenize"].metrics
     counts = {kind: found["tokens"] for kind, found in data["train"].items()}
     for name, config in configs.items():
@@ -231,6 +224,4 @@ def explain(
                 f"[{name}] loss to expect on held-out text: {prospect.loss():.2f}.",
                 f"[{name}] 预计验证损失：{prospect.loss():.2f}。",
             )
-    if ranks.is_main():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / PLAN, json.dumps(said, indent=1))
+    return said

@@ -73,8 +73,10 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     )
 
 
-def fill_shape(config: PretrainConfig, chat_share: float, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
-    """The sizes that the recipe leaves open."""
+def fill_shape(config: PretrainConfig, data: Artifact, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
+    """The sizes that the recipe leaves open, and the share of conversations: that of their tokens."""
+    counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
+    chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
     width = config.hidden_size or hidden_size
     if config.head_dim > width:
         config = replace(config, head_dim=32)
