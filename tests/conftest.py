@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 os.environ.setdefault("YAYA_LANG", "en")
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).parents[1]
+# A shell that starts these tests with `&` has them ignore Ctrl-C, and all that they start; a terminal does not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = [
     "prepare.conversations=1500",

@@ -111,11 +111,7 @@ def test_ctrl_c_ends_the_trials_too(data: Path, tmp_path: Path) -> None:
     running = tmp_path / "runs/c/.tune.partial/trials"
     wait_for(lambda: len(list(running.glob("*/.pretrain.partial/metrics.jsonl"))) == 2, process)
     process.send_signal(signal.SIGINT)
-    try:
-        _, said = process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:  # seen once in eight runs, not understood: the first one was lost
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Stopped" in said and "Traceback" not in said
     assert not trials_of(tmp_path)
 
