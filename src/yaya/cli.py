@@ -166,7 +166,7 @@ def dispatch(arguments: list[str]) -> None:
 def stage_command(command: str, rest: list[str], plan_only: bool = False) -> None:
     """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
     from yaya import pipeline
-    from yaya.core.config import RunConfig, describe, keys, parse_assignment, read_recipe, set_dotted
+    from yaya.core.config import RunConfig, build, describe, keys, parse_assignment, read_recipe, set_dotted, spend
 
     def config_class(stage: str) -> type:
         return tune_stage().TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class()
@@ -186,6 +186,7 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
             print(describe(config_class(name), f"{name}." if command == "run" else ""))
         return
     recipe: dict[str, Any] = {}
+    paid_search = False
     for place, text in enumerate(rest):
         if "=" not in text:
             if place:
@@ -205,11 +206,16 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
 
             raise unknown_key(name, [*keys(config_class(command)), *keys(RunConfig)], "")
         set_dotted(recipe, name, value)
+        if command == "tune" and name == "budget":
+            paid_search = True
     if command == "run" and not rest:
         raise UsageError(
             f"Which recipe? For example: yaya {shown} recipes/laptop.toml",
             f"要运行哪个配方？例如：yaya {shown} recipes/laptop.toml",
         )
+    if paid_search:  # as minutes= here: the search's, not the run's
+        paid = spend(build(RunConfig, {"budget": recipe.pop("budget"), "price_per_hour": recipe.get("price_per_hour")}, ""))
+        set_dotted(recipe, "tune.minutes", paid.minutes)
     if command == "tune":
         tune_next(tune_stage().run(recipe))
         return

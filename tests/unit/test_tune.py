@@ -991,6 +991,14 @@ def test_keys_of_the_command(asked: Callable[..., dict[str, Any]], here: Path) -
     }  # fmt: skip
 
 
+def test_a_budget_pays_for_the_search(asked: Callable[..., dict[str, Any]], here: Path) -> None:
+    (here / "r.toml").write_text("budget = 9\nprice_per_hour = 2\n")
+    of_the_run = asked("r.toml")
+    assert of_the_run == {"budget": 9, "price_per_hour": 2}  # a recipe's: what the model is planned by
+    of_the_search = asked("r.toml", "budget=$1", "price_per_hour=4")
+    assert of_the_search == {"price_per_hour": 4, "tune": {"minutes": 15.0}}
+
+
 def fails(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit):
         cli.main(["tune", *arguments])
