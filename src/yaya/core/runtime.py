@@ -7,6 +7,7 @@ import ctypes
 import os
 import platform
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing
     device = pick_device(device)
     dtype = ranks.agree(pick_dtype(device)) if dtype == "auto" else dtype
+    # cuBLAS wants room of its own to be deterministic; what torch warns of besides never meets one place twice.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # we never read what was not written
     return Runtime(device, dtype, threads)

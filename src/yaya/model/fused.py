@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 CACHE_NUMBERS = 1 << 18  # that are worked on at a time in pointwise work, so that they stay in a core's own cache
 SCORE_NUMBERS = 1 << 20  # attention scores that are alive at once
-LOGIT_ROWS = 1024  # rows of logits alive at once
+LOGIT_ROWS = 1024  # rows of logits alive at once on a CPU
+LOGIT_NUMBERS = 1 << 27  # the same elsewhere, in numbers: many small products leave a GPU waiting
 LOGIT_ROUND = 128  # to which they are filled up: oneDNN keeps code and memory for each shape that it meets
 QUERY_BLOCK = 128  # queries whose scores are computed at a time, against the keys up to the last of them
 SMALLEST = torch.finfo(torch.float32).tiny  # a probability below it counts as it: a loss of at most 87 nats
+
+
+def by_hand(x: Tensor) -> bool:
+    """Whether the pieces here are used: training on a CPU, for whose cache they are. A compiler does better with torch's own."""
+    return torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def pieces(rows: int, row_size: int, numbers: int = CACHE_NUMBERS) -> Iterator[slice]:
@@ -117,7 +123,7 @@ def _through_norm(grad: Tensor, unit: Tensor, weight: Tensor, scale: Tensor) -> 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """RMSNorm over the last axis, computed in fp32, given back in x's dtype."""
-    if torch.is_grad_enabled() and x.device.type == "cpu":  # its pieces are for a processor's cache
+    if by_hand(x):
         return RMSNorm.apply(x, weight, eps)  # type: ignore[no-any-return]
     return (F.rms_norm(x.float(), weight.shape[-1:], None, eps) * weight).to(x.dtype)
 
@@ -330,10 +336,18 @@ class SwiGLU(torch.autograd.Function):
         return out
 
 
+def swiglu(gate_up: Tensor) -> Tensor:
+    """silu(gate) * up; gate and up side by side (..., 2F) -> (..., F)."""
+    if by_hand(gate_up):
+        return SwiGLU.apply(gate_up)  # type: ignore[no-any-return]
+    gate, up = gate_up.chunk(2, -1)
+    return F.silu(gate) * up
+
+
 class WeightedCrossEntropy(torch.autograd.Function):
     """sum_i weight_i * (-log softmax(hidden_i @ head^T)[label_i]), without keeping all logits.
 
-    The gradients are computed on the way, `LOGIT_ROWS` rows at a time.
+    The gradients are computed on the way, some rows at a time.
     """
 
     @staticmethod
@@ -347,8 +361,9 @@ class WeightedCrossEntropy(torch.autograd.Function):
         total = torch.zeros(
             (), dtype=torch.float64 if hidden.device.type != "mps" else torch.float32, device=hidden.device
         )
-        for start in range(0, len(hidden), LOGIT_ROWS):
-            rows = slice(start, start + LOGIT_ROWS)
+        step = LOGIT_ROWS if hidden.device.type == "cpu" else max(LOGIT_ROWS, LOGIT_NUMBERS // len(head))
+        for start in range(0, len(hidden), step):
+            rows = slice(start, start + step)
             logits = (hidden[rows] @ cast.T).float()  # (N, V)
             label, weight = labels[rows, None], weights[rows, None]
             probabilities = torch.softmax(logits, -1, out=logits)  # in place: the largest tensor there is

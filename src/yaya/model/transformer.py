@@ -7,14 +7,16 @@ V vocab_size, L layers, S positions in the cache. Tensor names are Hugging Face'
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import flex_attention as flex
 
 from yaya.model import fused
-from yaya.model.fused import Packed, SwiGLU, cross_entropy_sum, rms_norm
+from yaya.model.fused import Packed, cross_entropy_sum, rms_norm, swiglu
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Attention(nn.Module):
         weight = None
         if c.qk_norm:
             weight = torch.cat([self.q_norm.weight.expand(heads, -1), self.k_norm.weight.expand(kv_heads, -1)])
-        if torch.is_grad_enabled() and x.device.type == "cpu":
+        if fused.by_hand(x):
             y = fused.Attention.apply(qkv, weight, kv_heads, c.rms_norm_eps, where)  # (B, T, H, d)
         else:
             y = self.attend(qkv, weight, where, layer)
@@ -83,6 +85,9 @@ class Attention(nn.Module):
         v = v.transpose(1, 2)
         if where.cache is not None:
             k, v = where.store(layer, k, v)
+        if isinstance(where.mask, flex.BlockMask):
+            y = flex.flex_attention(q, k, v, block_mask=where.mask, enable_gqa=kv_heads != heads)
+            return y.transpose(1, 2)
         if kv_heads != heads:
             k, v = (z.repeat_interleave(heads // kv_heads, 1) for z in (k, v))
         causal = where.mask is None and q.shape[2] > 1
@@ -105,7 +110,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate_up = linear(x, self.packed[0], self.gate_proj, self.up_proj)
-        return linear(SwiGLU.apply(gate_up), self.packed[1], self.down_proj)
+        return linear(swiglu(gate_up), self.packed[1], self.down_proj)
 
 
 class Scale(nn.Module):
@@ -124,8 +129,14 @@ class Layer(nn.Module):
         self.self_attn = Attention(c)
         self.post_attention_layernorm = Scale(c.hidden_size)
         self.mlp = MLP(c)
+        self.compiled: Callable[[Tensor, Where, int], Tensor] | None = None
 
     def forward(self, x: Tensor, where: Where, layer: int) -> Tensor:
+        if self.compiled is not None and torch.is_grad_enabled():
+            return self.compiled(x, where, 0)  # only a cache asks for the number, and each would be compiled apart
+        return self.compute(x, where, layer)
+
+    def compute(self, x: Tensor, where: Where, layer: int) -> Tensor:
         x = x + self.self_attn(rms_norm(x, self.input_layernorm.weight, self.eps), where, layer)
         return x + self.mlp(rms_norm(x, self.post_attention_layernorm.weight, self.eps))
 
@@ -136,7 +147,8 @@ class Where:
 
     cos: Tensor  # (B, T, 1, d/2) fp32
     sin: Tensor
-    mask: Tensor | None  # (B, 1, T, S): 0 where seen, else -inf; None: all earlier positions are seen
+    # (B, 1, T, S): 0 where seen, else -inf; None: all earlier positions are seen; compiled attention has its own kind
+    mask: Tensor | flex.BlockMask | None
     cache: KVCache | None = None
     first_row: int = 0  # the batch stands for rows first_row .. first_row + B of the cache
     positions: Tensor | None = None  # (B, T)
@@ -145,6 +157,7 @@ class Where:
 
     def block(self, rows: slice, queries: slice) -> Tensor:
         """What is added to the scores of these queries against the keys up to the last of them: (b or 1, 1, t, T)."""
+        assert not isinstance(self.mask, flex.BlockMask)
         if self.mask is not None:
             return self.mask[rows, :, queries, : queries.stop]
         shape = (queries.stop - queries.start, queries.stop)
@@ -177,6 +190,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = torch.float32  # of the computation; weights stay fp32 while training
+        self.blocks = False  # whether documents in a row are kept apart by blocks (FlexAttention) while training
         self.model = Body(config)
         if not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -193,6 +207,16 @@ class Transformer(nn.Module):
     def head(self) -> Tensor:
         """(V, D)"""
         return self.model.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
+
+    def where_packed(self, positions: Tensor, documents: Tensor) -> Where:
+        """Each position sees those before it in its own document. positions, documents (B, T) int64."""
+        if self.blocks and torch.is_grad_enabled():
+            where = self.where(positions, None)
+            where.mask = block_mask(documents)
+            return where
+        length = documents.shape[1]
+        earlier = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
+        return self.where(positions, ((documents[:, :, None] == documents[:, None, :]) & earlier)[:, None])
 
     def where(self, positions: Tensor, mask: Tensor | None) -> Where:
         """positions (B, T) int64; mask (B, 1, T, S) bool, True where seen."""
@@ -226,6 +250,12 @@ class Transformer(nn.Module):
         """(..., D) -> (..., V) in fp32."""
         return F.linear(hidden, self.head.to(hidden.dtype)).float()
 
+    def compile(self, on: bool = True) -> None:  # type: ignore[override]
+        """Compiles the layers for training: the same code for all of them, so once. Without gradients nothing changes."""
+        for layer in self.model.layers:
+            layer.compiled = torch.compile(layer.compute, dynamic=False) if on else None
+        self.blocks = on and self.head.device.type == "cuda"  # where FlexAttention has a backward pass
+
     def keep_packed(self, keep: bool) -> None:
         """Whether linear layers keep their weights packed between steps: faster, at the price of a copy."""
         for module in self.modules():
@@ -240,12 +270,23 @@ def linear(x: Tensor, packed: Packed, *layers: nn.Linear) -> Tensor:
     """x through several linear layers at once, their outputs side by side."""
     weights = tuple(layer.weight for layer in layers)
     biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-    if not packed.keep or x.device.type == "xla":  # XLA does not count every change; packed weights go by it
-        y = torch.cat([F.linear(x, weight.to(x.dtype)) for weight in weights], -1)
+    # XLA does not count every change, by which packed weights go, and the compiler does not look at the count.
+    if not packed.keep or x.device.type == "xla" or torch.compiler.is_compiling():
+        y = F.linear(x, torch.cat([weight.to(x.dtype) for weight in weights]))
     else:
         weight = packed.get(weights, x.dtype)
         y = fused.Linear.apply(x, weight, *weights) if torch.is_grad_enabled() else F.linear(x, weight)
     return y + torch.cat(biases).to(x.dtype) if biases else y
+
+
+def block_mask(documents: Tensor) -> flex.BlockMask:
+    """Which blocks of 128 by 128 positions have anything to see in them; documents (B, T) int64."""
+
+    def seen(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return (documents[b, q] == documents[b, k]) & (q >= k)
+
+    batch, length = documents.shape
+    return flex.create_block_mask(seen, batch, None, length, length, documents.device, _compile=documents.is_cuda)
 
 
 def initialize(model: Transformer, seed: int) -> None:

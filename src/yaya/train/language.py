@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.runtime import forget_peak_memory, memory_gb, peak_memory_gb
-from yaya.core.say import UserError
+from yaya.core.say import UserError, say
 from yaya.inference.engine import Engine
 from yaya.inference.sampling import Sampling
 from yaya.model.pretrained import save_model
@@ -101,12 +102,28 @@ def train_and_save(
     needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
     draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
     forget_peak_memory()
+    if compiles(config, model):
+        model.compile()
+        say(
+            f"[{draft.kind}] compiling the layers: the first steps take a minute (not wanted? torch_compile=false)",
+            f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不想编译就写 torch_compile=false）",
+        )
     place(model, config.parallel)
     train(model, goal, config, draft, validate, sample, expect)
     draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if ranks.is_main():
         save_model(draft.path, model, tokenizer, weights)
+
+
+def compiles(config: LoopConfig, model: Transformer) -> bool:
+    """Whether the layers are compiled: as asked, else where it pays and the compiler is there."""
+    device = model.head.device.type
+    if device == "xla" and config.torch_compile:
+        raise UserError("device=xla compiles by itself: leave out torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。")
+    if config.torch_compile is None:
+        return device == "cuda" and importlib.util.find_spec("triton") is not None
+    return config.torch_compile
 
 
 @torch.no_grad()

@@ -111,6 +111,11 @@ class LoopConfig:
         None, "a checkpoint every so many steps, too", "另外每多少步存一次检查点", least=1, decides=False
     )
     save_total_limit: int = key(2, "how many checkpoints are kept", "保留几个检查点", least=1, decides=False)
+    torch_compile: bool | None = key(
+        None,
+        "compile the layers: a minute at the start, then faster (auto: on an NVIDIA GPU)",
+        "编译各层：开头多花约一分钟，之后更快（自动：有 NVIDIA GPU 时）",
+    )
     tracker: str = key(
         "none",
         "show the curves in tensorboard, wandb or swanlab too (offline unless their own settings say otherwise)",
@@ -306,7 +311,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
     Out of memory: again with half as many rows at once. The gradient is a sum over rows, so the mathematics stays the same.
     """
     while True:
-        loss_sum = weight_sum = seen = 0.0
+        sums, seen = [], 0.0
         for p in model.parameters():
             p.grad = None
         try:
@@ -315,11 +320,15 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
                 loss, weight, _ = objective.loss(model, batch)
                 loss.backward()  # type: ignore[no-untyped-call]
                 compute(model.head.device)
-                loss_sum, weight_sum = loss_sum + loss.item(), weight_sum + weight.item()
+                sums.append((loss.detach(), weight))
                 seen += batch.input_ids.numel()
                 del loss, batch  # or the next micro-batch is computed beside them
+            loss_sum, weight_sum = (sum(s.item() for s in column) for column in zip(*sums, strict=True))
             return loss_sum, weight_sum, seen, after
         except RuntimeError as error:
+            if not_compiled(error):
+                go_on_without_compiling(model, error)
+                continue
             if not out_of_memory(error):
                 raise
         halve_rows(model, objective)
@@ -328,6 +337,20 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether this is a GPU's or the system's refusal of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def not_compiled(error: RuntimeError) -> bool:
+    """Whether this is the compiler's failure and no fault of the training."""
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+
+def go_on_without_compiling(model: Transformer, error: RuntimeError) -> None:
+    reason = " ".join([*filter(None, str(error).splitlines()), type(error).__name__][:2])[:200]
+    say(
+        f"torch.compile failed here, so training goes on without it: slower, the same mathematics. ({reason})",
+        f"torch.compile 在这里失败了，改为不编译继续训练：慢一些，数学上相同。（{reason}）",
+    )
+    model.compile(False)
 
 
 def halve_rows(model: Transformer, objective: Objective) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import Protocol
 
@@ -36,6 +37,8 @@ class LanguageModeling:
 
     def __init__(self, mixture: Mixture, step_rows: int, micro_rows: int):
         self.mixture, self.step_rows, self.micro_rows = mixture, step_rows, micro_rows
+        self.ahead: tuple[tuple[int, int], Future[Batch]] | None = None  # the next micro-batch, for a GPU
+        self.thread = ThreadPoolExecutor(1, "rows")
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
         """All ranks together see rows cursor to cursor + step_rows, each its own block of them."""
@@ -45,8 +48,18 @@ class LanguageModeling:
         count = math.ceil(most / self.micro_rows)  # the same on every rank: FSDP2 computes together
         edges = [first + (last - first) * i // count for i in range(count + 1)]
         device = str(model.head.device)
-        batches = (self.micro_batch(a, b).to(device) for a, b in pairwise(edges))
-        return batches, cursor + self.step_rows
+        spans = list(pairwise(edges))
+        made = (self.micro_batch(a, b) for a, b in spans) if device == "cpu" else self.made_ahead(spans)
+        return (batch.to(device) for batch in made), cursor + self.step_rows
+
+    def made_ahead(self, spans: list[tuple[int, int]]) -> Iterator[Batch]:
+        """The micro-batches of these rows, each made while the device computes the one before; the last is of the next step."""
+        first, last = spans[0]
+        for here, then in pairwise([*spans, (first + self.step_rows, last + self.step_rows)]):
+            known, found = self.ahead or (None, None)
+            batch = found.result() if found is not None and known == here else self.micro_batch(*here)
+            self.ahead = then, self.thread.submit(self.micro_batch, *then)
+            yield batch
 
     def micro_batch(self, first: int, last: int) -> Batch:
         """Rows first to last; where there is none, one row that does not count, so that all ranks compute as often."""
@@ -59,5 +72,5 @@ class LanguageModeling:
         return self.mixture.epochs(cursor)
 
     def loss(self, model: Transformer, batch: Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
-        where = model.where(batch.positions, batch.mask)
+        where = model.where_packed(batch.positions, batch.documents)
         return model.loss(batch.input_ids, where, batch.labels, batch.weights), batch.weights.sum(), {}

@@ -14,6 +14,7 @@ from typing import Any
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.page import read_json
+from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language
@@ -61,12 +62,18 @@ def shares(config: PretrainConfig) -> dict[str, float]:
 def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     """The model's sizes from the recipe's."""
     assert config.hidden_size and config.num_hidden_layers and config.intermediate_size and config.num_key_value_heads
+    heads = max(1, config.hidden_size // config.head_dim)
+    if heads % config.num_key_value_heads:
+        raise UserError(
+            f"num_key_value_heads={config.num_key_value_heads} must divide the number of heads: hidden_size {config.hidden_size} and head_dim {config.head_dim} give {heads}.",
+            f"num_key_value_heads={config.num_key_value_heads} 必须能整除注意力头数：hidden_size {config.hidden_size}、head_dim {config.head_dim} 对应 {heads} 个头。",
+        )
     return ModelConfig(
         vocab_size=vocab_size,
         hidden_size=config.hidden_size,
         intermediate_size=config.intermediate_size,
         num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=max(1, config.hidden_size // config.head_dim),
+        num_attention_heads=heads,
         num_key_value_heads=config.num_key_value_heads,
         head_dim=config.head_dim,
         max_position_embeddings=config.context_length,

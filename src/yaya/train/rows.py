@@ -27,7 +27,7 @@ class Batch:
     labels: Tensor  # (B, T) int64, -100 where there is nothing to predict
     weights: Tensor  # (B, T) fp32: what each label counts
     positions: Tensor  # (B, T) int64
-    mask: Tensor  # (B, 1, T, T) bool
+    documents: Tensor  # (B, T) int64: the same number where positions belong together
 
     def to(self, device: str) -> Batch:
         return self if device == "cpu" else Batch(*(tensor.to(device) for tensor in vars(self).values()))
@@ -155,11 +155,8 @@ class RowArrays:
     def batch(self, role_weights: np.ndarray) -> Batch:
         """Tensors for the model; role_weights (5,): what a label of each role counts."""
         weights = np.where(self.labels == IGNORE_INDEX, 0.0, role_weights[self.roles]).astype(np.float32)
-        documents = torch.from_numpy(self.documents)
-        length = self.documents.shape[-1]
-        mask = (documents[:, :, None] == documents[:, None, :]) & torch.ones(length, length, dtype=torch.bool).tril()
         ids, labels, positions = map(torch.from_numpy, (self.input_ids, self.labels, self.positions))
-        return Batch(ids, labels, torch.from_numpy(weights), positions, mask[:, None])
+        return Batch(ids, labels, torch.from_numpy(weights), positions, torch.from_numpy(self.documents))
 
 
 class Mixture:
