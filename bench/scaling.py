@@ -76,25 +76,21 @@ def read(results: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def solve(rows: list[dict[str, Any]], share: float, by_fall: tuple[bool, bool]) -> Callable[[dict[str, Any]], float]:
-    """Least squares of the exponents; gives back what they say of a run. by_fall: whether tokens', parameters' exponent depend on it."""
+def solve(rows: list[dict[str, Any]], templates: bool) -> Callable[[dict[str, Any]], float]:
+    """Least squares of the exponents in `Prospect.loss`; gives back what they say of a run."""
+    floor = scaling.TEMPLATES[2] if templates else 0.0
 
     def features(row: dict[str, Any]) -> list[float]:
-        tokens = scaling.effective_tokens(row["tokens"], row["unique"])
-        d = math.log(tokens / scaling.PILOT_TOKENS)
-        n = math.log(row["layers"] / scaling.PILOT_WEIGHTS)
-        return [d, d * row["prospect"].fall() * by_fall[0], n, n * row["prospect"].fall() * by_fall[1]]
-
-    def floor(row: dict[str, Any]) -> float:
-        return share * min(row["pilot"]["four_grams"], row["pilot"]["final"])
+        fall, (tokens, size) = row["prospect"].fall(), row["prospect"].beyond_pilot()
+        return [tokens, size] if templates else [fall * tokens, fall * size, tokens * size]
 
     x = np.array([features(row) for row in rows])
-    y = np.array([math.log((row["real"] - floor(row)) / (row["pilot"]["final"] - floor(row))) for row in rows])
-    weight = np.array([1 - floor(row) / row["real"] for row in rows])  # so that shares of the loss are fitted
+    y = np.array([math.log((row["real"] - floor) / (row["pilot"]["final"] - floor)) for row in rows])
+    weight = np.array([1 - floor / row["real"] for row in rows])  # so that shares of the loss are fitted
     w = np.linalg.lstsq(x * weight[:, None], y * weight, rcond=None)[0]
 
     def told(row: dict[str, Any]) -> float:
-        return floor(row) + (row["pilot"]["final"] - floor(row)) * math.exp(np.dot(w, features(row)))
+        return floor + (row["pilot"]["final"] - floor) * math.exp(np.dot(w, features(row)))
 
     told.weights = w  # type: ignore[attr-defined]
     return told
@@ -102,21 +98,17 @@ def solve(rows: list[dict[str, Any]], share: float, by_fall: tuple[bool, bool]) 
 
 def fit(results: Path) -> None:
     rows = read(results)
-    for name, share, by_fall in (
-        ("TEXT", scaling.TEXT[2], (True, True)),
-        ("TEMPLATES", scaling.TEMPLATES[2], (False, False)),
-    ):
-        group = [row for row in rows if row["prospect"].is_template() == (name == "TEMPLATES")]
+    for name in ("TEXT", "TEMPLATES"):
+        templates = name == "TEMPLATES"
+        group = [row for row in rows if row["prospect"].is_template() == templates]
         for by, same in (("run", lambda a, b: a is b), ("text", lambda a, b: a["data"] == b["data"])):
             errors = []
             for row in group:
                 others = [r for r in group if not same(r, row)]
-                errors.append(abs(solve(others, share, by_fall)(row) / row["real"] - 1) if others else 0)
+                errors.append(abs(solve(others, templates)(row) / row["real"] - 1) if others else 0)
             print(f"{name}, {len(group)} runs, each told from all but its own {by}: mean {np.mean(errors):.1%}, "
                   f"within 3% {np.mean(np.array(errors) < 0.03):.0%}, within 5% {np.mean(np.array(errors) < 0.05):.0%}")  # fmt: skip
-        told = solve(group, share, by_fall)
-        a, b, c, d = told.weights  # type: ignore[attr-defined]
-        print(f"{name} = ({a:.4g}, {b:.4g}), ({c:.4g}, {d:.4g}), {share}")
+        print(name, solve(group, templates).weights.round(4))  # type: ignore[attr-defined]
         for done in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85):
             above = []
             for row in group:

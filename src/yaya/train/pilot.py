@@ -1,4 +1,4 @@
-"""The pilot: a tiny model that reads a little of the text for a few seconds, to find out how hard it is to learn.
+"""The pilot: a tiny model that reads a little of the text, to find out how hard it is to learn.
 
 Reads: `tokenize/`. Writes: `pilot.json` in the run's folder, where it is found again. What larger models and longer
 trainings will reach follows from it: `scaling.py`.
@@ -18,11 +18,9 @@ from yaya.core.runtime import Runtime
 from yaya.core.say import t
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language, pretrain, scaling
-from yaya.train.difficulty import difficulty
 from yaya.train.loop import decay_share, make_optimizer, optimizer_step
 from yaya.train.optimizer import schedule
 from yaya.train.pretrain import PILOT, PretrainConfig
-from yaya.train.rows import Rows
 
 
 def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, seed: int, folder: Path) -> None:
@@ -38,10 +36,6 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     kind = language.watched_kind(pretrain.shares(config), shards["validation"])
     if kind is None or sum(counts.values()) < scaling.PILOT_TOKENS / 4:
         return
-    rows = Rows(shards["validation"][kind], config.context_length, 0)
-    hard = difficulty(shards["train"][kind], rows, language.VALIDATION_ROWS, tokenizer.vocab_size)
-    if hard is None:
-        return
     losses = []
     tiny = PretrainConfig(context_length=config.context_length, chat_fraction=config.chat_fraction)
     tiny = replace(tiny, batch_tokens=scaling.PILOT_BATCH_TOKENS, micro_batch_tokens=scaling.PILOT_BATCH_TOKENS)
@@ -56,6 +50,6 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
             if step + 1 in (scaling.PILOT_EARLY, steps):
                 found = language.bits_per_byte(model, shards["validation"][kind], tokenizer, config.context_length)
                 losses.append(found["validation_loss"])
-    found = {"early": losses[0], "final": losses[1], "four_grams": round(hard, 5)}
+    found = {"early": losses[0], "final": losses[1]}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / PILOT, json.dumps({"of": of, "found": found}))

@@ -29,7 +29,7 @@ from yaya.train.pretrain import PretrainConfig
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
 TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
-PILOT_FROM_SECONDS = 100.0  # of training; below, a pilot would cost too much of it
+PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 2.0
 PROBE_SIZES = ((96, 3), (192, 5))
 PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes

@@ -19,7 +19,7 @@ from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language
 from yaya.train.loop import Curve, LoopConfig
-from yaya.train.scaling import Pilot, Prospect, Size
+from yaya.train.scaling import PILOT_STEPS, Pilot, Prospect, Size
 
 KIND = "pretrain"
 PILOT = "pilot.json"  # in the run's folder
@@ -111,8 +111,8 @@ def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect |
 
 
 def pilot_of(config: PretrainConfig, data: Artifact) -> list[Any]:
-    """What a pilot's findings hold for: the data, the length of rows and the share of conversations."""
-    return [data.digest, config.context_length, config.chat_fraction]
+    """What a pilot's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
+    return [data.digest, config.context_length, config.chat_fraction, PILOT_STEPS]
 
 
 def build(

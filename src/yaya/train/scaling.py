@@ -30,15 +30,21 @@ class Size:
         )
 
 
-# Exponents of tokens and of parameters: (constant, by how fast the pilot's loss fell), each; and the share of the 4-grams'
-# loss that no training gets below. Fitted to runs of our own by `bench/scaling.py`; of texts made from templates
-# (the primer), whose loss falls much faster, apart.
-TEXT = (-0.05934, 1.064), (0.03086, 0.5787), 0.3
-TEMPLATES = (-0.828, 0.0), (-0.132, 0.0), 0.2
+# Fitted to runs of our own by `bench/scaling.py`. Exponents of tokens and of parameters, in falls of the pilot, and of both
+# together; of texts made from templates (the primer), which are learned at once: exponents as they are, and the loss that
+# no training gets below.
+TEXT = 0.7666, 0.2666, -0.0210
+TEMPLATES = -0.8446, -0.2771, 0.18
 REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
-TEMPLATES_FALL = -0.9, -0.3  # logarithm of the pilot's fall between which a text counts as made from templates
+TEMPLATES_FALL = -1.2, -0.45  # the pilot's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot: of texts only.
-ON_THE_WAY = (0.05, 3.2), (0.1, 2.7), (0.2, 2.0), (0.3, 1.6), (0.5, 1.03), (0.7, 0.55), (0.85, 0.23), (1.0, 0.0)
+ON_THE_WAY = (0.05, 2.84), (0.1, 2.39), (0.2, 1.76), (0.3, 1.38), (0.5, 0.86), (0.7, 0.44), (0.85, 0.18), (1.0, 0.0)
+
+PILOT_SIZE, PILOT_STEPS, PILOT_BATCH_TOKENS = (64, 3), 800, 1024
+PILOT_EARLY = 320  # the step where the learning rate begins to fall
+PILOT_TOKENS = PILOT_STEPS * PILOT_BATCH_TOKENS
+PILOT_WEIGHTS = 12 * PILOT_SIZE[1] * PILOT_SIZE[0] ** 2
+KNOWN_TIMES = 0.5, 120, 30  # as many parameters, tokens as the pilot's, at least and at most: what the runs behind the fit reach
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,6 @@ class Pilot:
 
     early: float  # where the learning rate begins to fall
     final: float
-    four_grams: float  # `difficulty.py`
-
-
-PILOT_SIZE, PILOT_STEPS, PILOT_BATCH_TOKENS = (64, 3), 200, 1024
-PILOT_EARLY = 80  # step
-PILOT_TOKENS = PILOT_STEPS * PILOT_BATCH_TOKENS
-PILOT_WEIGHTS = 12 * PILOT_SIZE[1] * PILOT_SIZE[0] ** 2
-KNOWN_TIMES = 120  # more parameters or tokens than the pilot's: what the runs behind the fit reach
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,9 @@ class Prospect:
 
     def is_known(self) -> bool:
         """Whether the fit was made from runs of about this size."""
-        times = self.layers / PILOT_WEIGHTS, self.tokens / PILOT_TOKENS
-        return all(0.5 <= t <= KNOWN_TIMES for t in times) and self.fall() > TEMPLATES_FALL[0]
+        least, weights, tokens = KNOWN_TIMES
+        known = least <= self.layers / PILOT_WEIGHTS <= weights and least <= self.tokens / PILOT_TOKENS <= tokens
+        return known and self.fall() > TEMPLATES_FALL[0]
 
     def fall(self) -> float:
         """Of the pilot's loss while its learning rate fell to zero: the logarithm, below 0."""
@@ -78,18 +77,24 @@ class Prospect:
     def is_template(self) -> bool:
         return self.fall() < TEMPLATES_FALL[1]
 
+    def beyond_pilot(self) -> tuple[float, float]:
+        """Logarithms of how many times the pilot's tokens and parameters there are."""
+        tokens = effective_tokens(self.tokens, self.unique)
+        return math.log(tokens / PILOT_TOKENS), math.log(self.layers / PILOT_WEIGHTS)
+
     def loss(self, done: float = 1.0) -> float:
         """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over.
 
-        E + (L - E) (D / D_pilot)^(a + b f) (N / N_pilot)^(c + d f): the power law of arXiv:2001.08361 from the pilot's loss L
-        on, with exponents by f, the logarithm of the pilot's fall, since texts differ in how fast they are learned.
+        L (D / D_pilot)^(a f + c log(N / N_pilot)) (N / N_pilot)^(b f): the power law of arXiv:2001.08361 from the pilot's
+        loss L on. Texts differ in how fast they are learned, so exponents go by f, the logarithm of the pilot's fall.
         """
-        fall = self.fall()
-        (a, b), (c, d), share = TEMPLATES if self.is_template() else TEXT
-        floor = share * min(self.pilot.four_grams, self.pilot.final)
-        by_tokens = (a + b * fall) * math.log(effective_tokens(self.tokens, self.unique) / PILOT_TOKENS)
-        by_size = (c + d * fall) * math.log(self.layers / PILOT_WEIGHTS)
-        final = floor + (self.pilot.final - floor) * math.exp(by_tokens + by_size)
+        fall, (tokens, size) = self.fall(), self.beyond_pilot()
+        if self.is_template():
+            a, b, floor = TEMPLATES
+            final = floor + (self.pilot.final - floor) * math.exp(a * tokens + b * size)
+        else:
+            a, b, c = TEXT
+            final = self.pilot.final * math.exp(a * fall * tokens + b * fall * size + c * tokens * size)
         shares, falls = (list(values) for values in zip(*ON_THE_WAY, strict=True))
         return final * math.exp(-fall * float(np.interp(done, shares, falls)))
 
