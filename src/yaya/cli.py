@@ -214,7 +214,9 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
             f"要运行哪个配方？例如：yaya {shown} recipes/laptop.toml",
         )
     if paid_search:  # as minutes= here: the search's, not the run's
-        paid = spend(build(RunConfig, {"budget": recipe.pop("budget"), "price_per_hour": recipe.get("price_per_hour")}, ""))
+        paid = spend(
+            build(RunConfig, {"budget": recipe.pop("budget"), "price_per_hour": recipe.get("price_per_hour")}, "")
+        )
         set_dotted(recipe, "tune.minutes", paid.minutes)
     if command == "tune":
         tune_next(tune_stage().run(recipe))

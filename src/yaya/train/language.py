@@ -120,7 +120,9 @@ def compiles(config: LoopConfig, model: Transformer) -> bool:
     """Whether the layers are compiled: as asked, else where it pays and the compiler is there."""
     device = model.head.device.type
     if device == "xla" and config.torch_compile:
-        raise UserError("device=xla compiles by itself: leave out torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。")
+        raise UserError(
+            "device=xla compiles by itself: leave out torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。"
+        )
     if config.torch_compile is None:
         return device == "cuda" and importlib.util.find_spec("triton") is not None
     return config.torch_compile

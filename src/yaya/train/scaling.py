@@ -44,7 +44,11 @@ PILOT_SIZE, PILOT_STEPS, PILOT_BATCH_TOKENS = (64, 3), 800, 1024
 PILOT_EARLY = 320  # the step where the learning rate begins to fall
 PILOT_TOKENS = PILOT_STEPS * PILOT_BATCH_TOKENS
 PILOT_WEIGHTS = 12 * PILOT_SIZE[1] * PILOT_SIZE[0] ** 2
-KNOWN_TIMES = 0.5, 120, 30  # as many parameters, tokens as the pilot's, at least and at most: what the runs behind the fit reach
+KNOWN_TIMES = (
+    0.5,
+    120,
+    30,
+)  # as many parameters, tokens as the pilot's, at least and at most: what the runs behind the fit reach
 
 
 @dataclass(frozen=True)
