@@ -56,7 +56,7 @@ def main() -> None:
             model = Transformer(shape)
             initialize(model, 0)
             model.dtype = machine.torch_dtype
-            model.to(machine.device).compile(compiled)
+            model.to(machine.device).compile_layers(compiled)
             config, cursor, times = LoopConfig(steps=keys["steps"]), 0, []
             optimizer = make_optimizer(model, config)
             if machine.device == "cuda":

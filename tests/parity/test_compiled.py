@@ -56,7 +56,7 @@ def test_compiled_layers_compute_the_same_and_are_compiled_once() -> None:
     plain, compiled = (tiny_model(max_position_embeddings=32, num_hidden_layers=4) for _ in range(2))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    compiled.compile()
+    compiled.compile_layers()
     check_same(gradients(compiled), gradients(plain))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # not one for each layer
     assert not torch._dynamo.utils.counters["graph_break"]

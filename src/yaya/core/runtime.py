@@ -117,7 +117,7 @@ def pick_dtype(device: str) -> str:
     import torch
 
     if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device == "mps":
         return "float32"
     if device == "xla":

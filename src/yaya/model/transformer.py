@@ -250,7 +250,7 @@ class Transformer(nn.Module):
         """(..., D) -> (..., V) in fp32."""
         return F.linear(hidden, self.head.to(hidden.dtype)).float()
 
-    def compile(self, on: bool = True) -> None:  # type: ignore[override]
+    def compile_layers(self, on: bool = True) -> None:
         """Compiles the layers for training: the same code for all of them, so once. Without gradients nothing changes."""
         for layer in self.model.layers:
             layer.compiled = torch.compile(layer.compute, dynamic=False) if on else None

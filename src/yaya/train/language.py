@@ -103,7 +103,7 @@ def train_and_save(
     draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
     forget_peak_memory()
     if compiles(config, model):
-        model.compile()
+        model.compile_layers()
         say(
             f"[{draft.kind}] compiling the layers: the first steps take a minute (not wanted? torch_compile=false)",
             f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不想编译就写 torch_compile=false）",

@@ -325,7 +325,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
                 del loss, batch  # or the next micro-batch is computed beside them
             loss_sum, weight_sum = (sum(s.item() for s in column) for column in zip(*sums, strict=True))
             return loss_sum, weight_sum, seen, after
-        except RuntimeError as error:
+        except Exception as error:
             if not_compiled(error):
                 go_on_without_compiling(model, error)
                 continue
@@ -334,23 +334,23 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
         halve_rows(model, objective)
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether this is a GPU's or the system's refusal of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def not_compiled(error: RuntimeError) -> bool:
+def not_compiled(error: Exception) -> bool:
     """Whether this is the compiler's failure and no fault of the training."""
-    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton"))
 
 
-def go_on_without_compiling(model: Transformer, error: RuntimeError) -> None:
+def go_on_without_compiling(model: Transformer, error: Exception) -> None:
     reason = " ".join([*filter(None, str(error).splitlines()), type(error).__name__][:2])[:200]
     say(
         f"torch.compile failed here, so training goes on without it: slower, the same mathematics. ({reason})",
         f"torch.compile 在这里失败了，改为不编译继续训练：慢一些，数学上相同。（{reason}）",
     )
-    model.compile(False)
+    model.compile_layers(False)
 
 
 def halve_rows(model: Transformer, objective: Objective) -> None:
