@@ -1,8 +1,17 @@
 """What is said before a training begins: the size of the model, and the loss to expect."""
 
+import json
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
+
+from yaya.core import artifact
+from yaya.core.runtime import Runtime
+from yaya.train import pilot, pretrain, scaling
 from yaya.train.planner import size_for
+from yaya.train.pretrain import PretrainConfig
 from yaya.train.scaling import Pilot, Prospect
 
 
@@ -41,3 +50,27 @@ def test_repeated_text_is_worth_less_and_less() -> None:
     steps = [a - b for a, b in pairwise(gains)]
     assert steps == sorted(steps, reverse=True)
     assert gains[1] > Prospect(600_000, 2e6, 1e9, pilot).loss()
+
+
+@pytest.mark.parametrize("context_length", [128, 2048])
+def test_a_pilot_flies_once_for_each_text(
+    context_length: int, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
+        monkeypatch.setattr(scaling, f"PILOT_{name}", value)
+    inputs = {"tokenize": artifact.load(tiny_run / "tokenize")}
+    config = PretrainConfig(context_length=context_length)
+
+    def flown(config: PretrainConfig) -> dict:
+        pilot.fly(config, inputs, Runtime("cpu", "float32", 1), 0, tmp_path)
+        return json.loads((tmp_path / "pilot.json").read_text("utf-8"))
+
+    first = flown(config)
+    assert first["found"]["early"] > first["found"]["final"] > 1
+    written = (tmp_path / "pilot.json").stat().st_mtime_ns
+    assert flown(config) == first and (tmp_path / "pilot.json").stat().st_mtime_ns == written
+    monkeypatch.setattr(scaling, "PILOT_STEPS", 9)  # of another length: what it found holds no more
+    assert flown(config)["found"]["final"] < first["found"]["final"]
+    training = replace(config, hidden_size=64, num_hidden_layers=3, steps=40, batch_tokens=1024)
+    told = pretrain.prospect(pretrain.fill_shape(training, inputs["tokenize"]), inputs["tokenize"], tmp_path)
+    assert told is not None and told.loss() < first["found"]["final"]

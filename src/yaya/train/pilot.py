@@ -37,8 +37,10 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
     if kind is None or sum(counts.values()) < scaling.PILOT_TOKENS / 4:
         return
     losses = []
-    tiny = PretrainConfig(context_length=config.context_length, chat_fraction=config.chat_fraction)
-    tiny = replace(tiny, batch_tokens=scaling.PILOT_BATCH_TOKENS, micro_batch_tokens=scaling.PILOT_BATCH_TOKENS)
+    tokens = scaling.PILOT_BATCH_TOKENS
+    row_length = min(config.context_length, tokens)
+    tiny = PretrainConfig(context_length=row_length, chat_fraction=config.chat_fraction)
+    tiny = replace(tiny, batch_tokens=tokens, micro_batch_tokens=tokens)
     tiny = pretrain.fill_shape(tiny, data, *scaling.PILOT_SIZE)
     model, goal = pretrain.build(tiny, inputs, seed, Draft(folder, "pilot", {}, {}, seed, runtime=runtime))
     optimizer, steps, cursor = make_optimizer(model, tiny), scaling.PILOT_STEPS, 0
@@ -48,7 +50,7 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
             cursor = optimizer_step(model, goal, optimizer, cursor, tiny, scale).cursor
             bar.advance(1)
             if step + 1 in (scaling.PILOT_EARLY, steps):
-                found = language.bits_per_byte(model, shards["validation"][kind], tokenizer, config.context_length)
+                found = language.bits_per_byte(model, shards["validation"][kind], tokenizer, row_length)
                 losses.append(found["validation_loss"])
     found = {"early": losses[0], "final": losses[1]}
     folder.mkdir(parents=True, exist_ok=True)

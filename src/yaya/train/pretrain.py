@@ -17,9 +17,9 @@ from yaya.core.page import read_json
 from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train import language
+from yaya.train import language, scaling
 from yaya.train.loop import Curve, LoopConfig
-from yaya.train.scaling import PILOT_STEPS, Pilot, Prospect, Size
+from yaya.train.scaling import Pilot, Prospect, Size
 
 KIND = "pretrain"
 PILOT = "pilot.json"  # in the run's folder
@@ -112,7 +112,7 @@ def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect |
 
 def pilot_of(config: PretrainConfig, data: Artifact) -> list[Any]:
     """What a pilot's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
-    return [data.digest, config.context_length, config.chat_fraction, PILOT_STEPS]
+    return [data.digest, config.context_length, config.chat_fraction, scaling.PILOT_STEPS]
 
 
 def build(
