@@ -22,8 +22,8 @@ def test_more_time_takes_a_larger_model() -> None:
 
 
 def test_more_tokens_and_more_parameters_lower_the_loss() -> None:
-    for pilot in (Pilot(4.2, 3.62), Pilot(5.57, 5.15), Pilot(2.26, 0.95), Pilot(1.1, 0.54)):
-        losses = [[Prospect(n, d, 1e9, pilot).loss() for d in (8e5, 2e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
+    for found in (Pilot(4.2, 3.62), Pilot(5.57, 5.15), Pilot(2.26, 0.95), Pilot(1.1, 0.54)):
+        losses = [[Prospect(n, d, 1e9, found).loss() for d in (8e5, 2e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
         for row in losses:
             assert row == sorted(row, reverse=True) and row[-1] > 0
         for column in zip(*losses, strict=True):
