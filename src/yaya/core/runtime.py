@@ -148,12 +148,13 @@ def forget_peak_memory() -> None:
 
 
 def memory_gb() -> float:
-    """Memory of this process now; on a GPU, of the GPU."""
+    """Memory of this process now, without what it has freed; on a GPU, of the GPU."""
     import psutil
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.memory_allocated() / 1e9
+    give_back_freed_memory()
     return float(psutil.Process().memory_info().rss / 1e9)
 
 
@@ -175,12 +176,20 @@ def peak_memory_gb() -> float:
 
 def keep_freed_memory() -> None:
     """Tells glibc to keep large freed blocks: else every step unmaps its activations and faults them in again."""
-    if platform.libc_ver()[0] != "glibc":
-        return
     m_trim_threshold, m_mmap_threshold = -1, -3
-    try:
-        libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_threshold, 1 << 30)
-        libc.mallopt(m_trim_threshold, (1 << 31) - 1)
-    except (OSError, AttributeError):
-        pass
+    with contextlib.suppress(OSError, AttributeError):
+        glibc().mallopt(m_mmap_threshold, 1 << 30)
+        glibc().mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+def give_back_freed_memory() -> None:
+    """Gives the system back what glibc has kept, once."""
+    with contextlib.suppress(OSError, AttributeError):
+        glibc().malloc_trim(0)
+
+
+def glibc() -> ctypes.CDLL:
+    """The C library, if it is glibc; else an OSError."""
+    if platform.libc_ver()[0] != "glibc":
+        raise OSError("not glibc")
+    return ctypes.CDLL(None)
