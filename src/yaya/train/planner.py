@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.progress import duration
@@ -30,9 +32,9 @@ SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (38
 TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
 FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
-PROBE_SECONDS = 2.0
+PROBE_SECONDS = 1.0
 PROBE_SIZES = ((96, 3), (192, 5))
-PROBE_TOKENS = 4_000_000  # a training whose batch the probe takes
+PROBE_TOKENS = 4_000_000  # a training whose batch the first probe takes
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
 MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
 TRAINER_ROWS = 8  # the Trainer's default of per_device_train_batch_size
@@ -97,12 +99,13 @@ def plan(
         seconds = ranks.agree(max(1.0, seconds - (time.monotonic() - started)))
     share = {name: shares(configs)[name] * seconds for name in timed}
 
-    def measured(config: LoopConfig, long: float) -> float:
-        """Seconds a token."""
-        config = settle_batch(config, PROBE_TOKENS, row_length, "probe")
+    def measured(config: LoopConfig, long: float, tokens: float = PROBE_TOKENS) -> float:
+        """Seconds a token, with the batch for a training of so many."""
+        config = settle_batch(config, tokens, row_length, "probe")
         assert config.batch_tokens is not None
         return measure(config, inputs, runtime, seed, folder, long) / config.batch_tokens
 
+    known = token_seconds is not None
     if isinstance(first, PretrainConfig):
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
@@ -110,8 +113,15 @@ def plan(
             seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
             (width, layers), token_seconds = size_for(seen, share["pretrain"])
         configs["pretrain"] = first = pretrain.fill_shape(first, inputs["tokenize"], width, layers)
-    if (timed or asked) and token_seconds is None:
-        token_seconds = measured(first if first is not None else configs["finetune"], PROBE_SECONDS)
+    if (timed or asked) and not known:
+        name, config = next(iter(configs.items()))
+        tokens = share[name] / token_seconds if token_seconds and name in share else PROBE_TOKENS
+        for _ in range(3):  # a token takes longer in a small batch, and how large it is goes by how many tokens fit
+            token_seconds = measured(config, PROBE_SECONDS, tokens)
+            before, tokens = tokens, share[name] / token_seconds if name in share else tokens
+            batches = {settle_batch(config, n, row_length, name).batch_tokens for n in (before, tokens)}
+            if len(batches) == 1:
+                break
     for name, config in configs.items():
         unique = counts["chat"] if name == "finetune" else sum(counts.values())
         tokens = float(STEPS_TOKENS)
@@ -165,14 +175,17 @@ def measure(
     else:
         assert isinstance(config, FinetuneConfig)
         model, goal = finetune.build(config, inputs, draft)
-    optimizer = make_optimizer(model, config)
+    with torch.no_grad():
+        for p in model.parameters():  # a processor is faster with zeros, of which a fresh model has many
+            p.add_(0.02)
+    optimizer, cursor = make_optimizer(model, config), 0
     for _ in range(2 if runtime.device == "xla" else 0):  # it compiles: the first step, and those that find momenta
         optimizer_step(model, goal, optimizer, 0, config, 1e-3)
     times: list[float] = []
     started = time.perf_counter()
     while len(times) < 3 or ranks.agree(time.perf_counter() - started < long):
         began = time.perf_counter()
-        optimizer_step(model, goal, optimizer, 0, config, 1e-3)
+        cursor = optimizer_step(model, goal, optimizer, cursor, config, 1e-3).cursor
         times.append(time.perf_counter() - began)
     return ranks.agree(statistics.median(times[1:]))  # type: ignore[no-any-return]
 
