@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import math
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -234,9 +232,7 @@ def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
     keys = [key for key in TINY if not key.endswith("steps=40") and not key.endswith("steps=12")]
     done = yaya("plan", "name=p", "minutes=1", *keys, cwd=tmp_path)
     assert "million parameters" in done.stderr and "tokens/s" in done.stderr and "GB" in done.stderr
-    assert "Nothing was trained" in done.stderr and "loss to expect" in done.stderr
-    told = re.search(r"loss to expect on held-out text: ([0-9.]+)\.\n", done.stderr)
-    assert told and 0.1 < float(told[1]) < math.log(1200)
+    assert "Nothing was trained" in done.stderr and "loss to expect" not in done.stderr  # too little text to tell
     settled = yaya("plan", "name=p", "minutes=1", *TINY, cwd=tmp_path)  # steps are given: says the same, and how long
-    assert "tokens/s" in settled.stderr and "loss to expect" not in settled.stderr  # of 40 steps nothing is known
+    assert "tokens/s" in settled.stderr
     assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

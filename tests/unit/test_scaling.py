@@ -9,7 +9,7 @@ import pytest
 
 from yaya.core import artifact
 from yaya.core.runtime import Runtime
-from yaya.train import pilot, pretrain, scaling
+from yaya.train import pilot, planner, pretrain, scaling
 from yaya.train.planner import size_for
 from yaya.train.pretrain import PretrainConfig
 from yaya.train.scaling import Pilot, Prospect
@@ -54,7 +54,11 @@ def test_repeated_text_is_worth_less_and_less() -> None:
 
 @pytest.mark.parametrize("context_length", [128, 2048])
 def test_a_pilot_flies_once_for_each_text(
-    context_length: int, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context_length: int,
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
         monkeypatch.setattr(scaling, f"PILOT_{name}", value)
@@ -74,3 +78,5 @@ def test_a_pilot_flies_once_for_each_text(
     training = replace(config, hidden_size=64, num_hidden_layers=3, steps=40, batch_tokens=1024)
     told = pretrain.prospect(pretrain.fill_shape(training, inputs["tokenize"]), inputs["tokenize"], tmp_path)
     assert told is not None and told.loss() < first["found"]["final"]
+    planner.plan({"pretrain": training}, inputs, Runtime("cpu", "float32", 1), 0, 60, tmp_path)
+    assert f"loss to expect on held-out text: {told.loss():.2f}." in capsys.readouterr().err
