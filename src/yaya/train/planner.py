@@ -115,13 +115,14 @@ def plan(
         configs["pretrain"] = first = pretrain.fill_shape(first, inputs["tokenize"], width, layers)
     if (timed or asked) and not known:
         name, config = next(iter(configs.items()))
+        before = PROBE_TOKENS if token_seconds else None
         tokens = share[name] / token_seconds if token_seconds and name in share else PROBE_TOKENS
         for _ in range(3):  # a token takes longer in a small batch, and how large it is goes by how many tokens fit
+            batches = {settle_batch(config, n, row_length, name).batch_tokens for n in (before, tokens) if n}
+            if before and len(batches) == 1:
+                break
             token_seconds = measured(config, PROBE_SECONDS, tokens)
             before, tokens = tokens, share[name] / token_seconds if name in share else tokens
-            batches = {settle_batch(config, n, row_length, name).batch_tokens for n in (before, tokens)}
-            if len(batches) == 1:
-                break
     for name, config in configs.items():
         unique = counts["chat"] if name == "finetune" else sum(counts.values())
         tokens = float(STEPS_TOKENS)
