@@ -32,10 +32,8 @@ from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows,
 from yaya.train.tracker import Write, curves, open_tracker
 
 LEARNING_RATES = {"muon": 0.03, "adamw": 0.003}
-EXPECTED_POINTS, EXPECTED_FROM = (
-    20,
-    0.05,
-)  # of the usual curve, for the report; the share of the steps where it is known
+EXPECTED_POINTS = 20  # of the usual curve, for the report
+EXPECTED_FROM = 0.05  # of the steps; before, nothing is known
 REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
 BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
 Curve = Callable[[float], float]  # share of the steps done -> validation loss

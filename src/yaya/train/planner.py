@@ -99,9 +99,12 @@ def plan(
         seconds = ranks.agree(max(1.0, seconds - (time.monotonic() - started)))
     share = {name: shares(configs)[name] * seconds for name in timed}
 
-    def measured(config: LoopConfig, long: float, tokens: float = PROBE_TOKENS) -> float:
-        """Seconds a token, with the batch for a training of so many."""
-        config = settle_batch(config, tokens, row_length, "probe")
+    def batched(config: LoopConfig, tokens: float) -> LoopConfig:
+        """With the batch for a training of so many tokens."""
+        return settle_batch(config, tokens, row_length, "probe")
+
+    def measured(config: LoopConfig, long: float) -> float:
+        """Seconds a token."""
         assert config.batch_tokens is not None
         return measure(config, inputs, runtime, seed, folder, long) / config.batch_tokens
 
@@ -110,19 +113,20 @@ def plan(
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
             probes = [(pretrain.fill_shape(first, inputs["tokenize"], *size), size) for size in PROBE_SIZES]
-            seen = [(weights(*size), measured(config, PROBE_SECONDS / 2)) for config, size in probes]
+            seen = [
+                (weights(*size), measured(batched(config, PROBE_TOKENS), PROBE_SECONDS / 2)) for config, size in probes
+            ]
             (width, layers), token_seconds = size_for(seen, share["pretrain"])
         configs["pretrain"] = first = pretrain.fill_shape(first, inputs["tokenize"], width, layers)
     if (timed or asked) and not known:
         name, config = next(iter(configs.items()))
-        before = PROBE_TOKENS if token_seconds else None
-        tokens = share[name] / token_seconds if token_seconds and name in share else PROBE_TOKENS
+        probed = batched(config, PROBE_TOKENS).batch_tokens if token_seconds else None
         for _ in range(3):  # a token takes longer in a small batch, and how large it is goes by how many tokens fit
-            batches = {settle_batch(config, n, row_length, name).batch_tokens for n in (before, tokens) if n}
-            if before and len(batches) == 1:
+            tokens = share[name] / token_seconds if token_seconds and name in share else PROBE_TOKENS
+            wanted = batched(config, tokens)
+            if wanted.batch_tokens == probed:
                 break
-            token_seconds = measured(config, PROBE_SECONDS, tokens)
-            before, tokens = tokens, share[name] / token_seconds if name in share else tokens
+            token_seconds, probed = measured(wanted, PROBE_SECONDS), wanted.batch_tokens
     for name, config in configs.items():
         unique = counts["chat"] if name == "finetune" else sum(counts.values())
         tokens = float(STEPS_TOKENS)
