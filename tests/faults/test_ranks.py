@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from safetensors.torch import load_file
 from tests.conftest import with_base, yaya
 
@@ -43,6 +44,18 @@ def rows(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
 
 
+def reached(step: int, run: Path, process: subprocess.Popen) -> None:
+    """Waits for the checkpoint of this step, or a later one."""
+    deadline = time.monotonic() + 120
+    while not any(int(p.name[5:]) >= step for p in (run / ".pretrain.partial/trainer").glob("step-*")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    return [int(pid) for pid in subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout.split()]
+
+
 def losses(folder: Path) -> list[float]:
     return [row["loss"] for row in rows(folder)]
 
@@ -74,13 +87,10 @@ def test_a_checkpoint_goes_on_at_any_number_of_ranks(base: Path) -> None:
 
     def stopped_after(step: int, launch: list[str], *keys: str) -> None:
         command = [sys.executable, *launch, "-m", "yaya", "pretrain", "name=moves", *KEYS, "save_steps=1", *keys]
-        process = subprocess.Popen(command, cwd=base, stderr=subprocess.DEVNULL, start_new_session=True)
-        trainer = base / "runs/moves/.pretrain.partial/trainer"
-        deadline = time.monotonic() + 120
-        while not any(int(p.name[5:]) >= step for p in trainer.glob("step-*")):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
+        process = subprocess.Popen(command, cwd=base, stderr=subprocess.DEVNULL)
+        reached(step, base / "runs/moves", process)
+        for pid in [process.pid, *children(process)]:
+            os.kill(pid, signal.SIGKILL)
         process.wait()
 
     launch = ["-m", "torch.distributed.run"]
@@ -99,16 +109,33 @@ def test_a_rank_that_is_killed_is_brought_back(base: Path) -> None:
     process = subprocess.Popen(
         [*command, "pretrain", "name=killed", *KEYS, "save_steps=1"], cwd=base, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
-    while not any(int(p.name[5:]) >= 8 for p in (run / ".pretrain.partial/trainer").glob("step-*")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    os.kill(int(children[-1]), signal.SIGKILL)
+    reached(8, run, process)
+    os.kill(children(process)[-1], signal.SIGKILL)
     _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     assert "goes on at step" in said
     assert losses(run / "pretrain") == pytest.approx(losses(base / "runs/muon/pretrain"), abs=2e-3)
+
+
+def test_ranks_stop_when_torchrun_is_killed(base: Path) -> None:
+    """They save and leave, so that the next command may go on; nobody else could stop or restart them."""
+    run = base / "runs/orphans"
+    keys = [*KEYS, "steps=2000", "save_steps=1"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "yaya", "pretrain"]
+    process = subprocess.Popen([*command, "name=orphans", *keys], cwd=base, stderr=subprocess.DEVNULL)
+    reached(3, run, process)
+    left = children(process)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(
+        Path(f"/proc/{pid}/cmdline").exists() and "yaya" in Path(f"/proc/{pid}/cmdline").read_text() for pid in left
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with FileLock(run / ".lock", timeout=0):
+        pass
+    assert (run / ".pretrain.partial/trainer").exists() and not (run / "pretrain").exists()
 
 
 BROKEN = """

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM during training: the first finishes the step and saves, the second leaves at once."""
+"""Ctrl-C and SIGTERM during training: the first finishes the step and saves, the second leaves at once.
+
+So does the end of the torchrun that started this process: it finishes the step, saves and leaves.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ class StopSignal:
     """`with StopSignal() as stop:` ... `if stop.asked:` save, then raise KeyboardInterrupt."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = False
         self.before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> StopSignal:
@@ -23,12 +26,19 @@ class StopSignal:
                 self.before[number] = signal.signal(number, self.handle)
         return self
 
+    @property
+    def asked(self) -> bool:
+        if not self._asked and ranks.abandoned():
+            self._asked = True
+            say("\ntorchrun was killed: saving, then stopping ...", "\ntorchrun 被杀掉了：保存后停下……")
+        return self._asked
+
     def handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self._asked:
             if number == signal.SIGTERM and ranks.world_size() > 1:
                 return  # torchrun passes on what the scheduler has sent to everyone already
             raise KeyboardInterrupt
-        self.asked = True
+        self._asked = True
         say(
             "\nStopping after this step; saving ... (once more: stop at once)",
             "\n做完这一步就停，正在保存……（再按一次立刻停）",

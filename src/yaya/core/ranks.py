@@ -14,6 +14,7 @@ from typing import Any
 # What is done by rank 0 alone (cleaning text, say) may take days while the others wait.
 PATIENCE = datetime.timedelta(days=30)
 _talk: Any = None  # the group for JSON and barriers, on CPU
+_parent = os.getppid()
 
 
 def rank() -> int:
@@ -35,6 +36,11 @@ def local_world_size() -> int:
 
 def is_main() -> bool:
     return rank() == 0
+
+
+def abandoned() -> bool:
+    """Whether the torchrun that started this process was killed: nobody is left to restart it or to stop it."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != _parent
 
 
 def connect() -> None:
