@@ -146,7 +146,7 @@ def test_what_is_no_assignment_is_a_usage_error(typed: str) -> None:
         parse_assignment(typed)
 
 
-@pytest.mark.parametrize("typed", ["2026", "2026-08-01"])
+@pytest.mark.parametrize("typed", ["2026", "2026-08-01", "nan", "inf"])
 def test_a_name_is_taken_letter_by_letter(typed: str) -> None:
     name, value = parse_assignment(f"name={typed}")
     assert build(RunConfig, {name: value}, "").name == typed

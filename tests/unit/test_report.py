@@ -355,6 +355,12 @@ def test_ticks_are_round() -> None:
     assert charts.ticks(1, 1) == [1]
 
 
+def test_ticks_that_look_the_same_get_more_digits() -> None:
+    assert charts._apart([1.0513, 1.2214, 1.3499]) == ["1.05", "1.22", "1.35"]
+    assert charts._apart([1.0101, 1.0126, 1.0151]) == ["1.01", "1.013", "1.015"]
+    assert charts._apart([20_001.0, 20_002.0]) == ["20k", "20k"]
+
+
 def test_curves_leave_out_what_is_not_finite() -> None:
     rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": float("nan")}, {"step": 3, "loss": True}, {"loss": 1}]
     assert charts.curve(rows, "loss") == [(1, 2)]

@@ -75,6 +75,16 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
+def _apart(values: Sequence[float]) -> list[str]:
+    """The values in short, with as many more digits as tell them apart."""
+    texts = [short(value) for value in values]
+    for digits in range(4, 9):
+        if len(set(texts)) == len(texts):
+            break
+        texts = [short(value) if value >= 10 else f"{value:.{digits}g}" for value in values]
+    return texts
+
+
 def smooth(values: Sequence[float]) -> list[float]:
     """A mean of what lies around, so that nothing lags behind; its reach grows up to a twentieth of the curve."""
     sums, out, last = [0.0, *accumulate(values)], [], len(values) - 1
@@ -139,12 +149,14 @@ def loss_chart(
         words(("loss", "损失"), 2, 14, kind="axis"),
         words(("like a choice of", "相当于几选一"), 438, 14, "end", "axis"),
     ]
-    for value in log_ticks(low, high) if log else ticks(low, high, 5):
+    values = log_ticks(low, high) if log else ticks(low, high, 5)
+    choices = _apart([math.exp(min(value, 20)) for value in values])
+    for value, choice in zip(values, choices, strict=True):
         body += [
             line(left, y(value), right, y(value), "grid"),
             label(short(value), left - 6, y(value) + 4, "end", "tick"),
         ]
-        body.append(label(short(math.exp(min(value, 20))), right + 9, y(value) + 4, "start", "tick"))
+        body.append(label(choice, right + 9, y(value) + 4, "start", "tick"))
     body += step_axis(x, left, right, bottom)
     if blind:
         body += [line(left, y(blind), right, y(blind), "blind")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import difflib
+import math
 import re
 import tomllib
 import types
@@ -128,8 +129,11 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         parsed = tomllib.loads(f"v = {raw}")
     except tomllib.TOMLDecodeError:
         return name.strip(), raw
-    is_value = len(parsed) == 1 and not isinstance(parsed["v"], datetime.date | datetime.time)
-    return name.strip(), parsed["v"] if is_value else raw
+    value = parsed["v"]
+    is_date = isinstance(value, datetime.date | datetime.time)
+    is_endless = isinstance(value, float) and not math.isfinite(value)  # name=nan is a name, and no number is NaN
+    is_value = len(parsed) == 1 and not is_date and not is_endless
+    return name.strip(), value if is_value else raw
 
 
 def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:

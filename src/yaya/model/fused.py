@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 CACHE_NUMBERS = 1 << 18  # that are worked on at a time in pointwise work, so that they stay in a core's own cache
 SCORE_NUMBERS = 1 << 20  # attention scores that are alive at once
-LOGIT_ROWS = 1024  # rows of logits alive at once on a CPU
-LOGIT_NUMBERS = 1 << 27  # the same elsewhere, in numbers: many small products leave a GPU waiting
-LOGIT_ROUND = 128  # to which they are filled up: oneDNN keeps code and memory for each shape that it meets
+LOGIT_ROWS = (256, 1024)  # rows of logits alive at once on a CPU: at least, at most
+LOGIT_NUMBERS = 1 << 22  # of which so many are wanted
+LOGIT_NUMBERS_GPU = 1 << 27  # many small products leave a GPU waiting
+LOGIT_ROUND = 128  # to which rows are filled up: oneDNN keeps code and memory for each shape that it meets
 QUERY_BLOCK = 128  # queries whose scores are computed at a time, against the keys up to the last of them
 SMALLEST = torch.finfo(torch.float32).tiny  # a probability below it counts as it: a loss of at most 87 nats
 
@@ -361,7 +362,7 @@ class WeightedCrossEntropy(torch.autograd.Function):
         total = torch.zeros(
             (), dtype=torch.float64 if hidden.device.type != "mps" else torch.float32, device=hidden.device
         )
-        step = LOGIT_ROWS if hidden.device.type == "cpu" else max(LOGIT_ROWS, LOGIT_NUMBERS // len(head))
+        step = logit_rows(len(head), hidden.device.type)
         for start in range(0, len(hidden), step):
             rows = slice(start, start + step)
             logits = (hidden[rows] @ cast.T).float()  # (N, V)
@@ -383,6 +384,14 @@ class WeightedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden, grad_head = ctx.saved_tensors
         return grad_hidden * grads[0].to(grad_hidden.dtype), grad_head * grads[0], None, None
+
+
+def logit_rows(vocab_size: int, device: str = "cpu") -> int:
+    """How many rows of logits are computed at a time."""
+    least, most = LOGIT_ROWS
+    if device != "cpu":
+        return max(most, LOGIT_NUMBERS_GPU // vocab_size)
+    return min(most, max(least, LOGIT_NUMBERS // vocab_size // LOGIT_ROUND * LOGIT_ROUND))
 
 
 def cross_entropy_sum(hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

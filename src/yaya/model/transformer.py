@@ -253,6 +253,7 @@ class Transformer(nn.Module):
     def compile_layers(self, on: bool = True) -> None:
         """Compiles the layers for training: the same code for all of them, so once. Without gradients nothing changes."""
         for layer in self.model.layers:
+            assert isinstance(layer, Layer)
             layer.compiled = torch.compile(layer.compute, dynamic=False) if on else None
         self.blocks = on and self.head.device.type == "cuda"  # where FlexAttention has a backward pass
 

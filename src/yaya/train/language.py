@@ -22,7 +22,8 @@ from yaya.model.transformer import Transformer
 from yaya.tokenize.chat import ASSISTANT, USER
 from yaya.tokenize.shards import Shard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train.loop import Curve, LoopConfig, train
+from yaya.train.log import Curve
+from yaya.train.loop import LoopConfig, train
 from yaya.train.objective import LanguageModeling
 from yaya.train.parallel import place, whole
 from yaya.train.rows import Mixture, Rows

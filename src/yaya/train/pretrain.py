@@ -18,7 +18,8 @@ from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language, scaling
-from yaya.train.loop import Curve, LoopConfig
+from yaya.train.log import Curve
+from yaya.train.loop import LoopConfig
 from yaya.train.scaling import Pilot, Prospect, Size
 
 KIND = "pretrain"

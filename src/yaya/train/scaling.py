@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yaya.core import ranks
+from yaya.model.fused import logit_rows
 from yaya.model.transformer import ModelConfig
 from yaya.train.loop import LoopConfig
 
@@ -145,5 +146,5 @@ def activation_bytes(c: ModelConfig, tokens: int, bytes_per_number: int) -> floa
     layer = 4 * d + 2 * all_heads + scores + wide + 3 * f
     passing = 2 * max(2 * f, all_heads) + 2 * d  # gradients alive at once in one layer
     masks = t * (1 + bytes_per_number) / bytes_per_number
-    logits = min(tokens, 1024) * c.vocab_size * (4 + 2 * bytes_per_number)
+    logits = min(tokens, logit_rows(c.vocab_size)) * c.vocab_size * (4 + 2 * bytes_per_number)
     return tokens * bytes_per_number * (c.num_hidden_layers * layer + passing + masks + 6 * d) + logits
