@@ -10,7 +10,7 @@ from typing import Any
 from yaya.core import ranks
 from yaya.core.artifact import write_atomic
 from yaya.core.progress import Bar
-from yaya.core.say import t
+from yaya.core.say import say, t
 from yaya.train.coach import Coach
 from yaya.train.tracker import Write, curves
 
@@ -32,6 +32,12 @@ class Log:
         """The number of steps has changed, and with it what is usual."""
         self.expected = self.coach.expected = expected
         self.coach.steps = self.bar.total or 0
+        if expected is not None:
+            loss = f"{expected(1.0):.2f}"
+            say(
+                f"[{self.title}] loss to expect after so many steps: {loss}.",
+                f"[{self.title}] 按这么多步，预计验证损失：{loss}。",
+            )
 
     def rewind(self, step: int) -> None:
         """Keeps the rows up to `step`: those beyond the checkpoint are taken back, and the coach forgets them."""
