@@ -265,17 +265,18 @@ def _repeat(x: Tensor, heads: int) -> Tensor:
 def _products(q: Tensor, k: Tensor, v: Tensor, where: Where) -> tuple[Tensor, list[Tensor]]:
     """Attention as batched matrix products; kept for the backward pass: each block's probabilities.
 
-    q (B, H, T, d), k and v (B, K, T, d) -> y (B, H, T, d). A block of queries sees the keys up to its last one.
+    q (B, H, T, d), k and v (B, K, T, d) -> y (B, H, T, d). Of each block of queries only the keys that some of them see.
     """
     b, heads, t, d = q.shape
     y, kept = torch.empty(b, t, heads, d, dtype=q.dtype).transpose(1, 2), []
     for queries in _query_blocks(t):
-        probabilities = torch.empty(b, heads, queries.stop - queries.start, queries.stop, dtype=q.dtype)
+        keys, hidden = where.block(queries)
+        probabilities = torch.empty(b, heads, *hidden.shape[2:], dtype=q.dtype)
         for piece in pieces(b, heads * probabilities[0, 0].numel(), SCORE_NUMBERS):
-            q_, k_, v_ = _grouped(q[piece, :, queries], k), k[piece, :, : queries.stop], v[piece, :, : queries.stop]
+            q_, k_, v_ = _grouped(q[piece, :, queries], k), k[piece, :, keys], v[piece, :, keys]
             scores = torch.bmm(q_, k_.flatten(0, 1).mT)  # (b K, G t, T)
             seen = probabilities[piece]
-            torch.add(scores.view(seen.shape), where.block(piece, queries), out=seen)
+            torch.add(scores.view(seen.shape), hidden if len(hidden) == 1 else hidden[piece], out=seen)
             torch.softmax(seen, -1, out=seen)
             y[piece, :, queries] = torch.bmm(_grouped(seen, k), v_.flatten(0, 1)).view(-1, heads, seen.shape[2], d)
         kept.append(probabilities)
@@ -292,15 +293,15 @@ def _products_backward(
     grad_v = torch.zeros_like(grad_k)
     for queries, probabilities in zip(_query_blocks(t), kept, strict=True):
         for piece in pieces(b, heads * probabilities[0, 0].numel(), SCORE_NUMBERS):
-            keys = (piece, slice(None), slice(0, queries.stop))
+            keys = (piece, slice(None), where.block(queries)[0])
             q_, grad_ = _grouped(q[piece, :, queries], k), _grouped(grad[piece, :, queries], k)
             seen = _grouped(probabilities[piece], k)  # (b K, G t, T)
-            grad_v[keys] += torch.bmm(seen.mT, grad_).view(-1, kv_heads, queries.stop, d)
+            grad_v[keys] += torch.bmm(seen.mT, grad_).view(-1, kv_heads, seen.shape[-1], d)
             grad_seen = torch.bmm(grad_, v[keys].flatten(0, 1).mT)
             grad_scores = torch.ops.aten._softmax_backward_data(grad_seen, seen, -1, seen.dtype)
             grad_q = torch.bmm(grad_scores, k[keys].flatten(0, 1))
             grad_qk[piece, :heads, queries] = grad_q.view(-1, heads, queries.stop - queries.start, d)
-            grad_k[keys] += torch.bmm(grad_scores.mT, q_).view(-1, kv_heads, queries.stop, d)
+            grad_k[keys] += torch.bmm(grad_scores.mT, q_).view(-1, kv_heads, seen.shape[-1], d)
     grad_qk[:, heads:] = grad_k
     return grad_qk, grad_v
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -154,15 +154,23 @@ class Where:
     positions: Tensor | None = None  # (B, T)
     seen: int = 0  # positions of the cache that are looked at
     products: bool = False  # training on a CPU: attention as matrix products instead of torch's kernel
+    blocks: dict[int, tuple[slice, Tensor]] = field(default_factory=dict)  # what `block` has found, by the first query
 
-    def block(self, rows: slice, queries: slice) -> Tensor:
-        """What is added to the scores of these queries against the keys up to the last of them: (b or 1, 1, t, T)."""
+    def block(self, queries: slice) -> tuple[slice, Tensor]:
+        """The keys that some of these queries see, and what is added to their scores: (B or 1, 1, t, T)."""
         assert not isinstance(self.mask, flex.BlockMask)
-        if self.mask is not None:
-            return self.mask[rows, :, queries, : queries.stop]
-        shape = (queries.stop - queries.start, queries.stop)
-        hidden = torch.ones(shape, dtype=torch.bool).triu_(queries.start + 1)
-        return torch.zeros(1, 1, *shape).masked_fill_(hidden, float("-inf"))
+        if (known := self.blocks.get(queries.start)) is not None:
+            return known
+        keys = slice(0, queries.stop)
+        if self.mask is None:
+            hidden = torch.ones(queries.stop - queries.start, queries.stop, dtype=torch.bool).triu_(queries.start + 1)
+            added = torch.zeros(1, 1, *hidden.shape).masked_fill_(hidden, float("-inf"))
+        else:
+            seen = (self.mask[:, 0, queries, keys] == 0).flatten(0, 1).any(0)
+            keys = slice(int(seen.int().argmax()), queries.stop)
+            added = self.mask[:, :, queries, keys]
+        self.blocks[queries.start] = keys, added
+        return keys, added
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Writes k and v (B, K, T, d) at their positions; gives back all that is seen (B, K, seen, d), without a copy."""
