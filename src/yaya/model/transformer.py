@@ -154,12 +154,14 @@ class Where:
     positions: Tensor | None = None  # (B, T)
     seen: int = 0  # positions of the cache that are looked at
     products: bool = False  # training on a CPU: attention as matrix products instead of torch's kernel
-    blocks: dict[int, tuple[slice, Tensor]] = field(default_factory=dict)  # what `block` has found, by the first query
+    query_blocks: dict[int, tuple[slice, Tensor]] = field(
+        default_factory=dict
+    )  # what `block` has found, by the first query
 
     def block(self, queries: slice) -> tuple[slice, Tensor]:
         """The keys that some of these queries see, and what is added to their scores: (B or 1, 1, t, T)."""
         assert not isinstance(self.mask, flex.BlockMask)
-        if (known := self.blocks.get(queries.start)) is not None:
+        if (known := self.query_blocks.get(queries.start)) is not None:
             return known
         keys = slice(0, queries.stop)
         if self.mask is None:
@@ -169,7 +171,7 @@ class Where:
             seen = (self.mask[:, 0, queries, keys] == 0).flatten(0, 1).any(0)
             keys = slice(int(seen.int().argmax()), queries.stop)
             added = self.mask[:, :, queries, keys]
-        self.blocks[queries.start] = keys, added
+        self.query_blocks[queries.start] = keys, added
         return keys, added
 
     def store(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
