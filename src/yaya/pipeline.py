@@ -94,7 +94,8 @@ class Run:
             if old is None or any(v is not None and old.get(n) != v for n, v in values.items()):
                 return  # from the first stage that differs on, everything is chosen anew
             free = {n: v for n, v in as_dict(config).items() if n not in values}  # workers and the like: as asked now
-            self.configs[name] = build(type(config), old | free, name)
+            chosen = {n: old[n] for n in ("micro_batch_tokens",) if n in old and free[n] is None}
+            self.configs[name] = build(type(config), old | free | chosen, name)
 
     def machine(self) -> Runtime:
         """Device, compute type and threads: measured once and then part of the recipe."""
@@ -143,9 +144,11 @@ class Run:
         if hasattr(module, "resolve"):
             config = self.configs[name] = module.resolve(config, inputs)
         if stage.trains:
-            if name in self.deadlines:  # planned before the stage in front of it: now it is known what that left
+            if name in self.deadlines and "pretrain" in self.deadlines:  # now it is known what pretraining left
                 self.configs[name] = replace(config, steps=None)
                 self.plan([name], inputs)
+            elif name in self.deadlines:  # pretraining took what its own steps took: the plan stays
+                del self.deadlines[name]
             else:
                 self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
             config = self.configs[name]
@@ -160,7 +163,7 @@ class Run:
 
         def make(draft: Draft) -> None:
             self.write_recipe()  # not sooner: a request that is refused changes nothing
-            if name in self.said and ranks.is_main():  # the report shows it beside what came
+            if name in self.said and ranks.is_main() and not draft.resumed:  # the report shows it beside what came
                 write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
             draft.deadline, draft.revised = self.deadlines.get(name), revised
             if stage.trains or ranks.is_main():
@@ -207,6 +210,11 @@ class Run:
             return
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
+        if timed and ranks.agree(left <= 0):
+            raise UserError(
+                f"The {self.config.minutes:g} minutes were over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
+                f"{self.config.minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
+            )
         left = ranks.agree(max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)))
         known = None  # seconds a token
         if "pretrain" in self.deadlines and "pretrain" not in names:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from tests.conftest import yaya
+from tests.conftest import with_base, yaya
 
 from yaya import cli
 from yaya.core import runtime
@@ -269,3 +269,18 @@ def test_a_name_that_is_both_a_run_and_a_folder(tell: Callable[..., Told], here:
     (here / "demo" / "config.json").write_text("{}")
     code, said = tell("chat", "demo")
     assert code == 1 and "./demo" in said and str(Path("runs/demo/pretrain")) in said
+
+
+def test_a_model_and_data_of_two_tokenizers(tmp_path: Path, tiny_run: Path) -> None:
+    folder = with_base(tiny_run, tmp_path / "other")
+    os.symlink(tiny_run / "pretrain", folder / "runs/base/pretrain")
+    (folder / "runs/mine").mkdir()
+    os.symlink(tiny_run / "prepare", folder / "runs/mine/prepare")
+    yaya("tokenize", "name=mine", "vocab_size=900", cwd=folder)
+    code, said = mistake("finetune", "name=mine", "from=base", "steps=3", cwd=folder)
+    assert code == 1 and "another tokenizer" in said and "yaya tokenize name=mine tokenizer_from=" in said
+    code, said = mistake("finetune", "name=x", "from=base", "steps=3", "assistant_weight=0", cwd=folder)
+    assert code == 1 and "set assistant_weight above 0" in said
+    keys = ["steps=3", "num_train_epochs=2", "batch_tokens=1024"]
+    code, said = mistake("finetune", "name=x", "from=base", *keys, cwd=folder)
+    assert code == 1 and "finetune.steps=3, but num_train_epochs=2 is" in said and "Set one of them only" in said

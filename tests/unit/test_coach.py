@@ -106,3 +106,7 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
     rows[20] |= {"loss": None, "grad_norm": None}
     assert kinds(Coach(50), rows) == ["not finite"]
     assert math.isfinite(Coach(50).best[0]) is False
+
+
+def test_silent_where_nothing_is_left_to_learn() -> None:
+    assert kinds(Coach(100), training(100, lambda step: 0.0, norm=lambda step: 0.0)) == []

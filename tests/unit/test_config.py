@@ -446,6 +446,23 @@ def test_workers_are_as_asked_now_and_change_nothing_else(tmp_path: Path, monkey
     assert other.configs["pretrain"].steps is None
 
 
+def test_what_is_computed_at_once_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Run({"name": "x"})
+    first.configs["pretrain"] = dataclasses.replace(first.configs["pretrain"], micro_batch_tokens=512)
+    first.write_recipe()
+    assert Run({"name": "x"}).configs["pretrain"].micro_batch_tokens == 512
+    assert Run({"name": "x", "pretrain": {"micro_batch_tokens": 256}}).configs["pretrain"].micro_batch_tokens == 256
+
+
+def test_minutes_that_are_over_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Run({"name": "x", "minutes": 2})
+    job.started -= 121
+    with pytest.raises(UserError, match="2 minutes were over before training began"):
+        job.plan(["pretrain"], {})
+
+
 @pytest.mark.parametrize(("budget", "price", "minutes"), [("$5", 2.5, 120.0), ("¥ 0.2", 1.2, 10.0), (3, 1.0, 180.0)])
 def test_a_budget_becomes_minutes(budget: object, price: float, minutes: float) -> None:
     config = config_of({"budget": budget, "price_per_hour": price, "minutes": 1})

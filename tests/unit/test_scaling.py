@@ -10,14 +10,14 @@ import pytest
 from yaya.core import artifact
 from yaya.core.runtime import Runtime
 from yaya.train import pilot, planner, pretrain, scaling
-from yaya.train.planner import size_for
+from yaya.train.planner import SIZES, size_for
 from yaya.train.pretrain import PretrainConfig
 from yaya.train.scaling import Pilot, Prospect
 
 
 def test_more_time_takes_a_larger_model() -> None:
     seen = [(12.0 * 3 * 96**2, 1e-5), (12.0 * 5 * 192**2, 5e-5)]
-    sizes = [size_for(seen, seconds)[0] for seconds in (20, 600, 60_000)]
+    sizes = [size_for(seen, seconds, list(SIZES))[0] for seconds in (20, 600, 60_000)]
     assert sizes == sorted(set(sizes))
 
 

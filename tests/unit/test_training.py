@@ -1,6 +1,8 @@
 """Rows, objective, optimizer, schedule, checkpoints: each against a plain reference."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from yaya.core.progress import Bar
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
+from yaya.train import planner
 from yaya.train.checkpoint import Position, Saver
+from yaya.train.log import Log
 from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step, parts, restore
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
 from yaya.train.planner import settle_batch
+from yaya.train.pretrain import PretrainConfig
 from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
 
 
@@ -279,10 +285,64 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else() -> None
 
 
 def test_the_trainers_words_set_batch_and_micro_batch() -> None:
-    config = settle_batch(LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6, 64, "pretrain")
+    config = settle_batch(
+        LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6, 10**6, 64, "pretrain"
+    )
     assert (config.micro_batch_tokens, config.batch_tokens) == (4 * 64, 4 * 3 * 64)
-    assert settle_batch(config, 1e6, 64, "pretrain") == config  # the resolved recipe says both
+    assert settle_batch(config, 1e6, 10**6, 64, "pretrain") == config  # the resolved recipe says both
     with pytest.raises(ValueError, match="Set one of them only"):
-        settle_batch(LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6, 64, "pretrain")
-    auto = settle_batch(LoopConfig(), 3e6, 64, "pretrain")
+        settle_batch(LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6, 10**6, 64, "pretrain")
+    auto = settle_batch(LoopConfig(), 3e6, 10**6, 64, "pretrain")
     assert (auto.batch_tokens, auto.micro_batch_tokens) == (2048, 2048)
+    few = settle_batch(LoopConfig(), 3e6, 700, 64, "finetune")
+    assert few.batch_tokens == 512  # no more than there are
+
+
+@pytest.mark.parametrize(("batch_tokens", "chat_fraction"), [(512, 0.3), (500, 0.5), (100, 0.9)])
+def test_epochs_are_passes_over_the_rows(
+    batch_tokens: int, chat_fraction: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by what the loop itself says of the rows: no step more than it takes."""
+    shards = {"text": make_shard([90, 70, 200] * 20), "chat": make_shard([141] * 50, chat=True)}
+    monkeypatch.setattr(planner, "open_shards", lambda *_: shards)
+    data = SimpleNamespace(digest="0" * 64, metrics={"vocab_size": 50})
+    config = PretrainConfig(num_train_epochs=3, batch_tokens=batch_tokens, chat_fraction=chat_fraction)
+    steps = planner.epoch_steps(config, data, 64, 0)  # type: ignore[arg-type]
+    shares = {"chat": chat_fraction, "text": 1 - chat_fraction}
+    mixture = Mixture([(Rows(shards[kind], 64, 0), share) for kind, share in shares.items()], [])
+    rows = max(1, batch_tokens // 64)
+    assert mixture.epochs((steps - 1) * rows) < 3 <= mixture.epochs(steps * rows) + 1e-9
+
+
+def test_sizes_suit_the_heads_that_are_asked_for() -> None:
+    assert planner.sizes_for(PretrainConfig()) == list(planner.SIZES)
+    widths = [width for width, _ in planner.sizes_for(PretrainConfig(num_key_value_heads=2))]
+    assert 96 not in widths and 128 in widths  # 96 wide are three heads
+    with pytest.raises(ValueError, match="hidden_size=1664"):
+        planner.sizes_for(PretrainConfig(num_key_value_heads=13, head_dim=128))
+
+
+def test_back_at_the_first_step_nothing_of_the_optimizer_is_left(tmp_path: Path) -> None:
+    model, config = tiny_model(), LoopConfig(batch_tokens=128, micro_batch_tokens=128)
+    optimizer = make_optimizer(model, config)
+    goal = LanguageModeling(Mixture([(Rows(make_shard([64] * 9), 32, 0), 1.0)], [1.0] * 5), 4, 4)
+    with Saver(tmp_path / "trainer", 2) as saver:
+        restore(saver, model, optimizer)
+        saver.wait()
+        for _ in range(3):
+            optimizer_step(model, goal, optimizer, 0, config, 1.0)
+        assert optimizer.adamw.state
+        restore(saver, model, optimizer)
+    assert not optimizer.adamw.state and not any(group.momenta.any() for group in optimizer.groups)
+
+
+def test_a_log_is_taken_up_whatever_it_holds(tmp_path: Path) -> None:
+    """Ends of lines as Unicode has them inside of replies, and a last line that was cut inside of a character."""
+    rows = [{"step": i, "loss": 1.0, "grad_norm": 1.0, "epoch": 0.1, "reply": f"行\u2028{i}\x85"} for i in range(1, 6)]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    for name in ("metrics", "samples"):
+        (tmp_path / f"{name}.jsonl").write_bytes(text.encode() + '{"step": 5, "reply": "行'.encode()[:-1])
+    log = Log(tmp_path, Bar("pretrain", 9), lambda *_: None, None)
+    log.rewind(4)
+    log.close()
+    assert (tmp_path / "samples.jsonl").read_text("utf-8") == "".join(text.split("\n")[i] + "\n" for i in range(4))

@@ -76,7 +76,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The objects of a log; a line that is no JSON is passed over."""
     rows = []
     try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+        lines = path.read_text("utf-8", errors="replace").split("\n")  # replies may hold other ends of lines
     except OSError:
         return []
     for text in lines:

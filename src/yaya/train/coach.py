@@ -104,7 +104,7 @@ class Coach:
 
     def _spike(self, row: dict[str, Any]) -> Note | None:
         usual = statistics.median(self.norms) if len(self.norms) == self.norms.maxlen else math.inf
-        if row["grad_norm"] < SPIKE * usual:
+        if not usual or row["grad_norm"] < SPIKE * usual:  # 0: nothing is left to learn
             return None
         times = row["grad_norm"] / usual
         return Note(
@@ -115,7 +115,7 @@ class Coach:
 
     def _divergence(self, row: dict[str, Any]) -> Note | None:
         now = statistics.fmean(self.losses)
-        if now < self.lowest + max(RISE * self.lowest, ERRORS * self.noise):
+        if now <= self.lowest + max(RISE * self.lowest, ERRORS * self.noise):
             return None
         return Note(
             "divergence",

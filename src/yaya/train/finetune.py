@@ -41,7 +41,13 @@ def build(
     data, base = inputs["tokenize"], inputs["pretrain"]
     assert draft.runtime is not None
     model = load_model(base.path, draft.runtime.device, draft.runtime.torch_dtype)
-    shards = language.open_shards(data, "train", Tokenizer.load(data.path).vocab_size)
+    tokenizer = Tokenizer.load(data.path)
+    if tokenizer.token_bytes != Tokenizer.load(base.path).token_bytes:
+        raise UserError(
+            f"{base.path} was pretrained with another tokenizer than that of {data.path}. Tokenize with its own: yaya tokenize name={data.path.parent.name} tokenizer_from={base.path}",
+            f"{base.path} 预训练时用的分词器和 {data.path} 的不一样。请用它自己的：yaya tokenize name={data.path.parent.name} tokenizer_from={base.path}",
+        )
+    shards = language.open_shards(data, "train", tokenizer.vocab_size)
     if not shards["chat"].documents:
         raise UserError(
             'There are no conversations to fine-tune on. Add JSONL with {"messages": [{"role", "content"}]} to prepare.sources.',

@@ -30,6 +30,7 @@ from yaya.train.rows import Mixture, Rows
 from yaya.train.scaling import memory_bytes
 
 VALIDATION_ROWS = 64
+VALIDATION_TOKENS = 8192  # at once
 SAMPLE_TOKENS = 48
 
 
@@ -56,6 +57,11 @@ def objective(
     mixture = Mixture(parts, role_weights)
     assert config.batch_tokens is not None and config.micro_batch_tokens is not None
     step_rows = max(1, config.batch_tokens // row_length)
+    if not any(role_weights):
+        raise UserError(
+            "All weights are 0, so there is nothing to learn: set assistant_weight above 0.",
+            "所有权重都是 0，没有可学的东西：请把 assistant_weight 设为大于 0。",
+        )
     available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
     if available < config.batch_tokens:
         raise UserError(
@@ -133,11 +139,12 @@ def compiles(config: LoopConfig, model: Transformer) -> bool:
 def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
     """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
     rows = Rows(shard, row_length, 0)
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), 16, 16)
+    at_once = max(1, min(16, VALIDATION_TOKENS // row_length))
+    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), at_once, at_once)
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
     total = count = size = 0.0
-    for first in range(0, min(VALIDATION_ROWS, rows.packing(0).rows), 16):
-        batch = goal.micro_batch(first, first + 16)
+    for first in range(0, min(VALIDATION_ROWS, rows.packing(0).rows), at_once):
+        batch = goal.micro_batch(first, first + at_once)
         size += sizes[batch.labels[batch.weights > 0]].sum().item()
         loss, weight, _ = goal.loss(model, batch.to(str(model.head.device)))
         total, count = total + loss.item(), count + weight.item()

@@ -52,7 +52,9 @@ class Log:
 
     def _kept(self, path: Path, step: int) -> list[dict[str, Any]]:
         kept = []
-        for line in path.read_text("utf-8").splitlines() if step and path.exists() else ():
+        # Not splitlines: replies may hold what Unicode calls a line's end. The last line may have been cut anywhere.
+        lines = path.read_text("utf-8", errors="replace").split("\n") if step and path.exists() else []
+        for line in filter(None, lines):
             try:
                 row = json.loads(line)
             except ValueError:

@@ -140,7 +140,8 @@ class Optimizer:
                 m.copy_(checkpoint.read(f"momentum.{name}"))
         for name, p in self.named.items():
             if f"adamw.step.{name}" not in checkpoint.places:
-                continue  # written before the first step
+                self.adamw.state.pop(p, None)  # written before the first step
+                continue
             moments = {}
             for part in ("exp_avg", "exp_avg_sq"):
                 moments[part] = torch.zeros_like(p)

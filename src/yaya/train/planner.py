@@ -23,9 +23,10 @@ from yaya.core.say import UserError, say
 from yaya.model.pretrained import read_config
 from yaya.train import finetune, pilot, pretrain, scaling
 from yaya.train.finetune import FinetuneConfig
-from yaya.train.language import VALIDATION_ROWS
+from yaya.train.language import VALIDATION_ROWS, data_seed, open_shards
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
 from yaya.train.pretrain import PretrainConfig
+from yaya.train.rows import Mixture, Rows
 
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
@@ -33,7 +34,6 @@ TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LO
 FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 1.0
-PROBE_SIZES = ((96, 3), (192, 5))
 PROBE_TOKENS = 4_000_000  # a training whose batch the first probe takes
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
 MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
@@ -44,7 +44,7 @@ def is_settled(config: LoopConfig) -> bool:
     """Whether the planner has nothing to add: the recipe of a run that has begun."""
     sizes = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_key_value_heads", "chat_fraction")
     names = ("steps", "batch_tokens", "micro_batch_tokens", *(sizes if isinstance(config, PretrainConfig) else ()))
-    return all(getattr(config, name) is not None for name in names)
+    return config.num_train_epochs is None and all(getattr(config, name) is not None for name in names)
 
 
 def shares(names: Collection[str]) -> dict[str, float]:
@@ -53,8 +53,18 @@ def shares(names: Collection[str]) -> dict[str, float]:
     return both if len(names) == 2 else dict.fromkeys(names, 1.0)
 
 
-def settle_batch(config: LoopConfig, tokens: float, row_length: int, name: str) -> LoopConfig:
-    """Batch and micro-batch: as the recipe says, in the Trainer's words or ours, else by how many tokens there are to train on."""
+def unique_tokens(config: LoopConfig, counts: dict[str, int]) -> int:
+    """The different tokens that a stage trains on. counts: of texts and of conversations."""
+    if isinstance(config, PretrainConfig) and config.chat_fraction is not None:
+        return sum(counts[kind] for kind, share in pretrain.shares(config).items() if share > 0)
+    return counts["chat"] if isinstance(config, FinetuneConfig) else sum(counts.values())
+
+
+def settle_batch(config: LoopConfig, tokens: float, unique: int, row_length: int, name: str) -> LoopConfig:
+    """Batch and micro-batch: as the recipe says, in the Trainer's words or ours, else by how many tokens are trained on.
+
+    unique: the different tokens there are: the most that a step takes.
+    """
     rows, accumulate = config.per_device_train_batch_size, config.gradient_accumulation_steps
     batch, micro = config.batch_tokens, config.micro_batch_tokens
     if rows or accumulate:
@@ -66,7 +76,7 @@ def settle_batch(config: LoopConfig, tokens: float, row_length: int, name: str) 
                 f"{name}.batch_tokens={batch:,}，而 per_device_train_batch_size={rows} × gradient_accumulation_steps={accumulate} × {ranks.world_size()} 个进程 × 每行 {row_length} 个 token 等于 {product:,}。两者只能设一个。",
             )
         return replace(config, batch_tokens=product, micro_batch_tokens=micro or rows * row_length)
-    batch = batch or scaling.batch_for(tokens, row_length)
+    batch = batch or min(scaling.batch_for(tokens, row_length), 1 << max(0, unique.bit_length() - 1))
     return replace(config, batch_tokens=batch, micro_batch_tokens=micro or min(batch, MICRO_BATCH_TOKENS))
 
 
@@ -101,7 +111,7 @@ def plan(
 
     def batched(config: LoopConfig, tokens: float) -> LoopConfig:
         """With the batch for a training of so many tokens."""
-        return settle_batch(config, tokens, row_length, "probe")
+        return settle_batch(config, tokens, unique_tokens(config, counts), row_length, next(iter(configs)))
 
     def measured(config: LoopConfig, long: float) -> float:
         """Seconds a token."""
@@ -112,11 +122,13 @@ def plan(
     if isinstance(first, PretrainConfig):
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
-            probes = [(pretrain.fill_shape(first, inputs["tokenize"], *size), size) for size in PROBE_SIZES]
+            sizes = sizes_for(first)
+            probed_sizes = sizes[min(1, len(sizes) - 2)], sizes[min(4, len(sizes) - 1)]
+            probes = [(pretrain.fill_shape(first, inputs["tokenize"], *size), size) for size in probed_sizes]
             seen = [
                 (weights(*size), measured(batched(config, PROBE_TOKENS), PROBE_SECONDS / 2)) for config, size in probes
             ]
-            (width, layers), token_seconds = size_for(seen, share["pretrain"])
+            (width, layers), token_seconds = size_for(seen, share["pretrain"], sizes)
         configs["pretrain"] = first = pretrain.fill_shape(first, inputs["tokenize"], width, layers)
     if (timed or asked) and not known:
         name, config = next(iter(configs.items()))
@@ -128,17 +140,24 @@ def plan(
                 break
             token_seconds, probed = measured(wanted, PROBE_SECONDS), wanted.batch_tokens
     for name, config in configs.items():
-        unique = counts["chat"] if name == "finetune" else sum(counts.values())
-        tokens = float(STEPS_TOKENS)
+        tokens, unique = float(STEPS_TOKENS), unique_tokens(config, counts)
         if name in timed:
             assert token_seconds is not None
             looks = min(look_tokens(config, row_length) * token_seconds, 0.15 * share[name])
             tokens = (0.97 * share[name] - looks) / token_seconds
         elif config.num_train_epochs is not None:
             tokens = config.num_train_epochs * unique
-        config = settle_batch(config, tokens, row_length, name)
+        config = settle_batch(config, tokens, unique, row_length, name)
         assert config.batch_tokens is not None
-        configs[name] = replace(config, steps=config.steps or max(1, int(tokens / config.batch_tokens)))
+        steps = max(1, int(tokens / config.batch_tokens))
+        if config.num_train_epochs is not None:
+            steps = epoch_steps(config, inputs["tokenize"], row_length, seed)
+        if config.num_train_epochs is not None and config.steps not in (None, steps):
+            raise UserError(
+                f"{name}.steps={config.steps:,}, but num_train_epochs={config.num_train_epochs:g} is {steps:,} steps. Set one of them only.",
+                f"{name}.steps={config.steps:,}，而 num_train_epochs={config.num_train_epochs:g} 是 {steps:,} 步。两者只能设一个。",
+            )
+        configs[name] = replace(config, steps=config.steps or steps)
     return configs, explain(configs, inputs, runtime, row_length, token_seconds, folder)
 
 
@@ -152,7 +171,34 @@ def weights(hidden_size: int, layers: int) -> float:
     return 12.0 * layers * hidden_size**2
 
 
-def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[tuple[int, int], float]:
+def epoch_steps(config: LoopConfig, data: Artifact, row_length: int, seed: int) -> int:
+    """Steps in which the data is seen `num_train_epochs` times; of two kinds, the one that repeats most."""
+    assert config.num_train_epochs is not None and config.batch_tokens is not None
+    shares = pretrain.shares(config) if isinstance(config, PretrainConfig) else finetune.SHARES
+    shards = open_shards(data, "train", data.metrics["vocab_size"])
+    order = data_seed(data, seed + isinstance(config, FinetuneConfig))
+    mixture = Mixture([(Rows(shards[kind], row_length, order), share) for kind, share in shares.items()], [])
+    if not mixture.parts:
+        return 1  # the stage itself will say that there is nothing
+    rows = config.num_train_epochs / mixture.epochs(1)
+    return math.ceil(rows / max(1, config.batch_tokens // row_length) - 1e-9)
+
+
+def sizes_for(config: PretrainConfig) -> list[tuple[int, int]]:
+    """The sizes that suit the heads which the recipe asks for."""
+    kv_heads = config.num_key_value_heads or 1
+    sizes = [size for size in SIZES if max(1, size[0] // config.head_dim) % kv_heads == 0]
+    if len(sizes) < 2:
+        raise UserError(
+            f"num_key_value_heads={kv_heads} with head_dim={config.head_dim} suits none of the widths that yaya chooses from. Set hidden_size={kv_heads * config.head_dim}, or a multiple of it.",
+            f"num_key_value_heads={kv_heads}、head_dim={config.head_dim} 和自动选择的宽度都不配。请设 hidden_size={kv_heads * config.head_dim} 或它的倍数。",
+        )
+    return sizes
+
+
+def size_for(
+    seen: list[tuple[float, float]], seconds: float, sizes: list[tuple[int, int]]
+) -> tuple[tuple[int, int], float]:
     """((hidden_size, layers), seconds a token): the size that sees about `TOKENS_PER_PARAMETER` of its parameters in the time.
 
     seen: (parameters, seconds a token) of two sizes; in between and beyond, time grows in proportion (arXiv:2203.15556 for the rule).
@@ -166,7 +212,7 @@ def size_for(seen: list[tuple[float, float]], seconds: float) -> tuple[tuple[int
     def off(size: tuple[int, int]) -> float:
         return abs(math.log(seconds / token_seconds(size) / weights(*size) / TOKENS_PER_PARAMETER))
 
-    best = min(SIZES, key=off)
+    best = min(sizes, key=off)
     return best, token_seconds(best)
 
 
@@ -216,7 +262,7 @@ def explain(
             model = read_config(inputs["pretrain"].path)
         size = scaling.Size.of(model)
         tokens = config.steps * config.batch_tokens
-        unique = max(1, counts["chat"] if name == "finetune" else sum(counts.values()))
+        unique = max(1, unique_tokens(config, counts))
         needed = memory_gb() + scaling.memory_bytes(model, config, runtime.dtype) / 1e9
         if name == "pretrain":
             say(

@@ -86,8 +86,6 @@ def fill_shape(config: PretrainConfig, data: Artifact, hidden_size: int = 160, l
     counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
     chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
     width = config.hidden_size or hidden_size
-    if config.head_dim > width:
-        config = replace(config, head_dim=32)
     return replace(
         config,
         hidden_size=width,
