@@ -36,6 +36,7 @@ PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of
 PROBE_SECONDS = 1.0
 PROBE_TOKENS = 4_000_000  # a training whose batch the first probe takes
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
+LEAST_PRETRAINING_TOKENS = 1024  # of text; fewer are refused: nothing would come of it
 MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
 TRAINER_ROWS = 8  # the Trainer's default of per_device_train_batch_size
 
@@ -76,7 +77,9 @@ def settle_batch(config: LoopConfig, tokens: float, unique: int, row_length: int
                 f"{name}.batch_tokens={batch:,}，而 per_device_train_batch_size={rows} × gradient_accumulation_steps={accumulate} × {ranks.world_size()} 个进程 × 每行 {row_length} 个 token 等于 {product:,}。两者只能设一个。",
             )
         return replace(config, batch_tokens=product, micro_batch_tokens=micro or rows * row_length)
-    batch = batch or min(scaling.batch_for(tokens, row_length), 1 << max(0, unique.bit_length() - 1))
+    if not batch:
+        least = LEAST_PRETRAINING_TOKENS if isinstance(config, PretrainConfig) else 1
+        batch = min(scaling.batch_for(tokens, row_length), max(least, 1 << max(0, unique.bit_length() - 1)))
     return replace(config, batch_tokens=batch, micro_batch_tokens=micro or min(batch, MICRO_BATCH_TOKENS))
 
 
