@@ -169,7 +169,10 @@ class Where:
             added = torch.zeros(1, 1, *hidden.shape).masked_fill_(hidden, float("-inf"))
         else:
             seen = (self.mask[:, 0, queries, keys] == 0).flatten(0, 1).any(0)
-            keys = slice(int(seen.int().argmax()), queries.stop)
+            first = int(
+                seen.int().argmax()
+            )  # in whole blocks: oneDNN keeps code and memory for each shape that it meets
+            keys = slice(first // fused.QUERY_BLOCK * fused.QUERY_BLOCK, queries.stop)
             added = self.mask[:, :, queries, keys]
         self.query_blocks[queries.start] = keys, added
         return keys, added
