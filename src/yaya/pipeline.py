@@ -210,7 +210,7 @@ class Run:
             return
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
-        if timed and ranks.agree(left <= 0):
+        if timed and not self.deadlines and ranks.agree(left <= 0):
             raise UserError(
                 f"The {self.config.minutes:g} minutes were over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
                 f"{self.config.minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",

@@ -154,9 +154,8 @@ class Where:
     positions: Tensor | None = None  # (B, T)
     seen: int = 0  # positions of the cache that are looked at
     products: bool = False  # training on a CPU: attention as matrix products instead of torch's kernel
-    query_blocks: dict[int, tuple[slice, Tensor]] = field(
-        default_factory=dict
-    )  # what `block` has found, by the first query
+    # What `block` has found, by the first query.
+    query_blocks: dict[int, tuple[slice, Tensor]] = field(default_factory=dict)
 
     def block(self, queries: slice) -> tuple[slice, Tensor]:
         """The keys that some of these queries see, and what is added to their scores: (B or 1, 1, t, T)."""
@@ -169,9 +168,8 @@ class Where:
             added = torch.zeros(1, 1, *hidden.shape).masked_fill_(hidden, float("-inf"))
         else:
             seen = (self.mask[:, 0, queries, keys] == 0).flatten(0, 1).any(0)
-            first = int(
-                seen.int().argmax()
-            )  # in whole blocks: oneDNN keeps code and memory for each shape that it meets
+            first = int(seen.int().argmax())
+            # In whole blocks: oneDNN keeps code and memory for each shape that it meets.
             keys = slice(first // fused.QUERY_BLOCK * fused.QUERY_BLOCK, queries.stop)
             added = self.mask[:, :, queries, keys]
         self.query_blocks[queries.start] = keys, added
