@@ -91,6 +91,27 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a log that can be read; none where it cannot."""
+    try:
+        return json_lines(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        return []
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """The objects of a log's lines; a line that is no JSON (cut while it was written, say) is passed over."""
+    rows = []
+    for line in text.split("\n"):  # replies may hold other ends of lines
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
 def dicts(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; none if it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,20 +69,3 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in excerpts.read_rows(path)]
     m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
     return m
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a log; a line that is no JSON is passed over."""
-    rows = []
-    try:
-        lines = path.read_text("utf-8", errors="replace").split("\n")  # replies may hold other ends of lines
-    except OSError:
-        return []
-    for text in lines:
-        try:
-            row = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows

@@ -14,10 +14,10 @@ from typing import Any
 from yaya.core import charts, page
 from yaya.core.artifact import write_atomic
 from yaya.core.excerpts import clip
-from yaya.core.page import dicts, is_number, read_json
+from yaya.core.page import dicts, is_number, read_json, read_jsonl
 from yaya.evaluate import excerpts
 from yaya.evaluate.labels import LANGUAGES, PLANNED, SETS, SKILLS, STAGES
-from yaya.evaluate.material import Material, read_jsonl, read_material
+from yaya.evaluate.material import Material, read_material
 from yaya.prepare import report as prepare_report
 from yaya.tokenize import chat
 

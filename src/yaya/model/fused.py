@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CACHE_NUMBERS = 1 << 18  # that are worked on at a time in pointwise work, so that they stay in a core's own cache
 SCORE_NUMBERS = 1 << 20  # attention scores that are alive at once
 LOGIT_ROWS = (256, 1024)  # rows of logits alive at once on a CPU: at least, at most
-LOGIT_NUMBERS = 1 << 22  # of which so many are wanted
-LOGIT_NUMBERS_GPU = 1 << 27  # many small products leave a GPU waiting
+LOGIT_NUMBERS = 1 << 22  # logits alive at once on a CPU, as far as these rows allow
+LOGIT_NUMBERS_GPU = 1 << 27  # the same elsewhere: many small products leave a GPU waiting
 LOGIT_ROUND = 128  # to which rows are filled up: oneDNN keeps code and memory for each shape that it meets
 QUERY_BLOCK = 128  # queries whose scores are computed at a time, against the keys up to the last of them
 SMALLEST = torch.finfo(torch.float32).tiny  # a probability below it counts as it: a loss of at most 87 nats

@@ -9,6 +9,7 @@ from typing import Any
 
 from yaya.core import ranks
 from yaya.core.artifact import write_atomic
+from yaya.core.page import json_lines
 from yaya.core.progress import Bar
 from yaya.core.say import say, t
 from yaya.train.coach import Coach
@@ -44,25 +45,13 @@ class Log:
         self.close()
         self.bar.done, self.coach = step, Coach(self.bar.total or 0, self.expected)
         for name, path in self.paths.items():
-            rows = self._kept(path, step)
+            found = path.read_text("utf-8", errors="replace") if step and path.exists() else ""
+            rows = [row for row in json_lines(found) if row["step"] <= step]
+            self.last_loss = next((row["loss"] for row in reversed(rows) if row.get("loss")), self.last_loss)
             write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             self.files[name] = path.open("a", encoding="utf-8", buffering=1)
             if name == "metrics":
                 self.coach.remember(rows)
-
-    def _kept(self, path: Path, step: int) -> list[dict[str, Any]]:
-        kept = []
-        # Not splitlines: replies may hold what Unicode calls a line's end. The last line may have been cut anywhere.
-        lines = path.read_text("utf-8", errors="replace").split("\n") if step and path.exists() else []
-        for line in filter(None, lines):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                break  # the line that was being written at the interruption
-            if row["step"] <= step:
-                kept.append(row)
-                self.last_loss = row.get("loss") or self.last_loss
-        return kept
 
     def add(self, row: dict[str, Any], replies: list[dict[str, str]], shown: bool) -> None:
         """One step's row and sample replies. shown: with a line of its own in the terminal."""

@@ -126,6 +126,7 @@ def plan(
         width, layers = 160, 4
         if first.hidden_size is None and "pretrain" in timed:
             sizes = sizes_for(first)
+            # 96 wide and 192 wide, where they suit.
             probed_sizes = sizes[min(1, len(sizes) - 2)], sizes[min(4, len(sizes) - 1)]
             probes = [(pretrain.fill_shape(first, inputs["tokenize"], *size), size) for size in probed_sizes]
             seen = [
@@ -155,11 +156,11 @@ def plan(
         steps = max(1, int(tokens / config.batch_tokens))
         if config.num_train_epochs is not None:
             steps = epoch_steps(config, inputs["tokenize"], row_length, seed)
-        if config.num_train_epochs is not None and config.steps not in (None, steps):
-            raise UserError(
-                f"{name}.steps={config.steps:,}, but num_train_epochs={config.num_train_epochs:g} is {steps:,} steps. Set one of them only.",
-                f"{name}.steps={config.steps:,}，而 num_train_epochs={config.num_train_epochs:g} 是 {steps:,} 步。两者只能设一个。",
-            )
+            if config.steps not in (None, steps):
+                raise UserError(
+                    f"{name}.steps={config.steps:,}, but num_train_epochs={config.num_train_epochs:g} is {steps:,} steps. Set one of them only.",
+                    f"{name}.steps={config.steps:,}，而 num_train_epochs={config.num_train_epochs:g} 是 {steps:,} 步。两者只能设一个。",
+                )
         configs[name] = replace(config, steps=config.steps or steps)
     return configs, explain(configs, inputs, runtime, row_length, token_seconds, folder)
 
