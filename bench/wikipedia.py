@@ -1,8 +1,9 @@
-"""What is left of wiki markup after reading a Wikipedia dump.
+"""What is left of wiki markup after reading a Wikipedia dump, and the holes that templates and notes have left.
 
 python bench/wikipedia.py DUMP.xml.bz2
 """
 
+import re
 import sys
 import time
 from collections import Counter
@@ -13,6 +14,14 @@ from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.sources import read_file
 
 MARKS = ("{{", "}}", "[[", "]]", "<ref", "</", "{|", "|}", "|-", "''", "&nbsp;", "[http", "File:", "Category:")
+
+HOLES = {
+    "empty brackets": r"[(（][ ,;:，；]*[)）]",
+    "loose marks in brackets": r"[(（] ?[,;:，；]|[,;，；] ?[)）]",
+    "blank before a comma": r"\w ,",
+    "two marks": r"[,;] ?[,;]",
+    "two blanks": r"\w {2,}\w",
+}
 
 path = Path(sys.argv[1])
 left_out: Counter[str] = Counter()
@@ -27,3 +36,6 @@ print(f"{len(articles)} articles, {size / 1e6:.2f} MB of text in {seconds:.1f} s
 for mark in MARKS:
     found = [where for where, text in articles if mark in text]
     print(f"  {mark!r:12} {sum(text.count(mark) for _, text in articles)}", ", ".join(found[:4]))
+for name, pattern in HOLES.items():
+    found = [where for where, text in articles for _ in re.finditer(pattern, text)]
+    print(f"  {name:24} {len(found)}", ", ".join(dict.fromkeys(found[:4])))

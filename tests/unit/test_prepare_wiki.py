@@ -194,7 +194,7 @@ def test_templates(markup, text):
         ("es", "{{fecha|2|1|1950}} {{unidad|12|km}}", "2 de enero de 1950 12 km"),
         (
             "de",
-            '{{enS|the text}} {{laS|veni}} {{"|Wort}} {{Höhe|1234|DE-NN}} z.{{nbsp}}B. {{Siehe auch|X}}',
+            '{{enS|the text}} {{grcS|veni}} {{"|Wort}} {{Höhe|1234|DE-NN}} z.{{nbsp}}B. {{Siehe auch|X}}',
             "the text veni „Wort“ 1234 m z. B.",
         ),
         ("zh", "甲{{bd|1893年|12月26日|1976年|9月9日|catIdx=M}}乙", "甲（1893年12月26日－1976年9月9日）乙"),
@@ -396,7 +396,7 @@ def test_of_a_history_the_latest_revision_is_read(tmp_path):
     "text",
     ["{" * 60_000 + "}" * 60_000, "{{a|" * 30_000, "[[a|" * 30_000 + "]]" * 30_000, "(" * 30_000 + "{{x}}" + ")" * 30_000,
      "{{x}} " * 30_000, "({{x}};" * 20_000, "<ref>" * 30_000, "<!--" * 30_000, "{|" * 30_000, " {| x" * 20_000, "= a " * 30_000 + "=",
-     "-{zh:a;" * 20_000, "'" * 60_000, "<sup>" * 20_000, "[http://a " * 20_000, "\n=a=" * 20_000, "{{convert|1|to" * 20_000],
+     "-{zh:a;" * 20_000, "'" * 60_000, "<sup>" * 20_000, "[http://a " * 20_000, "\n=a=" * 20_000, "{{convert|1|to" * 20_000, "{{nowrap|" * 20_000 + "x" * 9_000 + "}}" * 20_000],
     ids=lambda text: text[:8].strip(),
 )  # fmt: skip
 def test_hostile_pages_take_linear_time(text):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from yaya.prepare.read.wikifunctions import FUNCTIONS, VARIABLES
-from yaya.prepare.read.wikinames import DISAMBIGUATION, LANGUAGES, words
+from yaya.prepare.read.wikinames import DISAMBIGUATION, words
 from yaya.prepare.read.wikinumbers import (
     HOLE,
     WHITE,
@@ -180,7 +180,7 @@ def read_as(template: Template, names: str) -> None:
 read_as(
     first,
     """
-    nowrap nobr nobreak nowraplinks nobold small smaller petit big bigger larger large huge center midsize keypress abbr abbrv abréviation
+    nowrap nobr nobreak nowraplinks nobold small smaller petit big bigger larger large huge center block_indent font midsize keypress abbr abbrv abréviation
     abrd abr tooltip em strong bold strongbad var code tt mono monospace kbd samp overline underline souligner strikethrough smallcaps sc
     sc2 allcaps math mvar sub subscript ind unicode polytonic iast pie vanchor visible_anchor translation poemquote ruby
     plainlist plain_list flatlist flat_list format_price formatprice num formatnum number fmtn число number_table_sorting
@@ -211,6 +211,8 @@ read_as(gauge, "track_gauge railgauge")
 read_as(height, "height")
 read_as(coordinates, "coord")
 read_as(around("√"), "radic sqrt")
+read_as(around("|", "|"), "abs mabs")
+read_as(around("$", "$"), "tmath")
 read_as(all_of(", ", "[", "]"), "closed-closed")
 read_as(all_of(", ", "(", ")"), "open-open")
 read_as(all_of(", ", "[", ")"), "closed-open")
@@ -245,7 +247,7 @@ read_as(around("", " million years ago"), "mya ma")
 
 read_as(
     quotation,
-    "quote blockquote quotation bquote cquote rquote quote_box zitat cita citazione citação cytat citaat цитата citation_bloc 引用 引文",
+    "quote blockquote pull_quote quotation bquote cquote rquote quote_box zitat cita citazione citação cytat citaat цитата citation_bloc 引用 引文",
 )
 read_as(citation, "citation")
 read_as(around("« ", " »"), "guil")
@@ -349,7 +351,7 @@ def of_a_language(given: str) -> Template | None:
         return elsewhere(2)
     if name.startswith("script/"):
         return last
-    return first if given.endswith("S") and given[:-1] in LANGUAGES else None
+    return first if re.fullmatch("[a-z]{2,3}S", given) else None
 
 
 def function(head: str, parts: list[str], page: Page, before: str) -> str:
