@@ -151,9 +151,13 @@ class Work:
         if self.known is not None:
             own = [n for n, (document, _, _) in enumerate(waiting) if document.source != PRIMER]  # it holds out its own
             started = time.perf_counter()
-            held = {own[n]: name for n, name in self.known.find_in([words[n] for n in own]).items()} if own else {}
+            whole = [np.concatenate(words[n]) for n in own]
+            held = {own[n]: name for n, name in self.known.find_in(whole).items()} if own else {}
             self.looked_s += time.perf_counter() - started
-        signatures = near.signatures(words) if config.near_duplicates else None
+        signatures = None
+        if config.near_duplicates:
+            documents = (document for document, _, _ in waiting)
+            signatures = near.signatures([shingles_of(d, w) for d, w in zip(documents, words, strict=True)])
         for number, (document, _, self.at) in enumerate(waiting):
             if self.known is not None and not self.account_contamination(document, held.get(number)):
                 continue
@@ -183,11 +187,7 @@ class Work:
         self.ids.append(xxhash.xxh3_128_digest(document.content))
         self.lengths[characters.bit_length()] += 1
         if signature is not None:
-            any_one = np.random.default_rng(list(self.ids[-1])) if document.source == PRIMER else None
-            # the primer's stories are alike on purpose
-            self.signatures.append(
-                signature if any_one is None else any_one.integers(0, 1 << 32, near.HASHES, np.uint32)
-            )
+            self.signatures.append(signature)
         if config.repeated_lines:
             self.line_hashes.setdefault(self.at, []).append(lines.hashes_of(document, self.at))
         row = (self.ids[-1], document.text, document.messages, document.source, document.where, self.at)
@@ -264,16 +264,22 @@ class Work:
         }
 
 
-def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[np.ndarray]:
-    """Hashes of the words of each document, of all its texts; what a filter has found already is taken over."""
-    out: list[np.ndarray | None] = [
-        r[0].tokens.words if len(r) == 1 and r[0].has_tokens else None for _, r, _ in waiting
-    ]
-    rest = [n for n, words in enumerate(out) if words is None]
-    found = words_of_each(["\n".join(reading.text for reading in waiting[n][1]) for n in rest]) if rest else []
-    for n, words in zip(rest, found, strict=True):
-        out[n] = words
-    return [words for words in out if words is not None]
+def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[list[np.ndarray]]:
+    """Hashes of the words of each text of each document; what a filter has found already is taken over."""
+    rest = [reading for _, readings, _ in waiting for reading in readings if not reading.has_tokens]
+    found = iter(words_of_each([reading.text for reading in rest]) if rest else ())
+    return [[r.tokens.words if r.has_tokens else next(found) for r in readings] for _, readings, _ in waiting]
+
+
+def shingles_of(document: Document, words: list[np.ndarray]) -> np.ndarray:
+    """What near-duplicates are found by; a document without words, or one of the primer, is like none but its copies."""
+    if document.source == PRIMER:  # it is alike on purpose
+        found = words[0][:0]
+    elif document.messages is None:
+        found = near.shingles(words[0])
+    else:
+        found = near.shingles_of_replies(document.messages, words)
+    return found if len(found) else np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
 
 
 def around_change(before: str, after: str) -> tuple[str, str]:
