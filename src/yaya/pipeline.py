@@ -109,7 +109,7 @@ class Run:
         """`runs/NAME/recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
         if not ranks.is_main():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        artifact.make_folder(self.folder)
         run = {n: v for n, v in as_dict(self.config).items() if n not in ("overwrite", "from")}
         tables = {name: as_dict(config) for name, config in self.configs.items()}
         heading = (
@@ -250,7 +250,7 @@ def check_name(name: str) -> None:
 def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = Run(recipe)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    artifact.make_folder(job.folder)
     lock = FileLock(job.folder / ".lock")
     try:
         if ranks.is_main():

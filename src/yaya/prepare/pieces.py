@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from yaya.core.artifact import sync_files
 from yaya.prepare import lines, near
 from yaya.prepare.clean.contamination import Known
 from yaya.prepare.clean.filters import Account, Cleaner, Outcome, Texts, active
@@ -74,7 +75,9 @@ def clean_piece(piece: Piece) -> dict[str, Any]:
         for document in work.documents():
             work.add(document)
         work.keep_waiting()
-    return work.close() | {"seconds": round(time.perf_counter() - started, 3)}
+    result = work.close()
+    sync_files(piece.folder.glob(f"{piece.number:05}.*"))  # what this gives back says that they are whole
+    return result | {"seconds": round(time.perf_counter() - started, 3)}
 
 
 class Work:
