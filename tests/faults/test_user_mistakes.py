@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -248,6 +249,44 @@ def test_a_model_folder_that_is_not_ours(config: str, words: list[str], tell: Ca
     (here / "model" / "config.json").write_text(config)
     code, said = tell("chat", "./model")
     assert code == 1 and all(word in said for word in [*words, "model"])
+
+
+QWEN3 = dict(
+    model_type="qwen3", vocab_size=8, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1,
+    head_dim=32, max_position_embeddings=16, tie_word_embeddings=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_act": "gelu"},
+        {"hidden_act": "relu"},
+        {"mlp_bias": True},
+        {"use_sliding_window": True},
+        {"layer_types": ["sliding_attention"]},
+        {"layer_types": ["full_attention", "linear_attention"]},
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
+        {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+        {"partial_rotary_factor": 0.25},
+        {"quantization_config": {"bits": 4}},
+        {"final_logit_softcapping": 30.0},
+    ],
+)
+def test_what_a_model_computes_otherwise_is_refused_by_name(
+    changes: dict[str, Any], tell: Callable[..., Told], here: Path
+) -> None:
+    """Read as if it were not there, such a key would give a model that runs and answers nonsense."""
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | changes))
+    code, said = tell("chat", "./model")
+    name = next(iter(changes))
+    name = "partial_rotary_factor" if "partial" in json.dumps(changes) else "rope" if "rope" in name else name
+    assert code == 1 and name in said and "is not supported" in said
+    plain = {"hidden_act": "swish", "mlp_bias": False, "layer_types": ["full_attention"], "quantization_config": None}
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | plain))
+    assert "model.safetensors" in tell("chat", "./model")[1]
 
 
 def test_a_model_folder_without_weights(tell: Callable[..., Told], here: Path) -> None:

@@ -91,16 +91,16 @@ def test_rows_are_a_pure_function_of_seed_and_number() -> None:
     assert any((a != b).any() for a, b in zip(together, batch(0, 60, seed=4), strict=True))
 
 
-def test_the_mixture_keeps_its_shares_at_every_point() -> None:
-    text, chat = Rows(make_shard([30] * 9), 24, 0), Rows(make_shard([30] * 9, chat=True), 24, 0)
-    mixture = Mixture([(chat, 0.85), (text, 0.15)], [1] * 5)
-    seen: dict[int, list[int]] = {0: [], 1: []}
+@pytest.mark.parametrize("shares", [[1.0], [0.85, 0.15], [0.5, 0.3, 0.2], [0.1, 0.1, 0.7, 0.1], [3, 1, 1]])
+def test_the_mixture_keeps_its_shares_at_every_point(shares: list[float]) -> None:
+    mixture = Mixture([(Rows(make_shard([30] * 9), 24, part), share) for part, share in enumerate(shares)], [1] * 5)
+    seen: list[list[int]] = [[] for _ in shares]
     for number in range(500):
         part, row = mixture.locate(number)
         seen[part].append(row)
-        assert abs(len(seen[0]) - 0.85 * (number + 1)) <= 1
-    assert seen[0] == list(range(len(seen[0])))
-    assert seen[1] == list(range(len(seen[1])))
+        for rows, share in zip(seen, shares, strict=True):
+            assert abs(len(rows) - share / sum(shares) * (number + 1)) <= len(shares) - 1
+    assert all(rows == list(range(len(rows))) and rows for rows in seen)
 
 
 @pytest.mark.parametrize("weights", [[1, 0.1, 0.1, 1, 0], [0, 0, 0, 1, 0]])

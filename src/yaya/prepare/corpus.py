@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Draft, write_atomic
+from yaya.core.artifact import Draft, file_digest, write_atomic
 from yaya.core.config import as_dict
 from yaya.core.progress import Bar
 from yaya.core.say import UserError, say
@@ -61,6 +61,9 @@ def source_parents(config: PrepareConfig) -> dict[str, str]:
     digests = {name: digest_source(name) for name in names if name not in (PRIMER, KNOWN)}
     if PRIMER in names or KNOWN in names:
         digests[PRIMER] = f"primer-{primer.VERSION}"
+    weights = Path(config.augment.model) / "model.safetensors"
+    if config.augment.copies and "masked" in config.augment.methods and weights.is_file():
+        digests[config.augment.model] = file_digest(weights)
     return digests
 
 

@@ -165,7 +165,7 @@ class Mixture:
     def __init__(self, parts: list[tuple[Rows, float]], role_weights: list[float]):
         self.parts = [(rows, share) for rows, share in parts if share > 0 and rows.shard.documents]
         total = sum(share for _, share in self.parts)
-        self.edges = np.cumsum([share / total for _, share in self.parts])[:-1]
+        self.shares = [share / total for _, share in self.parts]
         self.role_weights = np.asarray(role_weights)
 
     def batch(self, first: int, count: int) -> Batch:
@@ -179,14 +179,15 @@ class Mixture:
 
     def epochs(self, number: int) -> float:
         """How often the part that repeats most has been seen before row `number`."""
-        shares = np.diff([0.0, *self.edges, 1.0])
-        return max(number * share / rows.per_epoch() for (rows, _), share in zip(self.parts, shares, strict=True))
+        return max(number * share / rows.per_epoch() for (rows, _), share in zip(self.parts, self.shares, strict=True))
 
     def locate(self, number: int) -> tuple[int, int]:
-        """(part, row of that part) of row `number`: the parts' turns follow a low-discrepancy pattern."""
-        if len(self.parts) == 1:
-            return 0, number
-        # With two parts: part 0 has had floor(n * share) turns before row n.
-        share = float(self.edges[0])
-        before, after = int(number * share), int((number + 1) * share)
-        return (0, before) if after > before else (1, number - before)
+        """(part, row of that part) of row `number`. Part 0 has had floor(n * share) turns before row n; the rows that are
+        not its are shared by the other parts in the same way."""
+        left = 1.0
+        for part, share in enumerate(self.shares[:-1]):
+            before, after = int(number * (share / left)), int((number + 1) * (share / left))
+            if after > before:
+                return part, before
+            number, left = number - before, left - share
+        return len(self.shares) - 1, number
