@@ -199,10 +199,12 @@ def build(
     keep: bool = False,
     resumes: bool = False,
     overwrite: bool = False,
+    again: bool = False,
 ) -> Artifact:
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
     keep: a finished one is replaced only with `overwrite`. resumes: an unfinished one is gone on with.
+    again: one that would not differ is made anew all the same.
     With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
     if not ranks.is_main():
@@ -213,11 +215,11 @@ def build(
     done = load(path)
     if done is not None:
         changed = differences(config, parents, done.manifest)
-        if not changed and done.kind == kind:
+        if not changed and done.kind == kind and not again:
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
             ranks.agree({"make": False})
             return done
-        what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
+        what = "; ".join(changed) or ("overwrite=true" if again else f"kind: {done.kind} -> {kind}")
         if keep and not overwrite:
             raise UserError(
                 f"{path} is finished and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",

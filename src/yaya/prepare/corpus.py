@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Draft, file_digest, write_atomic
+from yaya.core.artifact import Artifact, Draft, file_digest, write_atomic
 from yaya.core.config import as_dict
 from yaya.core.progress import Bar
 from yaya.core.say import UserError, say
@@ -38,7 +38,7 @@ from yaya.prepare.read.files import digest_source
 from yaya.prepare.read.readers import all_strings
 from yaya.prepare.read.sources import Remarks, files_of, nothing_in
 from yaya.prepare.report import write_report
-from yaya.prepare.settings import KNOWN, PrepareConfig, resolved
+from yaya.prepare.settings import CHANGED, KNOWN, RULES, PrepareConfig, resolved
 from yaya.prepare.shards import scripts
 from yaya.prepare.split import FEW_SHARE, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
 from yaya.prepare.writing import STEPS, Finish, finish_piece
@@ -67,9 +67,24 @@ def source_parents(config: PrepareConfig) -> dict[str, str]:
     return digests
 
 
+def outdated(found: Artifact) -> tuple[str, str] | None:
+    """What to say of a corpus that older rules made; it is used all the same."""
+    rules = found.metrics.get("rules", 1)
+    if rules >= RULES or found.config.get("sources") in ([], [PRIMER]):  # the primer has a version of its own
+        return None
+    changes = [CHANGED[version] for version in range(rules + 1, RULES + 1)]
+    again = f"yaya prepare name={found.path.parent.name} overwrite=true"
+    en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
+    return (
+        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since: {en}. Make it anew with: {again}",
+        f"警告：{found.path} 是按旧规则（第 {rules} 版，现在第 {RULES} 版）生成的，这次照原样使用。之后的改动：{zh}。要重新生成，请运行：{again}",
+    )
+
+
 def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
     """Makes the corpus in `draft.path`; the counts go to `draft.metrics`."""
     check(config)
+    draft.metrics["rules"] = RULES
     folder = draft.path / "work"
     folder.mkdir(exist_ok=True)
     files = files_of(config.sources)

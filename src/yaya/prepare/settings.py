@@ -11,6 +11,17 @@ from yaya.prepare.document import PRIMER
 from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
 
 KNOWN = "known"
+# The version of the rules by which a corpus is made, which its manifest carries, and what each version changed.
+RULES = 2
+CHANGED: dict[int, tuple[str, str]] = {
+    2: (
+        "conversations under one system prompt or passage are kept apart, replies marked as bad are left out, phone numbers"
+        " are masked after any word, web pages keep short paragraphs and lists, tables and Word files lose no text,"
+        " <|endoftext|> divides the texts of a file",
+        "同一系统提示或同一篇材料下的对话不再被当成重复；标为差的回答不再学；任何词后面的电话号码都会遮盖；"
+        "网页保留短段落和列表；表格和 Word 文件不再丢字；<|endoftext|> 会把一个文件分成多篇",
+    ),
+}
 ALWAYS: dict[str, Any] = {
     "fix_unicode": True, "unify_line_ends": True, "remove_zero_width": True, "remove_control": True,
     "normal_form": "NFC", "tidy_whitespace": True, "near_duplicates": True, "main_text": True, "decontaminate": [KNOWN],
