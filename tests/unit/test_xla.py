@@ -30,8 +30,9 @@ TEXT = make_shard([30, 12, 7, 25, 90] * 8)
 
 def objective() -> LanguageModeling:
     """Micro-batches of three rows, two a step, with labels that count and others that do not."""
-    shards = [(Rows(TEXT, 32, 3), 0.4), (Rows(make_shard([20, 9, 31] * 9, chat=True), 32, 3), 0.6)]
-    return LanguageModeling(Mixture(shards, [1, 0.5, 0.5, 1, 0]), 6, 4)
+    weights = [1, 0.5, 0.5, 1, 0]
+    chat = make_shard([20, 9, 31] * 9, chat=True)
+    return LanguageModeling(Mixture([(Rows(TEXT, 32, 3, weights), 0.4), (Rows(chat, 32, 3, weights), 0.6)]), 6, 4)
 
 
 def rows(folder: Path, device: str, optimizer: str, stop_after: int = 0) -> list[dict[str, float]]:

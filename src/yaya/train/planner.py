@@ -178,10 +178,14 @@ def weights(hidden_size: int, layers: int) -> float:
 def epoch_steps(config: LoopConfig, data: Artifact, row_length: int, seed: int) -> int:
     """Steps in which the data is seen `num_train_epochs` times; of two kinds, the one that repeats most."""
     assert config.num_train_epochs is not None and config.batch_tokens is not None
-    shares = pretrain.shares(config) if isinstance(config, PretrainConfig) else finetune.SHARES
+    if isinstance(config, PretrainConfig):
+        shares, weights = pretrain.shares(config), pretrain.role_weights(config)
+    else:
+        assert isinstance(config, FinetuneConfig)
+        shares, weights = finetune.SHARES, finetune.role_weights(config)
     shards = open_shards(data, "train", data.metrics["vocab_size"])
     order = data_seed(data, seed + isinstance(config, FinetuneConfig))
-    mixture = Mixture([(Rows(shards[kind], row_length, order), share) for kind, share in shares.items()], [])
+    mixture = Mixture([(Rows(shards[kind], row_length, order, weights), share) for kind, share in shares.items()])
     if not mixture.parts:
         return 1  # the stage itself will say that there is nothing
     rows = config.num_train_epochs / mixture.epochs(1)
