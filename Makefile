@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: install demo test faults bench-peers
+.PHONY: install demo test slow faults bench-peers
 
 install:
 	$(PYTHON) bootstrap.py install $(ARGS)
@@ -14,6 +14,10 @@ demo:
 
 test:
 	$(PYTHON) bootstrap.py test $(ARGS)
+
+# The tests that take minutes, which `make test` leaves out
+slow:
+	$(PYTHON) bootstrap.py test -m slow $(ARGS)
 
 # What breaks a training, in full: kills, damaged checkpoints, a disk that fails at every write. Half an hour and more.
 faults:

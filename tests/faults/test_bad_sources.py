@@ -208,8 +208,7 @@ def test_cut_off_parquet(tmp_path):
     assert "empty" not in refused(write(tmp_path / "c.parquet", b""))
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_file(tmp_path):
+def test_unreadable_file(tmp_path, permissions_hold):
     path = write(tmp_path / "a.txt", "x")
     path.chmod(0)
     message = refused(path)

@@ -211,7 +211,7 @@ def test_a_file_where_the_run_should_be(blocker: str, tell: Callable[..., Told],
     assert (here / blocker).read_text() == "mine"
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.usefixtures("permissions_hold")
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_folder_that_cannot_be_written(language: str, tell: Callable[..., Told], here: Path) -> None:
     (here / "runs").mkdir(mode=0o555)
@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_written(language: str, tell: Callable[..., Told
     assert code == 1 and "runs" in said and ("permission" in said or "权限" in said)
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.usefixtures("permissions_hold")
 def test_a_run_that_cannot_be_read(tell: Callable[..., Told], here: Path) -> None:
     (finished(here / "runs" / "x") / "manifest.json").chmod(0)
     code, said = tell("chat", "x")

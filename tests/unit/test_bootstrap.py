@@ -54,6 +54,7 @@ def test_makefile_only_calls_bootstrap():
     recipes = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t")]
     assert recipes[:3] == [f"$(PYTHON) bootstrap.py {target} $(ARGS)" for target in ("install", "demo", "test")]
     assert recipes[3:] == [  # for those who work on yaya itself
+        "$(PYTHON) bootstrap.py test -m slow $(ARGS)",
         "YAYA_FAULTS=full $(PYTHON) bootstrap.py test tests/faults $(ARGS)",
         ".venv/bin/python bench/peers $(PEERS) $(ARGS)",
     ]
