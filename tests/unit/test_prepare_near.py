@@ -82,6 +82,10 @@ SHARED_BY_MANY = {
     "a passage, in Chinese": [talk("", f"{'天地玄黄宇宙洪荒' * 30}第{n}条说什么？", f"第{n}条。") for n in range(40)],
     "a long reply": [talk("", f"How do I clean the {name}?", LONG) for name in EN[:40]],
     "a question": [talk("", f"{LONG}?", " ".join(Random(n).choices(EN, k=60))) for n in range(40)],
+    "earlier replies, and what is asked": [
+        {"messages": [*talk("", "Hello!", LONG)["messages"], *talk("", "Thanks!", f"Come to {name}.")["messages"]]}
+        for name in EN[:40]
+    ],
     "earlier turns": [
         {"messages": talk(LONG, "Hello!", LONG)["messages"] + talk("", f"And {name}?", f"{name} too.")["messages"]}
         for name in EN[:40]

@@ -1,8 +1,8 @@
 """Near-duplicates by MinHash: signatures, bands, and pairs whose likeness is checked.
 
-Texts are alike by the runs of five words that they share. A conversation teaches its replies to what was asked: two are
-alike only if the same is asked, and then by their replies. A system prompt, a passage or a form that many conversations
-share makes none of them a copy of another.
+Texts are alike by the runs of five words that they share. Conversations are alike if they are the same up to the last
+reply, and then by this: it is what one of them teaches that the other does not. A system prompt, a passage, a form or
+earlier turns that many conversations share make none of them a copy of another.
 
 Paper: Broder, "On the resemblance and containment of documents", 1997; bands as in Leskovec, Rajaraman, Ullman,
 "Mining of massive datasets", 3.4. Numbers of hashes, bands and words as in FineWeb (arXiv 2406.17557, appendix E.1).
@@ -38,11 +38,11 @@ def shingles(words: np.ndarray) -> np.ndarray:
     return ngrams(words, min(SHINGLE, max(1, len(words))))  # (S,)
 
 
-def shingles_of_replies(messages: list[Message], words: list[np.ndarray]) -> np.ndarray:
-    """The shingles of a conversation's replies, which no conversation has that asks something else. words: (N,) each."""
-    asked = "\0".join(f"{m['role']}\0{_bare(m['content'])}" for m in messages if m["role"] != "assistant")
-    replies = np.concatenate([w for m, w in zip(messages, words, strict=True) if m["role"] == "assistant"])
-    return mix(shingles(replies) ^ np.uint64(xxhash.xxh3_64_intdigest(asked.encode())))  # (S,)
+def shingles_of_reply(messages: list[Message], words: list[np.ndarray]) -> np.ndarray:
+    """The shingles of a conversation's last reply, which no conversation has that differs before. words: (N,) of each message."""
+    last = max(n for n, message in enumerate(messages) if message["role"] == "assistant")
+    before = "\0".join(f"{m['role']}\0{_bare(m['content'])}" for n, m in enumerate(messages) if n != last)
+    return mix(shingles(words[last]) ^ np.uint64(xxhash.xxh3_64_intdigest(before.encode())))  # (S,)
 
 
 def _bare(text: str) -> str:

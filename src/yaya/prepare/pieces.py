@@ -281,7 +281,7 @@ def shingles_of(document: Document, words: list[np.ndarray]) -> np.ndarray:
     elif document.messages is None:
         found = near.shingles(words[0])
     else:
-        found = near.shingles_of_replies(document.messages, words)
+        found = near.shingles_of_reply(document.messages, words)
     return found if len(found) else np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
 
 
