@@ -1,4 +1,4 @@
-"""device=xla against our own CPU path, here on XLA's CPU; skipped where torch_xla is not installed."""
+"""device=xla against our own CPU path, here on XLA's CPU. They run by `make xla`; elsewhere torch_xla is not installed."""
 
 import importlib.util
 import json
@@ -22,7 +22,7 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.rows import Mixture, Rows
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
-xla_only = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed")
+xla_only = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed: make xla")
 STEPS = 20
 NUMBERS = ("loss", "validation_loss", "bits_per_byte")
 TEXT = make_shard([30, 12, 7, 25, 90] * 8)
