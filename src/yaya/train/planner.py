@@ -30,7 +30,7 @@ from yaya.train.rows import Mixture, Rows
 
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
-TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
+TOKENS_PER_PARAMETER = 8.0  # of the layers: our choice for models of about a million, not the outcome of a search
 FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 1.0
