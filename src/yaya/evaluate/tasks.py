@@ -30,6 +30,7 @@ def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stri
     """
     sizes = np.asarray([len(b) for b in tokenizer.token_bytes])
     context = model.config.max_position_embeddings
+    step = min(stride, context)  # a long reply is scored in pieces, so that each has enough before it
     items: list[tuple[np.ndarray, int]] = []
     tokens = size = 0
     for document in range(shard.documents):
@@ -40,7 +41,8 @@ def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stri
             counted = ids[1:]
         else:
             spans = assistant_spans(shard.roles[here])
-            items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in spans]
+            pieces = [(b, min(b + step, e)) for first, e in spans for b in range(first, e, step)]
+            items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in pieces]
             counted = np.concatenate([ids[b:e] for b, e in spans]) if spans else ids[:0]
         tokens, size = tokens + len(counted), size + int(sizes[counted].sum())
     nats = -float(log_likelihoods(model, items).sum())
