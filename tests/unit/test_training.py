@@ -157,10 +157,11 @@ def test_newton_schulz_orthogonalises() -> None:
     assert newton_schulz(torch.zeros(1, 8, 8)).abs().max() == 0  # no gradient, no update
 
 
-def test_muon_step_equals_a_plain_one() -> None:
+@pytest.mark.parametrize(("m", "decay"), [(0.85, 0.0), (0.5, 0.1)])
+def test_muon_step_equals_a_plain_one(m: float, decay: float) -> None:
     """One matrix, the recurrence written out: Nesterov momentum, orthogonalised, scaled by max(1, R/C)^0.5."""
     model = tiny_model()
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = make_optimizer(model, LoopConfig(matrix_learning_rate=0.02, momentum=m, weight_decay=decay))
     name = "model.layers.0.mlp.gate_proj.weight"
     weight = dict(model.named_parameters())[name]
     plain, momentum = weight.detach().clone(), torch.zeros_like(weight)
@@ -170,9 +171,9 @@ def test_muon_step_equals_a_plain_one() -> None:
             p.grad = torch.randn_like(p)
         grad = weight.grad.clone()
         optimizer.step(0.5)
-        momentum = 0.85 * momentum + 0.15 * grad
-        direction = newton_schulz((0.15 * grad + 0.85 * momentum)[None])[0]
-        plain -= 0.5 * 0.02 * (64 / 32) ** 0.5 * direction
+        momentum = m * momentum + (1 - m) * grad
+        direction = newton_schulz(((1 - m) * grad + m * momentum)[None])[0]
+        plain = (1 - 0.5 * 0.02 * decay) * plain - 0.5 * 0.02 * (64 / 32) ** 0.5 * direction
     torch.testing.assert_close(weight.detach(), plain, rtol=1e-4, atol=1e-5)
 
 

@@ -22,7 +22,9 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.rows import Mixture, Rows
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
-xla_only = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed: make xla")
+xla_only = pytest.mark.skipif(
+    importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed: make xla"
+)
 STEPS = 20
 NUMBERS = ("loss", "validation_loss", "bits_per_byte")
 TEXT = make_shard([30, 12, 7, 25, 90] * 8)

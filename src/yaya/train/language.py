@@ -163,8 +163,9 @@ def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_le
     if rows.is_empty:
         return {}
     total = count = size = 0.0
-    for first in range(0, min(VALIDATION_ROWS, rows.packing(0).rows), at_once):
-        batch = goal.micro_batch(first, first + at_once)
+    last = min(VALIDATION_ROWS, rows.packing(0).rows)  # row `last` and those after may be of another epoch
+    for first in range(0, last, at_once):
+        batch = goal.micro_batch(first, min(first + at_once, last))
         size += sizes[batch.labels[batch.weights > 0]].sum().item()
         loss, weight, _ = goal.loss(model, batch.to(str(model.head.device)))
         total, count = total + loss.item(), count + weight.item()
