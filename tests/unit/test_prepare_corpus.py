@@ -124,7 +124,7 @@ def test_duplicates_are_merged_after_cleaning(tmp_path):
     assert found == {
         "line 2": f"duplicates: duplicate of {source}, line 1",
         "line 5": f"duplicates: duplicate of {source}, line 4",
-        "line 6": "empty: an empty message",
+        "line 6": "reading: no reply",
     }
     kept = prepare(tmp_path / "out2", source, deduplicate=False, near_duplicates=False)
     assert balanced(kept)["kept"] == 5 and balanced(kept)["merged"] == 0

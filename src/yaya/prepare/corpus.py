@@ -375,5 +375,6 @@ def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
     read = {reason.removeprefix("reading: "): n for reason, n in dropped.items() if reason.startswith("reading: ")}
     rows = [(reason_name(reason), n) for reason, n in read.items()] + [(kind_name(k), n) for k, n in set_aside.items()]
     if rows:
-        en, zh = (", ".join(f"{name[i]} ({count:,})" for name, count in rows) for i in (0, 1))
+        en = "; ".join(f"{name[0]} ({count:,})" for name, count in rows)
+        zh = "；".join(f"{name[1]}（{count:,}）" for name, count in rows)
         say(f"[prepare] not used: {en}", f"[prepare] 没有用：{zh}")

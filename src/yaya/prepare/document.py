@@ -60,8 +60,8 @@ FIXES = {
     "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
     "not to be learned": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
     "no reply": (
-        'Add what the assistant answers; what is no conversation is written as {"text"}.',
-        '请补上助手的回复；不是对话的内容请写成 {"text"}。',
+        'Add the assistant\'s replies. Plain text belongs in {"text"}.',
+        '请补上助手的回复。普通文本请写成 {"text"}。',
     ),
     "tool calls": ("Leave such records out of sources.", "请从 sources 里去掉这样的记录。"),
     "bad json": ("Write one JSON record per line.", "请把每条记录写成一行 JSON。"),

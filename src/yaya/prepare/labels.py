@@ -90,7 +90,7 @@ KINDS: dict[str, Pair] = {
     "too large": ("too large", "太大"),
     "no text layer": ("a scan without text", "没有文字层的扫描件"),
     "empty": ("empty", "空的"),
-    "tool calls": ("tool calls, which are not read yet", "工具调用（暂不支持）"),
+    "tool calls": ("tool calls, not read yet", "暂不支持的工具调用"),
 }
 REMARKS: dict[str, Pair] = {
     "threads": ("files of posts made into dialogues", "由帖子组成对话的文件"),

@@ -89,10 +89,11 @@ def refuse_marked(record: dict[str, Any], reply: str | None, preferred: bool) ->
         else:
             refuse_unread(key, value, key)
             off = not is_used(key, value, key)
+        says = f"{key} is {shown(value)}", f"{key} 是 {shown(value)}"
         if off:
-            raise Unusable("not to be learned", f"{key} is {shown(value)}", f"{key} 是 {shown(value)}")
+            raise Unusable("not to be learned", f"{says[0]}, so it is not to be learned", f"{says[1]}，标为不学")
         if reply is not None and is_bad(key, value) and not is_other(key, value, reply, preferred):
-            raise Unusable("marked as bad", f"{key} is {shown(value)}", f"{key} 是 {shown(value)}")
+            raise Unusable("marked as bad", f"{says[0]}, so it is marked as bad", f"{says[1]}，标为不好")
 
 
 def is_other(key: str, value: Any, reply: str, preferred: bool) -> bool:

@@ -110,7 +110,8 @@ def chosen_key(record: dict[str, Any], at: dict[str, str]) -> str | None:
     name = at.get("chosen")
     if name is None or type(record[name]) is bool:
         return None
-    return None if "answer" in at and "rejected" not in at and switch(record[name]) is not None else name
+    has_other = "rejected" not in at and ("answer" in at or "dialogue" in at)
+    return None if has_other and switch(record[name]) is not None else name
 
 
 def asked(record: dict[str, Any], at: dict[str, str]) -> list[Message]:
