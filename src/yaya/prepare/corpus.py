@@ -33,6 +33,7 @@ from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
+from yaya.prepare.labels import kind_name, reason_name
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
 from yaya.prepare.read.readers import all_strings
@@ -197,8 +198,8 @@ def refuse_empty_sources(config: PrepareConfig, cleaned: list[dict[str, Any]]) -
     for number, source in enumerate(config.sources):
         counts = sum((Counter(result["sources"].get(str(number), {})) for result in cleaned), Counter())
         if not counts["clean"] and not counts["judged"]:
-            first = next((q for result in cleaned for q in result["quarantined"] if q["set"] == number), None)
-            raise nothing_in(source, first)
+            found = (result["problems"].get(str(number)) for result in cleaned)
+            raise nothing_in(source, next(filter(None, found), None))
     if not any(counts.get("clean") for result in cleaned for counts in result["sources"].values()):
         reasons: Counter[str] = sum((Counter(result["reasons"]) for result in cleaned), Counter())
         why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
@@ -308,6 +309,7 @@ def accounts(config: PrepareConfig, cleaned: list[dict[str, Any]], finished: lis
             "quarantined": c["quarantined"],
             "merged": c["merged"],
         },
+        "set_aside": dict(sum((Counter(result["kinds"]) for result in cleaned), Counter())),
         "bytes": {"in": c["bytes"], "out": c["kept_bytes"]},
         "augmented": dict(sum((Counter(result["augmented"]) for result in finished), Counter())),
         "filters": {name: vars(account) for name, account in filters.items()},
@@ -383,3 +385,14 @@ def tell(metrics: dict[str, Any]) -> None:
         f"[prepare] 读入 {r['in']:,} = 保留 {r['kept']:,} + 丢弃 {dropped:,} + 合并 {r['merged']:,}"
         f" + 读不了 {r['quarantined']:,}；{whole:,} 字符（{share:.1%} 用于验证）",
     )
+    tell_unused(r["dropped"], metrics["set_aside"])
+
+
+def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
+    """What was left out when it was read, and why, in one line; what filters did is in the report."""
+    read = {reason.removeprefix("reading: "): n for reason, n in dropped.items() if reason.startswith("reading: ")}
+    rows = [(reason_name(reason), n) for reason, n in read.items()] + [(kind_name(k), n) for k, n in set_aside.items()]
+    if rows:
+        en = "; ".join(f"{name[0]} ({count:,})" for name, count in rows)
+        zh = "；".join(f"{name[1]}（{count:,}）" for name, count in rows)
+        say(f"[prepare] not used: {en}", f"[prepare] 没有用：{zh}")

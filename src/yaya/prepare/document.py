@@ -53,7 +53,17 @@ class Unusable(Exception):
         self.kind, self.en, self.zh = kind, en, zh
 
 
+LEFT_OUT = frozenset(
+    {"marked as bad", "not to be learned", "no reply"}
+)  # read well, and nothing to learn: dropped, not set aside
 FIXES = {
+    "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
+    "not to be learned": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
+    "no reply": (
+        'Add the assistant\'s replies. Plain text belongs in {"text"}.',
+        '请补上助手的回复。普通文本请写成 {"text"}。',
+    ),
+    "tool calls": ("Leave such records out of sources.", "请从 sources 里去掉这样的记录。"),
     "bad json": ("Write one JSON record per line.", "请把每条记录写成一行 JSON。"),
     "wrong type": ("Correct or remove this record.", "请改正或删除这条记录。"),
     "unknown shape": ("Rename its keys, or leave the file out.", "请把键名改成其中一种，或者去掉这个文件。"),
@@ -69,7 +79,7 @@ FIXES = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A file or record that was set aside."""
+    """A file or record that was set aside, or a record that was left out (LEFT_OUT)."""
 
     source: str
     where: str
@@ -86,7 +96,7 @@ class Broken:
 class Report:
     """Where readers tell what is no document."""
 
-    broken: Callable[[Broken], None]  # a file or record that is set aside
+    broken: Callable[[Broken], None]  # a file or record that is set aside or left out
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
     left_out: Callable[[str, str, str], None]  # source, where, why: a record that is no document, e.g. a redirect
     inside: Callable[[int], None] = lambda position: None  # bytes of the current file that have been read

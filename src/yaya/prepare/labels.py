@@ -7,7 +7,7 @@ import re
 from yaya.core.page import Pair
 
 FILTERS: dict[str, Pair] = {
-    "reading": ("not a document", "不是文档"),
+    "reading": ("left out when read", "读取时略去"),
     "unicode": ("garbled text repaired", "修复乱码"),
     "line_ends": ("one kind of line end", "统一换行符"),
     "zero_width": ("invisible characters removed", "去掉看不见的字符"),
@@ -44,7 +44,9 @@ REASONS: dict[str, Pair] = {
     "not an article": ("no article but a page of the wiki itself", "不是条目，是维基自己的页面"),
     "nothing to see": ("nothing visible in it", "没有任何可见内容"),
     "an empty message": ("a message without words", "有一句话是空的"),
-    "no reply": ("a conversation without a reply", "没有回复的对话"),
+    "no reply": ("without a reply", "没有回复"),
+    "marked as bad": ("marked as bad in the data", "数据里标为不好"),
+    "not to be learned": ("marked as not to be learned", "数据里标为不学"),
     "a word of the blocklist": ("has a word of the blocklist", "含有屏蔽词"),
     "too short": ("too short", "太短"),
     "too long": ("too long", "太长"),
@@ -88,6 +90,7 @@ KINDS: dict[str, Pair] = {
     "too large": ("too large", "太大"),
     "no text layer": ("a scan without text", "没有文字层的扫描件"),
     "empty": ("empty", "空的"),
+    "tool calls": ("tool calls, not read yet", "暂不支持的工具调用"),
 }
 REMARKS: dict[str, Pair] = {
     "threads": ("files of posts made into dialogues", "由帖子组成对话的文件"),
@@ -178,6 +181,11 @@ def filter_name(name: str) -> Pair:
 def method_name(name: str) -> Pair:
     """A way to augment."""
     return FILTERS.get(f"augment_{name}", (name, name))
+
+
+def kind_name(kind: str) -> Pair:
+    """What is wrong with a record that is set aside."""
+    return KINDS.get(kind, (kind, kind))
 
 
 def reason_name(reason: str) -> Pair:

@@ -23,7 +23,7 @@ from yaya.prepare.clean.contamination import Known
 from yaya.prepare.clean.filters import Account, Cleaner, Outcome, Texts, active
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.clean.tokens import words_of_each
-from yaya.prepare.document import PRIMER, Broken, Document, Report, place
+from yaya.prepare.document import LEFT_OUT, PRIMER, Broken, Document, Report, place
 from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.sources import read_file
 from yaya.prepare.settings import PrepareConfig
@@ -98,6 +98,8 @@ class Work:
         self.lengths: Counter[int] = Counter()
         self.remarks: list[tuple[str, str, str]] = []
         self.quarantined: list[dict[str, Any]] = []
+        self.kinds: Counter[str] = Counter()  # of what is set aside
+        self.problems: dict[int, dict[str, str]] = {}  # source -> the first of its records that cannot be used
         self.changes: dict[str, list[dict[str, str]]] = {}
         self.drops: dict[str, list[dict[str, str]]] = {}
         self.ids: list[bytes] = []
@@ -209,22 +211,28 @@ class Work:
             at = place(document.source, document.where)
             shown.append({"source": at, "reason": outcome.reason, "text": text})
 
-    def leave_out(self, source: str, where: str, reason: str) -> None:
-        """A record that is no document."""
+    def leave_out(self, source: str, where: str, reason: str, sample: str = "") -> None:
+        """A record that is no document, or nothing to learn."""
         self.counts().update({"in": 1, "dropped": 1})
         self.reasons[f"reading: {reason}"] += 1
-        self.dropped.add((source, where, f"reading: {reason}", ""))
+        self.dropped.add((source, where, f"reading: {reason}", sample), len(sample))
+        shown = self.drops.setdefault("reading", [])
+        if sample and len(shown) < SHOWN:
+            shown.append({"source": place(source, where), "reason": reason, "text": sample})
 
     def set_aside(self, broken: Broken) -> None:
-        """A file or record that could not be read."""
-        sample = mask_personal(broken.sample)
+        """A file or record that cannot be used, or holds nothing to learn."""
+        sample, problem = mask_personal(broken.sample), broken.problem
+        said = {"source": place(broken.source, broken.where), "kind": problem.kind, "en": problem.en, "zh": problem.zh}
+        self.problems.setdefault(self.at, said)
+        if problem.kind in LEFT_OUT:
+            self.leave_out(broken.source, broken.where, problem.kind, sample)
+            return
         self.counts().update({"in": 1, "quarantined": 1})
+        self.kinds[problem.kind] += 1
         self.dropped.add((broken.source, broken.where, f"quarantined: {broken.reason}", sample), len(sample))
         if len(self.quarantined) < SHOWN:
-            at, problem = place(broken.source, broken.where), broken.problem
-            self.quarantined.append(
-                {"set": self.at, "source": at, "kind": problem.kind, "en": problem.en, "zh": problem.zh, "text": sample}
-            )
+            self.quarantined.append(said | {"text": sample})
 
     def show_change(self, document: Document, outcome: Outcome) -> None:
         """Keeps an example for the report, some for each filter."""
@@ -262,6 +270,8 @@ class Work:
             "lengths": {str(bits): count for bits, count in self.lengths.items()},
             "remarks": self.remarks,
             "quarantined": self.quarantined,
+            "kinds": dict(self.kinds),
+            "problems": {str(number): said for number, said in self.problems.items()},
             "changes": self.changes,
             "drops": self.drops,
         }

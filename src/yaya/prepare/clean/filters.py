@@ -47,11 +47,9 @@ def rule(function: Callable[[Reading], str | None]) -> Filter:
 
 
 def empty(texts: Texts, document: Document) -> Dropped | None:
-    """A document without a visible character; a conversation with an empty message or without a reply."""
+    """A document without a visible character; a conversation with an empty message."""
     if any(not reading.text or reading.text.isspace() for reading in texts):
         return Dropped("nothing to see" if document.messages is None else "an empty message")
-    if document.messages is not None and not any(message["role"] == "assistant" for message in document.messages):
-        return Dropped("no reply")
     return None
 
 

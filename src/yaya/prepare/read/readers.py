@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from yaya.core.say import UserError
-from yaya.prepare.document import FIXES, Broken, Document, Report, Unusable, place
+from yaya.prepare.document import FIXES, LEFT_OUT, Broken, Document, Report, Unusable, place
 from yaya.prepare.read.encodings import ENCODINGS, decode, encoding_of, is_damaged_utf8
 from yaya.prepare.read.files import SourceFile, Unpacked, bytes_read, opening, read_bytes
 from yaya.prepare.read.html import html_to_text, main_text
-from yaya.prepare.read.records import contents_of, is_column
+from yaya.prepare.read.keys import columns_of
+from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.threads import dialogues, is_post
 
 PARQUET_BATCH = 200  # rows in memory at once
@@ -129,13 +130,19 @@ def read_json(file: SourceFile, report: Report) -> Iterator[Document]:
         )
         return
     many = isinstance(whole, list)
-    if not many and not file.named and isinstance(contents_of(whole)[0], Unusable):
+    if not many and not file.named and is_no_record(whole):
         report.remark(
             "config", f"{file.name}: no record of text or chat, skipped", f"{file.name}：不是文本或对话记录，跳过"
         )
         return  # a folder's settings file, not data
     numbered = ((f"record {n}", record) for n, record in enumerate(whole if many else [whole], 1))
     yield from documents(file, numbered, report)
+
+
+def is_no_record(value: Any) -> bool:
+    """Whether a value has nothing of a record of text or chat."""
+    found = contents_of(value)[0]
+    return isinstance(found, Unusable) and found.kind not in LEFT_OUT
 
 
 def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
@@ -242,9 +249,10 @@ def read_parquet(file: SourceFile, report: Report) -> Iterator[Document]:
         table = pq.ParquetFile(
             pa.BufferReader(read_bytes(file)) if isinstance(stream, Unpacked) else pa.PythonFile(stream)
         )
-        names = [name for name in table.schema_arrow.names if is_column(name)]
+        names = table.schema_arrow.names
+        columns = None if is_post(dict.fromkeys(names)) else columns_of(names)
         groups = None if file.whole else list(range(file.start, file.stop))
-        batches = table.iter_batches(PARQUET_BATCH, columns=names or None, row_groups=groups)
+        batches = table.iter_batches(PARQUET_BATCH, columns=columns, row_groups=groups)
         rows = (row for batch in batches for row in batch.to_pylist())
         yield from documents(file, ((f"row {n}", row) for n, row in enumerate(rows, file.first)), report)
 
@@ -302,6 +310,7 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
                     report.remark(content.kind, *said)
                     report.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
                     return
+                understood |= content.kind in LEFT_OUT
                 sample = orjson.dumps(record, default=str).decode()[:300]
                 report.broken(Broken(file.name, where, content, sample))
                 continue
