@@ -163,7 +163,8 @@ def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
     spoken = [roles[first:last][roles[first:last] != TEMPLATE] for first, last in pairwise(messages)]
     said_by = [int(codes[0]) if len(codes) else TEMPLATE for codes in spoken]
     first = next((n for n, code in enumerate(said_by) if code != SYSTEM), 0)
-    later = [messages[n] for n in range(first + 1, len(said_by)) if said_by[n] == USER and said_by[n - 1] == ASSISTANT]
+    replies = (ASSISTANT, TEMPLATE)  # the latter: one that is read and not learned
+    later = [messages[n] for n in range(first + 1, len(said_by)) if said_by[n] == USER and said_by[n - 1] in replies]
     return messages[first], [messages[first], *later, len(tokens)]
 
 
