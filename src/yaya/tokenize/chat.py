@@ -7,14 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any
 
 from yaya.core.say import UserError
-from yaya.tokenize.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from yaya.tokenize.tokenizer import Tokenizer
 
 Message = Mapping[str, str]
 ROLES = ("text", "system", "user", "assistant", "template")
 TEXT, SYSTEM, USER, ASSISTANT, TEMPLATE = range(5)
 ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM}
+
+TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of parts that are text; Gemini writes none
+
+
+def text_of_content(content: Any) -> str:
+    """A message's `content` as one string: a string, or a list of texts and `{"type": "text", "text"}`, one a line.
+
+    Anything else raises a UserError whose text lacks its subject: "must be a string, not null".
+    """
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(map(_text_of_part, content))
+    kind = "null" if content is None else type(content).__name__
+    raise UserError(f"must be a string, not {kind}", f"应当是字符串，而不是 {kind}")
+
+
+def _text_of_part(part: Any) -> str:
+    text: Any = part
+    kind: Any = type(part).__name__
+    if isinstance(part, dict):
+        kind = part.get("type")
+        text = part.get("text", part.get("value")) if kind in TEXT_PARTS else None
+    if not isinstance(text, str):
+        raise UserError(f"holds a part of type {kind!r}; only text is read", f"含有 {kind!r} 类型的内容；只支持文本")
+    return text
 
 
 def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from yaya.core.say import UserError
 from yaya.prepare.document import Content, Message, Unusable
+from yaya.tokenize.chat import text_of_content
 
 ROLES = {
     "system": "system",
@@ -82,21 +84,10 @@ def message(role: Any, content: Any, name: str) -> Message:
         raise Unusable(
             "wrong type", f"{at} has the role {role!r}; known: {known}", f"{at} 的角色是 {role!r}；支持：{known}"
         )
-    if isinstance(content, list):
-        content = "".join(text_part(part, name) for part in content)
-    return {"role": ours, "content": string(content, name)}
-
-
-def text_part(part: Any, name: str) -> str:
-    """The text of one part of a message in OpenAI's list form."""
-    if isinstance(part, dict) and part.get("type") == "text":
-        return string(part.get("text", part.get("value")), name)
-    what = part.get("type") if isinstance(part, dict) else type(part).__name__
-    raise Unusable(
-        "wrong type",
-        f"{name} holds a part of type {what!r}; only text is read",
-        f"{name} 含有 {what!r} 类型的内容；只支持文本",
-    )
+    try:
+        return {"role": ours, "content": text_of_content(content)}
+    except UserError as error:
+        raise Unusable("wrong type", f"{name} {error.en}", f"{name} {error.zh}") from None
 
 
 def from_messages(
