@@ -29,6 +29,7 @@ PAGE_FILES = {
     "page.js": "text/javascript",
     "api.js": "text/javascript",
     "markdown.js": "text/javascript",
+    "inline.js": "text/javascript",
     "words.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
