@@ -417,7 +417,7 @@ def serve_command(rest: list[str]) -> None:
     )
     made.add_argument(
         "--port",
-        type=int,
+        type=port_number,
         default=8000,
         help=t("port (default 8000; taken: the next free one)", "端口（默认 8000；被占用就用下一个）"),
     )
@@ -428,6 +428,15 @@ def serve_command(rest: list[str]) -> None:
     from yaya.serve.run import serve
 
     serve(folder, options.model, host=options.host, port=options.port, runtime=setup(options.device, "auto"))
+
+
+def port_number(text: str) -> int:
+    """The port; for argparse, which tells the message."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(
+            t(f"{text!r} is no port: ports are numbers from 0 to 65535", f"{text!r} 不是端口：端口是 0 到 65535 的数字")
+        )
+    return int(text)
 
 
 def plan_command(rest: list[str]) -> None:

@@ -6,7 +6,7 @@ ChatML: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 from yaya.core.say import UserError
@@ -89,9 +89,9 @@ def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
 def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> tuple[list[int], int]:
     """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
 
-    The system message stays; a turn is a user's message with the reply that follows it.
+    The system messages at the beginning stay; a turn is a user's message with the reply that follows it.
     """
-    system = [m for m in messages[:1] if m["role"] in ("system", "developer")]
+    system = list(takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = list(messages[len(system) :])
     opening = [tokenizer.turn_start, *tokenizer.encode("assistant\n")]
     fixed, *parts = [ids for ids, _ in render_batch(tokenizer, [system, *([m] for m in rest)])]
