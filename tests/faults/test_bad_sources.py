@@ -252,3 +252,27 @@ def test_messages_in_chinese(tmp_path, monkeypatch):
     monkeypatch.setenv("YAYA_LANG", "zh")
     with pytest.raises(UserError, match=r"a\.jsonl:1：不认识的格式"):
         prepare(tmp_path / "out", write(tmp_path / "a.jsonl", '{"x": 1}'))
+
+
+def test_file_names_that_are_no_utf8(tmp_path):
+    """As a zip from a Windows machine leaves them; they are read, and named as far as possible."""
+    folder = os.fsencode(tmp_path / "d")
+    os.makedirs(folder + b"/\xd7\xca\xc1\xcf")
+    for name, data in (
+        (b"\xd7\xca\xc1\xcf/\xff.txt", b"in a folder"),
+        (b"bad\xff.jsonl", b"{"),
+        (b"bad\xff.pdf", b"x"),
+    ):
+        try:
+            with open(folder + b"/" + name, "wb") as file:
+                file.write(data)
+        except OSError:
+            pytest.skip("this file system takes UTF-8 alone")
+    with open(folder + b"/\xff.parquet", "wb") as file:
+        pq.write_table(pa.table({"text": ["in a table"]}), file)
+    prepare(tmp_path / "out", tmp_path / "d")
+    rows = [row for path in sorted((tmp_path / "out").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    texts = {row["source"].rpartition("/d/")[2]: row["text"] for row in rows if row.get("text")}
+    assert texts.keys() == {r"\xd7\xca\xc1\xcf/\xff.txt", r"\xff.parquet"}
+    bad = {row["source"].rpartition("/")[2] for row in rows if "reason" in row}
+    assert bad == {r"bad\xff.jsonl", r"bad\xff.pdf"}

@@ -187,6 +187,37 @@ def test_the_message_holds_what_one_needs(
     assert not list(here.glob("runs/*/*.toml"))  # a request that is refused changes nothing
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["chat", "\udcff"],
+        ["chat", "m", "--once", "caf\udce9"],
+        ["chat", "m", "--system", "\udcff"],
+        ["generate", "m", "\udcff"],
+        ["serve", "\udcff"],
+        ["run", "recipes/\udcff.toml"],
+        ["run", "name=x", "prepare.sources=a\udcff.txt"],
+        ["plan", "name=\udcff"],
+        ["prepare", "\udcff=1"],
+        ["\udcff"],
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_argument_that_is_no_text(
+    arguments: list[str], language: str, tell: Callable[..., Told], here: Path
+) -> None:
+    code, said = tell(*arguments, language=language)
+    word = next(a for a in arguments if not a.isprintable())
+    shown = word.replace("\udcff", r"\xff").replace("\udce9", r"\xe9")
+    assert code == 1 and shown in said and "utf-8" in said
+    assert list(here.iterdir()) == []
+
+
+def test_names_that_would_control_the_terminal(tell: Callable[..., Told], here: Path) -> None:
+    code, said = tell("chat", "\x1b]0;owned\x07")
+    assert code == 1 and r"No model \x1b]0;owned\x07:" in said and "\x1b" not in said
+
+
 def test_a_missing_input_in_chinese(tell: Callable[..., Told]) -> None:
     code, said = tell("pretrain", "name=x", language="zh")
     assert code == 1 and "缺少" in said and str(Path("runs/x/tokenize")) in said and "yaya tokenize name=x" in said

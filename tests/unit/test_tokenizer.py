@@ -385,6 +385,28 @@ def test_a_single_message_that_is_too_long_is_refused_with_both_numbers(tokenize
         assert str(needed) in text and "64" in text
 
 
+def test_how_much_of_a_long_message_fits(tokenizer: Tokenizer) -> None:
+    """Spaced letters are a token each: what is said to fit does, and a little more does not."""
+    head, text = [{"role": "system", "content": "be kind"}], "x y z " * 100
+    with pytest.raises(UserError) as caught:
+        fit_messages(tokenizer, [*head, {"role": "user", "content": text}], 64)
+    found = re.search(r"about (\d+) of its 600 characters fit", caught.value.en)
+    assert found and found[1] in caught.value.zh
+    fits = int(found[1])
+    assert fit_messages(tokenizer, [*head, {"role": "user", "content": text[: fits - 4]}], 64)[1] == 0
+    with pytest.raises(UserError):
+        fit_messages(tokenizer, [*head, {"role": "user", "content": text[: fits + 4]}], 64)
+
+
+def test_a_system_message_without_room_beside_it(tokenizer: Tokenizer) -> None:
+    head, question = [{"role": "system", "content": "long " * 100}], [{"role": "user", "content": "hi"}]
+    with pytest.raises(UserError, match="system message leaves no room"):
+        fit_messages(tokenizer, head + question, 64)
+    with pytest.raises(UserError, match="Shorten it") as caught:  # no advice where none helps
+        fit_messages(tokenizer, question, 3)
+    assert "fit." not in caught.value.en and "system" not in caught.value.en
+
+
 def cpu_seconds(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()

@@ -101,7 +101,21 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
         length = len(fixed) + ends[-1] - ends[begin] + len(opening)
         if length <= room:
             return [*fixed, *chain.from_iterable(parts[begin:]), *opening], dropped
-    raise UserError(
-        f"The message is {length} tokens long; this model reads at most {room}. Shorten it.",
-        f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。请缩短一些。",
+    raise _too_long(tokenizer, [m["content"] for m in rest[begin:]], length, room, bool(system))
+
+
+def _too_long(tokenizer: Tokenizer, texts: list[str], length: int, room: int, system: bool) -> UserError:
+    """The error for a last turn that fills `length` tokens with all that must stand beside it."""
+    characters, tokens = sum(map(len, texts)), sum(map(len, tokenizer.encode_batch(texts)))
+    left = room - (length - tokens)
+    en, zh = "Shorten it.", "请缩短一些。"
+    if left > 0:
+        fits = characters * left // tokens
+        en = f"Shorten it: about {fits:,} of its {characters:,} characters fit."
+        zh = f"请缩短一些：{characters:,} 个字符里大约能放下 {fits:,} 个。"
+    elif system:
+        en, zh = "The system message leaves no room for it: shorten that.", "系统消息已经占满了位置，请缩短系统消息。"
+    return UserError(
+        f"The message is {length} tokens long; this model reads at most {room}. {en}",
+        f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。{zh}",
     )

@@ -18,7 +18,7 @@ from typing import IO, Any
 import zstandard
 
 from yaya.core.artifact import file_digest
-from yaya.core.say import UserError
+from yaya.core.say import UserError, visible
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.hub import Remote, is_hub, list_dataset
 
@@ -69,7 +69,7 @@ def list_files(source: str) -> tuple[list[SourceFile], list[str]]:
         return [named_file(path, source)], []
     files, others = [], []
     for found in walk(path):
-        name = os.path.join(source, found.relative_to(path))
+        name = visible(os.path.join(source, found.relative_to(path)))  # it goes into reports, and may be no UTF-8
         kind = kind_of(found.name)
         if kind:
             files.append(SourceFile(found, name, kind, found.stat().st_size, named=False))
