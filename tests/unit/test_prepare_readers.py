@@ -215,15 +215,13 @@ def test_old_encodings_are_read_right_and_said(tmp_path, encoding, text, remark)
 
 
 @pytest.mark.parametrize("text", [CHINESE, TRADITIONAL, FRENCH])
-def test_damaged_utf8_is_quarantined_and_names_the_byte(tmp_path, text):
+def test_of_damaged_utf8_the_line_is_quarantined_and_names_the_byte(tmp_path, text):
     data = bytearray((text * 3).encode())
     at = next(n for n in range(len(data) // 2, len(data)) if data[n] >= 0xC2)
     data[at] = 0xFF
-    write(tmp_path / "d" / "a.txt", bytes(data))
-    write(tmp_path / "d" / "b.txt", "good")
-    documents, (broken,) = read(tmp_path / "d")
-    assert [document.text for document in documents] == ["good"]
-    assert broken.reason == f"bad encoding: not UTF-8: byte {at:,} is 0xff"
+    documents, (broken,) = read(write(tmp_path / "a.txt", bytes(data)))
+    assert [document.text for document in documents] == [text + "\n" + text]
+    assert (broken.where, broken.reason) == ("line 2", f"bad encoding: not UTF-8: byte {at:,} is 0xff")
 
 
 def test_a_chat_and_a_text_of_the_same_words_are_two(tmp_path):
