@@ -36,7 +36,7 @@ LABELS = {
     "gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932",
     "x-sjis": "cp932", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
 }  # fmt: skip
-FEW = 12  # characters beyond ASCII that say little: then Western letters and signs, as most have them, are just that
+FEW = 5  # characters beyond ASCII that say little: then Western letters and signs, as most have them, are just that
 WESTERN = re.compile(
     r"[\x00-\x7fàâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÍÎÏÑÓÔÖÕØÙÚÛÜŒ€“”‘’‚„…–—«»°§©®£²³½¼·•×±¿¡ªº™\xa0]*"
 )
@@ -93,7 +93,8 @@ def is_iso_2022(data: bytes) -> bool:
 
 def old_encoding(data: bytes) -> str | None:
     """Which of the encodings from before Unicode it reads like, if any."""
-    data = data[:SEEN]
+    if len(data) > SEEN:
+        data = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:SEEN]
     shares = {name: common_share(data, name) for name in ("gb18030", "big5hkscs")}
     best = max(shares, key=lambda name: shares[name])
     if shares[best] >= LIKELY:
@@ -131,7 +132,7 @@ def is_text(data: bytes, encoding: str) -> bool:
 def common_share(data: bytes, encoding: str) -> float:
     """Share of COMMON among the characters beyond ASCII; 0 where the bytes do not fit."""
     beyond = re.sub(r"[\x00-\x7f]+", "", data.decode(encoding, "replace"))
-    if beyond.count("\ufffd") > 1 + MOST_WRONG * len(beyond):
+    if beyond.count("\ufffd") > MOST_WRONG * len(beyond):
         return 0.0
     return sum(character in COMMON for character in beyond) / max(1, len(beyond))
 

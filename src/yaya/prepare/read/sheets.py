@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from yaya.prepare.document import Broken, Document, Report
 from yaya.prepare.read.files import SourceFile, read_bytes
 from yaya.prepare.read.tables import Row, from_rows
-from yaya.prepare.read.zipped import damaged, library, member, unzipped
+from yaya.prepare.read.zipped import damaged, library, member, parse_xml, unzipped
 
 # What programs name a sheet that nobody named.
 UNNAMED = re.compile(
@@ -35,6 +36,8 @@ def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
             book = openpyxl.load_workbook(io.BytesIO(read_bytes(file)), read_only=True, data_only=True)
         except Exception as error:  # the library raises what its XML library raises
             raise damaged(f"no readable Excel file: {error}", f"不是可读的 Excel 文件：{error}") from None
+        for name in [name for name in names_in(archive) if name not in book.sheetnames]:
+            report.broken(Broken(file.name, f"sheet {name}", damaged("the sheet is missing", "缺少这个工作表")))
         for sheet in book.worksheets:
             if sheet.sheet_state != "visible":
                 report.left_out(file.name, f"sheet {sheet.title}", "hidden sheet")
@@ -43,6 +46,14 @@ def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
             remark_uncomputed(file, sheet.title, data, report)
             title = "" if UNNAMED.fullmatch(sheet.title) else sheet.title
             yield from from_rows(file, sheet_rows(file, sheet, data, report), report, title)
+
+
+def names_in(archive: zipfile.ZipFile) -> list[str]:
+    """The sheets that a file says it has."""
+    path = "xl/workbook.xml"
+    if path not in archive.namelist():
+        return []
+    return [e.get("name") or "" for e in parse_xml(member(archive, path), path).iter() if e.tag.endswith("}sheet")]
 
 
 def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Iterator[Row]:
@@ -114,8 +125,8 @@ def number_shown(value: float, form: str) -> str:
         text = text[:-1] if text.endswith("0") else text
     text = text.rstrip(".")
     negative = value < 0 and any(digit in "123456789" for digit in text)
-    unit = CURRENCY.search(form)
-    name = next(filter(None, unit.groups()), "").strip() if unit else ""
+    unit = next((found for found in CURRENCY.finditer(form) if "".join(filter(None, found.groups())).strip()), None)
+    name = next(filter(None, unit.groups())).strip() if unit else ""
     if percent:
         text += "%"
     elif name and unit is not None:

@@ -231,13 +231,10 @@ def from_rows(
 
 
 def names_at(rows: list[list[str]], good: list[int]) -> int | None:
-    """The row that names the columns: one of known names, else the first of at least two cells that looks like names."""
-    near = [n for n in good if n <= MOST_ABOVE]
-    known = next((n for n in near if is_known(rows[n])), None)
-    if known is not None:
-        return known
+    """The row that names the columns: the first of more than one cell, if it looks like names."""
     wide = max((filled(rows[n]) for n in good), default=0)
-    return next((n for n in near if filled(rows[n]) >= min(2, wide) and are_names(rows[n])), None)
+    first = next((n for n in good if n <= MOST_ABOVE and filled(rows[n]) >= min(2, wide)), None)
+    return first if first is not None and (is_known(rows[first]) or are_names(rows[first])) else None
 
 
 def filled(cells: list[str]) -> int:

@@ -122,6 +122,8 @@ def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Re
             if story:
                 count += 1
                 yield Document(story, None, file.name, f"line {at}")
+        if cuts:
+            end += len(text) - end - len(text[end:].lstrip("\r\n"))
         line += text.count("\n", 0, end)
         text = text[end:]
     remark_divided(file, count if divides else 1, report)
