@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterable, Iterator
 
-from yaya.prepare.document import Document, Report
+from yaya.prepare.document import Broken, Document, Report, Unusable
 from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.numbering import Numbering, attribute, child, local
 from yaya.prepare.read.zipped import damaged, member, parse_xml, unzipped
@@ -50,7 +50,7 @@ def read_docx(file: SourceFile, report: Report) -> Iterator[Document]:
         if body is None:
             raise damaged("no document in it", "里面没有文档")
         folder = posixpath.dirname(path)
-        parts = {name: optional(book, posixpath.join(folder, name + ".xml")) for name in PARTS}
+        parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), report) for name in PARTS}
     text = Text(Numbering(parts["numbering"], parts["styles"]))
     blocks = [*text.blocks(body), block(text.goes_on), *text.notes(parts)]
     yield Document(join(blocks), None, file.name, "")
@@ -68,9 +68,13 @@ def document_path(book: zipfile.ZipFile) -> str:
     return "word/document.xml"
 
 
-def optional(book: zipfile.ZipFile, path: str) -> ET.Element | None:
-    """A part that not every document has."""
-    return parse_xml(member(book, path), path) if path in book.namelist() else None
+def optional(file: SourceFile, book: zipfile.ZipFile, path: str, report: Report) -> ET.Element | None:
+    """A part that not every document has, and that can be done without."""
+    try:
+        return parse_xml(member(book, path), path) if path in book.namelist() else None
+    except Unusable as problem:
+        report.broken(Broken(file.name, path, problem))
+        return None
 
 
 class Block(str):
