@@ -119,8 +119,8 @@ def test_bad_json_line_is_set_aside(tmp_path):
 def test_only_bad_json(tmp_path):
     message = refused(write(tmp_path / "a.jsonl", '{"text": "cut\n{"text": "cut\n'))
     assert "a.jsonl:1" in message and "not JSON" in message and "one JSON record per line" in message
-    message = refused(write(tmp_path / "a.json", '[\n{"text": "a"},\n{"text": }\n]'))
-    assert "a.json:3" in message and "not JSON" in message
+    message = refused(write(tmp_path / "a.json", '[\n{"text": cut},\n{"text": }\n]'))
+    assert "a.json, record 1 (line 2)" in message and "not JSON" in message
 
 
 def test_deep_json_is_set_aside(tmp_path):
@@ -221,7 +221,7 @@ def test_unreadable_file_even_for_root(tmp_path, monkeypatch):
     def deny(file):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("yaya.prepare.read.readers.opening", deny)
+    monkeypatch.setattr("yaya.prepare.read.texts.opening", deny)
     message = refused(path)
     assert "a.txt" in message and "Permission denied" in message and "permissions" in message
 

@@ -41,7 +41,7 @@ GOOD = b'{"text": "good %d"}\n'
 )
 def test_a_bad_line_is_set_aside_and_the_lines_around_it_are_kept(tmp_path, monkeypatch, line, reason):
     if reason == "too large: ":
-        monkeypatch.setattr("yaya.prepare.read.readers.LONGEST_LINE", 1000)
+        monkeypatch.setattr("yaya.prepare.read.line_by_line.LONGEST_LINE", 1000)
     source = write(tmp_path / "a.jsonl", GOOD % 1 + b'{"text": "%s"}\n' % "好好好好".encode() + line + b"\n" + GOOD % 2)
     draft = prepare(tmp_path / "out", source, validation_fraction=0)
     assert balanced(draft)["quarantined"] == 1
@@ -114,11 +114,14 @@ def test_a_parquet_file_that_is_cut_off_or_bent(tmp_path):
     write(tmp_path / "d" / "b.parquet", data[:20_000] + bytes(20_000) + data[40_000:])
     write(tmp_path / "d" / "c.txt", "good")
     documents, broken = read(tmp_path / "d")
-    assert documents[-1].text == "good" and [b.problem.kind for b in broken] == ["damaged"] * 2
+    assert (
+        sum(document.source.endswith("b.parquet") for document in documents) >= 1500
+    )  # of the groups before and after
+    assert documents[-1].text == "good" and {b.problem.kind for b in broken} == {"damaged"}
 
 
 def test_bombs_are_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.read.books.LARGEST_MEMBER", 1 << 20)
+    monkeypatch.setattr("yaya.prepare.read.zipped.LARGEST_MEMBER", 1 << 20)
     zeros = bytes(20 << 20)
     bomb = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(epub("<p>x</p>"))) as book, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
@@ -154,12 +157,12 @@ def test_a_packed_parquet_file_has_a_limit_too(tmp_path, monkeypatch):
 
 
 def test_an_endless_text_is_read_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.read.readers.LONG_TEXT", 10_000)
-    monkeypatch.setattr("yaya.prepare.read.readers.PART", 1000)
+    monkeypatch.setattr("yaya.prepare.read.texts.LONG_TEXT", 10_000)
+    monkeypatch.setattr("yaya.prepare.read.texts.PART", 1000)
     text = "".join(f"第{n}行。\n" + "\n" * (n % 7 == 0) for n in range(3000))
     documents, broken = read(write(tmp_path / "a.txt.gz", gzip.compress(text.encode())))
     assert "".join(document.text for document in documents) == text and not broken
-    assert len(documents) > 20 and documents[1].where == "part 2"
+    assert len(documents) > 20 and documents[1].where == f"line {documents[0].text.count(chr(10)) + 1}"
     assert max(len(document.text) for document in documents) < 3000
 
 
@@ -228,12 +231,12 @@ def test_a_book_without_contents_and_a_scan_without_text(tmp_path):
     write(tmp_path / "d" / "e.docx", epub("<p>x</p>"))
     documents, broken = read(tmp_path / "d")
     assert not documents
-    assert [b.problem.kind for b in broken] == ["damaged", "no text layer", "damaged", "damaged", "damaged"]
+    assert [b.problem.kind for b in broken] == ["damaged", "no text layer", "damaged", "damaged", "other kind"]
 
 
-def test_csv_that_goes_wrong_keeps_the_rows_before(tmp_path, monkeypatch):
+def test_csv_that_goes_wrong_keeps_the_rows_before_and_after(tmp_path):
     data = b"text,n\n" + b"".join(b"row number %d,1\n" % n for n in range(20_000)) + b"\xff\xfe,1\nlost,2\n"
     documents, (broken,) = read(write(tmp_path / "a.csv", data))
-    assert len(documents) > 19_000 and broken.where.startswith("line ") and broken.problem.kind == "damaged"
-    documents, broken = read(write(tmp_path / "b.csv", b'text,n\nfine,1\n"never closed,2\n' + b"x,3\n" * 10))
-    assert documents[0].text == "fine"
+    assert len(documents) == 20_001 and (broken.where, broken.problem.kind) == ("line 20002", "bad encoding")
+    documents, (broken,) = read(write(tmp_path / "b.csv", b'text,n\nfine,1\n"never closed,2\n' + b"x,3\n" * 10))
+    assert [document.text for document in documents] == ["fine", *"x" * 10] and broken.where == "line 3"

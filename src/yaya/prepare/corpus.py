@@ -31,13 +31,13 @@ from yaya.prepare import augment, lines, merge, mixing, planning
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.personal import mask_personal
-from yaya.prepare.document import PRIMER, Document, Unusable, place
+from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
 from yaya.prepare.labels import kind_name, reason_name
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
-from yaya.prepare.read.readers import all_strings
-from yaya.prepare.read.sources import Remarks, files_of, nothing_in
+from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, files_of, nothing_in
+from yaya.prepare.read.strings import all_strings
 from yaya.prepare.report import write_report
 from yaya.prepare.settings import CHANGED, KNOWN, RULES, PrepareConfig, resolved
 from yaya.prepare.shards import scripts
@@ -104,6 +104,7 @@ def make(config: PrepareConfig, pieces: list[Piece], draft: Draft, workers: int)
     cleaned = list(with_bar(run_all(clean_piece, pieces, folder, "clean", config.engine, workers), len(pieces)))
     draft.metrics["remarks"] = dict(say_remarks(cleaned))
     refuse_empty_sources(config, cleaned)
+    say_set_aside(cleaned)
     tasks, mixture = second_pass(config, folder, draft.path, len(pieces), workers)
     if mixture:
         draft.metrics["mixing"] = mixture
@@ -191,6 +192,19 @@ def say_remarks(cleaned: list[dict[str, Any]]) -> Counter[str]:
             remarks.add(*remark)
     remarks.close()
     return remarks.counts
+
+
+def say_set_aside(cleaned: list[dict[str, Any]]) -> None:
+    """Says what could not be read, the first few with their places."""
+    found = [q for result in cleaned for q in result["quarantined"]]
+    shown = [q for q in found if q["kind"] != "unknown shape"][:SAID_AT_MOST]  # those were said when they were read
+    for q in shown:
+        en, zh = FIXES[q["kind"]]
+        say(f"Set aside: {q['source']}: {q['en']}. {en}", f"没有读：{q['source']}：{q['zh']}。{zh}")
+    count = sum(counts.get("quarantined", 0) for result in cleaned for counts in result["sources"].values())
+    if shown and count > len(shown):
+        more = f"{count - len(shown):,}"
+        say(f"... and {more} more, all in dropped-*.parquet.", f"……还有 {more} 处，都在 dropped-*.parquet 里。")
 
 
 def refuse_empty_sources(config: PrepareConfig, cleaned: list[dict[str, Any]]) -> None:

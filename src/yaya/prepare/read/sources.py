@@ -19,12 +19,17 @@ import pyarrow as pa
 
 from yaya.core.say import UserError, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
-from yaya.prepare.read.books import read_docx, read_epub, read_pdf
+from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
-from yaya.prepare.read.files import SourceFile, list_files
+from yaya.prepare.read.files import CONVERT, SourceFile, list_files
 from yaya.prepare.read.hub import Remote
-from yaya.prepare.read.readers import read_csv, read_html, read_json, read_parquet, read_text
+from yaya.prepare.read.markdown import read_markdown
+from yaya.prepare.read.readers import read_html, read_json, read_parquet
+from yaya.prepare.read.sheets import read_xlsx
+from yaya.prepare.read.tables import read_csv
+from yaya.prepare.read.texts import read_text
 from yaya.prepare.read.wiki import read_wiki
+from yaya.prepare.read.word import read_docx
 
 Reader = Callable[[SourceFile, Report], Iterator[Document]]
 
@@ -33,6 +38,7 @@ def sources(main: bool) -> dict[str, Reader]:
     """Kind of file -> its reader. main: of web pages only the main text."""
     return {
         "text": read_text,
+        "markdown": read_markdown,
         "html": partial(read_html, main=main),
         "json": read_json,
         "lines": read_json,
@@ -43,6 +49,7 @@ def sources(main: bool) -> dict[str, Reader]:
         "epub": read_epub,
         "pdf": read_pdf,
         "docx": read_docx,
+        "xlsx": read_xlsx,
     }
 
 
@@ -69,10 +76,15 @@ def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
 
 def say_skipped(source: str, others: list[str]) -> None:
     """One line for all files of a folder that are of no known kind."""
-    endings = Counter(os.path.splitext(name)[1] or "-" for name in others)
+    endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
     count = f"{len(others):,}"
-    say(f"{source}: skipped {count} files that are no text: {kinds}", f"{source}：跳过 {count} 个非文本文件：{kinds}")
+    better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
+    save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
+    say(
+        f"{source}: skipped {count} files of other kinds: {kinds}{save[0]}",
+        f"{source}：跳过 {count} 个其他类型的文件：{kinds}{save[1]}",
+    )
 
 
 def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
