@@ -40,6 +40,7 @@ FILTERS: dict[str, Pair] = {
     "augment_masked": ("words that a language model put in", "由语言模型换词"),
 }
 REASONS: dict[str, Pair] = {
+    "disambiguation": ("only lists what its title may mean", "只列出同名条目的消歧义页"),
     "redirect": ("a page that only points to another", "只是转到别处的页面"),
     "not an article": ("no article but a page of the wiki itself", "不是条目，是维基自己的页面"),
     "nothing to see": ("nothing visible in it", "没有任何可见内容"),
