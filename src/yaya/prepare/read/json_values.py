@@ -125,7 +125,12 @@ def at_the_end(problem: Unusable, text: str) -> bool:
 
 def records_in(value: Any) -> list[tuple[str, Any]]:
     """(name of its list, record): the value itself, or the records that it holds under some key, by rows or by columns."""
-    if not isinstance(value, dict) or is_record(value):
+    if not isinstance(value, dict):
+        return [("", value)]
+    rows = by_columns(value)
+    if rows and isinstance(contents_of(rows[0])[0], list):
+        return [("", record) for record in rows]  # questions in one list and answers in another
+    if is_record(value):
         return [("", value)]
     out = [
         (name, unwrapped(item))
@@ -138,7 +143,7 @@ def records_in(value: Any) -> list[tuple[str, Any]]:
     values = list(value.values())
     if values and all(isinstance(item, dict) for item in values) and is_record(values[0]):
         return [(name, item) for name, item in value.items()]
-    return [("", record) for record in by_columns(value)] or [("", value)]
+    return [("", record) for record in rows] or [("", value)]
 
 
 def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -151,7 +156,7 @@ def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
     if len(columns) < len(value) or len({len(items) for items in columns.values()}) != 1:
         return []
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return rows if rows and is_record(rows[0]) else []
+    return rows if len(rows) > 1 and is_record(rows[0]) else []
 
 
 def unwrapped(item: Any) -> Any:
