@@ -220,6 +220,24 @@ def test_a_warc_that_is_cut_off_or_broken(tmp_path):
     assert all(b.problem.kind == "damaged" for b in broken)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_broken_record_of_a_warc_costs_no_other(tmp_path, pack):
+    text = "A sentence that is long enough to be the main text of a page. " * 9
+    records = [warc(("conversion", f"http://a/{n}", f"{n}: {text} {os.urandom(200).hex()}".encode())) for n in range(9)]
+    packed = [bytearray(pack(record)) for record in records]
+    if pack is bytes:
+        packed[3] = packed[3].replace(b"WARC/1.0", b"XXXX/1.0")
+        packed[6] = packed[6].replace(b"Content-Length: ", b"Content-Length: x")
+    else:
+        packed[3][200:210] = bytes(10)
+        del packed[6][200:300]
+    documents, broken = read(write(tmp_path / "a.warc.gz", b"".join(packed)))
+    assert [document.text[:1] for document in documents] == list("0124578")
+    assert {b.problem.kind for b in broken} == {"damaged"} and len(broken) == 2
+    assert all(b.where.startswith(("record ", "byte ")) for b in broken)
+    assert "record 9" in documents[-1].where or pack is not bytes
+
+
 def test_a_book_without_contents_and_a_scan_without_text(tmp_path):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as book:
