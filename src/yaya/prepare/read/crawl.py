@@ -214,4 +214,4 @@ def unpack(body: bytes, encoding: str) -> bytes:
             return zlib.decompressobj(bits).decompress(body, LARGEST_RECORD)
         except zlib.error:
             continue
-    raise Unusable("damaged", f"the {encoding} body cannot be unpacked", f"{encoding} 内容解不开")
+    raise Unusable("bad body", f"the {encoding} body cannot be unpacked", f"{encoding} 内容解不开")

@@ -36,6 +36,11 @@ def not_json(error: Exception) -> Unusable:
     return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
+def broken_record(error: Exception) -> Unusable:
+    """The error for one record among others."""
+    return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
+
+
 def parse(text: str) -> Any:
     """The record of a line. Python's own JSON has NaN, which is in many records' metadata; a comma behind is passed over."""
     text = text.strip().rstrip(",")
@@ -87,7 +92,7 @@ def value_at(text: str, at: int) -> tuple[Any, int]:
     try:
         value, end = DECODER.raw_decode(text, at)
     except (ValueError, RecursionError) as error:
-        return not_json(error), -1
+        return broken_record(error), -1
     try:
         return checked(value), end
     except (TypeError, RecursionError) as error:
@@ -97,7 +102,7 @@ def value_at(text: str, at: int) -> tuple[Any, int]:
             return Unusable(
                 "bad encoding", f"not UTF-8: it holds the byte {byte}", f"不是 UTF-8 编码：含有字节 {byte}"
             ), end
-        return not_json(error), end
+        return broken_record(error), end
 
 
 def next_record(text: str, at: int, keys: set[str], lead: str) -> int:
