@@ -215,15 +215,16 @@ def test_unreadable_file(tmp_path, permissions_hold):
     assert "a.txt" in message and "permissions" in message
 
 
-def test_unreadable_file_even_for_root(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "why"), [(13, "Permission denied"), (5, "Input/output error")])
+def test_unreadable_file_even_for_root(tmp_path, monkeypatch, number, why):
     path = write(tmp_path / "a.txt", "x")
 
     def deny(file):
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, why)
 
     monkeypatch.setattr("yaya.prepare.read.texts.opening", deny)
     message = refused(path)
-    assert "a.txt" in message and "Permission denied" in message and "permissions" in message
+    assert "a.txt" in message and why in message and "permissions" in message and "ownload" not in message
 
 
 @pytest.mark.parametrize(

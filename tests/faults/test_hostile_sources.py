@@ -181,7 +181,7 @@ def test_a_wiki_dump_that_is_cut_off_keeps_the_whole_pages(tmp_path):
     write(tmp_path / "d" / "c.xml", dump.replace("<title>T25", "<tit\0le>T25"))
     documents, broken = read(tmp_path / "d")
     counts = [sum(document.source.endswith(name) for document in documents) for name in ("a.xml", "b.xml.bz2", "c.xml")]
-    assert counts[0] in (24, 25) and counts[2] == 25
+    assert counts[0] in (24, 25) and counts[2] == 49
     assert [b.problem.kind for b in broken] == ["damaged"] * 3
     assert broken[0].where.startswith("line ") and broken[2].where.startswith("line ")
 
@@ -218,6 +218,39 @@ def test_a_warc_that_is_cut_off_or_broken(tmp_path):
     assert sum(document.source.endswith("b.warc") for document in documents) >= 2
     assert {b.source[-6:] for b in broken} >= {"a.warc", "b.warc", "c.warc", "e.warc"}
     assert all(b.problem.kind == "damaged" for b in broken)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_broken_record_of_a_warc_costs_no_other(tmp_path, pack):
+    text = "A sentence that is long enough to be the main text of a page. " * 9
+    records = [warc(("conversion", f"http://a/{n}", f"{n}: {text} {os.urandom(200).hex()}".encode())) for n in range(9)]
+    packed = [bytearray(pack(record)) for record in records]
+    if pack is bytes:
+        packed[3] = packed[3].replace(b"WARC/1.0", b"XXXX/1.0")
+        packed[6] = packed[6].replace(b"Content-Length: ", b"Content-Length: x")
+    else:
+        packed[3][200:210] = bytes(10)
+        del packed[6][200:300]
+    documents, broken = read(write(tmp_path / "a.warc.gz", b"".join(packed)))
+    assert [document.text[:1] for document in documents] == list("0124578")
+    assert {b.problem.kind for b in broken} == {"damaged"} and len(broken) == 2
+    assert all(b.where.startswith(("record ", "byte ")) for b in broken)
+    assert "record 9" in documents[-1].where or pack is not bytes
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_broken_pages_of_a_dump_cost_no_other(tmp_path, monkeypatch, end):
+    dump = wiki(*((f"T{n}", "0", f"Text {n} 文字\nof two lines.") for n in range(50))).replace(
+        "</page>\n", "</page>" + end
+    )
+    dump = dump.replace("Text 7 ", "Text <7 ").replace("Text 20 ", "Text &20; ").replace("<title>T33", "<ti\0le>T33")
+    for block in (1 << 16, 100):
+        monkeypatch.setattr("yaya.prepare.read.wiki.BLOCK", block)
+        documents, broken = read(write(tmp_path / "a.xml", dump))
+        titles = [document.text.split("\n")[0] for document in documents]
+        assert titles == [f"T{n}" for n in range(50) if n not in (7, 20, 33)]
+        lines = [1 + dump[: dump.index(bad)].count("\n") for bad in ("<7", "&20", "<ti\0")]
+        assert [b.where for b in broken] == [f"line {n}" for n in lines]
 
 
 def test_a_book_without_contents_and_a_scan_without_text(tmp_path):

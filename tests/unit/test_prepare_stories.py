@@ -186,3 +186,10 @@ def test_a_record_of_a_mark_alone_is_counted(tmp_path):
         tmp_path / "out", write(tmp_path / "a.jsonl", json.dumps({"text": "<|endoftext|>"}) + '\n{"text": "a"}')
     )
     assert balanced(draft)["in"] == 2
+
+
+def test_a_file_of_nothing_but_front_matter_is_counted(tmp_path):
+    write(tmp_path / "d" / "_index.md", "---\ntitle:\ndraft: true\n---\n<!-- nothing -->\n")
+    write(tmp_path / "d" / "a.md", "Text.\n")
+    records = balanced(prepare(tmp_path / "out", tmp_path / "d"))
+    assert records["in"] == 2 and records["kept"] == 1

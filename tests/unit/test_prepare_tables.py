@@ -9,6 +9,8 @@ import pytest
 from prepared import balanced, prepare, read, rows, write
 
 from yaya.core.say import UserError
+from yaya.prepare.document import FIXES, LEFT_OUT
+from yaya.prepare.labels import KINDS
 
 RAINS = ["Apples, pears, and plums; all ripe.", "The cat\tsleeps | warm.", 'She said "no" and left.']
 
@@ -237,8 +239,8 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
     ("data", "kind", "word"),
     [
         (OLE + "EncryptedPackage".encode("utf-16-le"), "password", "password"),
-        (OLE + "Workbook".encode("utf-16-le"), "binary", ".xls"),
-        (OLE + "WordDocument".encode("utf-16-le"), "binary", ".doc"),
+        (OLE + "Workbook".encode("utf-16-le"), "old format", ".xls"),
+        (OLE + "WordDocument".encode("utf-16-le"), "old format", ".doc"),
         (b"<html><table><tr><td>x</table>", "other kind", "web page"),
         (b"%PDF-1.4", "other kind", "PDF"),
         (b"PK\x03\x04 cut", "damaged", "zip"),
@@ -266,3 +268,7 @@ def test_without_the_library_the_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     with pytest.raises(UserError, match=r'pip install "yaya\[data\]"'):
         read(write(tmp_path / "a.xlsx", b"PK"))
+
+
+def test_all_that_can_be_wrong_has_a_name_in_both_languages():
+    assert set(FIXES) - LEFT_OUT == set(KINDS)

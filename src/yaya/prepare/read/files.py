@@ -232,8 +232,11 @@ def bytes_read(stream: IO[bytes]) -> int:
 
 def read_bytes(file: SourceFile) -> bytes:
     """The whole file, unpacked; Unusable where that is more than anyone writes by hand."""
+    expected = min(LARGEST, file.size)
     with opening(file) as stream:
-        data = stream.read(LARGEST + 1)
+        data = stream.read(expected + 1)
+        if len(data) > expected:  # packed
+            data += stream.read(LARGEST - expected)
     if len(data) > LARGEST:
         size = f"{LARGEST >> 20} MB"
         raise Unusable("too large", f"more than {size} in one document", f"一篇文档超过 {size}")

@@ -36,6 +36,11 @@ def not_json(error: Exception) -> Unusable:
     return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
+def broken_record(error: Exception) -> Unusable:
+    """The error for one record among others."""
+    return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
+
+
 def parse(text: str) -> Any:
     """The record of a line. Python's own JSON has NaN, which is in many records' metadata; a comma behind is passed over."""
     text = text.strip().rstrip(",")
@@ -87,7 +92,7 @@ def value_at(text: str, at: int) -> tuple[Any, int]:
     try:
         value, end = DECODER.raw_decode(text, at)
     except (ValueError, RecursionError) as error:
-        return not_json(error), -1
+        return broken_record(error), -1
     try:
         return checked(value), end
     except (TypeError, RecursionError) as error:
@@ -97,7 +102,7 @@ def value_at(text: str, at: int) -> tuple[Any, int]:
             return Unusable(
                 "bad encoding", f"not UTF-8: it holds the byte {byte}", f"不是 UTF-8 编码：含有字节 {byte}"
             ), end
-        return not_json(error), end
+        return broken_record(error), end
 
 
 def next_record(text: str, at: int, keys: set[str], lead: str) -> int:
@@ -125,7 +130,12 @@ def at_the_end(problem: Unusable, text: str) -> bool:
 
 def records_in(value: Any) -> list[tuple[str, Any]]:
     """(name of its list, record): the value itself, or the records that it holds under some key, by rows or by columns."""
-    if not isinstance(value, dict) or is_record(value):
+    if not isinstance(value, dict):
+        return [("", value)]
+    rows = by_columns(value)
+    if rows and isinstance(contents_of(rows[0])[0], list):
+        return [("", record) for record in rows]  # questions in one list and answers in another
+    if is_record(value):
         return [("", value)]
     out = [
         (name, unwrapped(item))
@@ -138,7 +148,7 @@ def records_in(value: Any) -> list[tuple[str, Any]]:
     values = list(value.values())
     if values and all(isinstance(item, dict) for item in values) and is_record(values[0]):
         return [(name, item) for name, item in value.items()]
-    return [("", record) for record in by_columns(value)] or [("", value)]
+    return [("", record) for record in rows] or [("", value)]
 
 
 def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -151,7 +161,7 @@ def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
     if len(columns) < len(value) or len({len(items) for items in columns.values()}) != 1:
         return []
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return rows if rows and is_record(rows[0]) else []
+    return rows if len(rows) > 1 and is_record(rows[0]) else []
 
 
 def unwrapped(item: Any) -> Any:

@@ -77,10 +77,9 @@ def wide_lines(first: bytes, stream: IO[bytes], encoding: str) -> Iterator[bytes
 class LineDecoder:
     """Turns lines into text: as UTF-8, until one is not; then the whole file is looked at, and the user is told."""
 
-    def __init__(self, file: SourceFile, report: Report):
+    def __init__(self, file: SourceFile, report: Report, beginning: bytes):
         self.file, self.report = file, report
         self.encoding = ""  # not settled
-        beginning = first_lines(file)
         if not beginning.isascii() and not wide_encoding(beginning):
             try:
                 beginning.decode("utf-8")

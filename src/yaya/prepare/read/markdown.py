@@ -6,13 +6,14 @@ import bisect
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 
 from yaya.prepare.document import Document, Report
 from yaya.prepare.read.files import SourceFile, read_bytes
 from yaya.prepare.read.texts import documents_of, text_of
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
-SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:(?!\n[ \t\r]*\n).)+?(?<!`)\1(?!`)", re.DOTALL)
+SPAN = re.compile(r"(`(?<!``)`*)(?!`)(?:(?!\n[ \t\r]*\n).)+?(?<!`)\1(?!`)", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 YAML = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 TOML = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
@@ -27,8 +28,8 @@ def read_markdown(file: SourceFile, report: Report) -> Iterator[Document]:
     """A Markdown file without its front matter, of which the title is kept, and without HTML comments."""
     data = read_bytes(file)
     text = text_of(file, data, report)
-    text = without_comments(without_front_matter(text))
-    if text.strip() or not data.strip():
+    if text.strip() or not data.strip():  # else all of it was set aside
+        text = without_comments(without_front_matter(text))
         yield from documents_of(file, text, report, Code(text))
 
 
@@ -82,24 +83,28 @@ class Code:
 
     def __init__(self, text: str):
         self.text = text
-        self.ranges: list[tuple[int, int]] = []
+
+    @cached_property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Fences, and spans between them, in order."""
+        text, out = self.text, []
+        if "`" not in text and "~~~" not in text:
+            return []
         at = prose = 0
         while found := FENCE.search(text, at):
             if found[1][0] == "`" and "`" in found[2]:
                 at = found.end()  # a span, not a fence
                 continue
-            self.add_spans(prose, found.start())
+            out += self.spans(prose, found.start())
             closing = re.compile(rf"^ {{0,3}}{re.escape(found[1][0])}{{{len(found[1])},}}[ \t]*\r?$", re.MULTILINE)
             end = closing.search(text, found.end())
             at = prose = end.end() if end else len(text)
-            self.ranges.append((found.start(), at))
-            if not end:
-                break
-        self.add_spans(prose, len(text))
+            out.append((found.start(), at))
+        return out + self.spans(prose, len(text))
 
-    def add_spans(self, start: int, stop: int) -> None:
-        """Code within lines, between two fences."""
-        self.ranges += [found.span() for found in SPAN.finditer(self.text, start, stop)]
+    def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Code within lines."""
+        return [found.span() for found in SPAN.finditer(self.text, start, stop)]
 
     def __call__(self, position: int) -> bool:
         """Whether a position lies in code."""

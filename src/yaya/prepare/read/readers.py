@@ -21,7 +21,7 @@ from yaya.prepare.read.html import html_to_text, main_text
 from yaya.prepare.read.hub import Remote
 from yaya.prepare.read.json_values import is_record, records_in, values
 from yaya.prepare.read.keys import columns_of
-from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, numbered_lines, remark_encoding
+from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_lines, numbered_lines, remark_encoding
 from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.stories import stories, without_marks
 from yaya.prepare.read.threads import dialogues, is_post
@@ -122,7 +122,7 @@ def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
 
 def parsed_lines(file: SourceFile, report: Report) -> Iterator[tuple[str, Any]]:
     """(where, record) for each good line."""
-    decoder = LineDecoder(file, report)
+    decoder = LineDecoder(file, report, first_lines(file))
     with opening(file) as stream:
         for number, raw in numbered_lines(file, stream, report):
             line = raw.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +29,7 @@ ERRORS = frozenset({"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#
 def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
     """Each sheet: records where its columns say so, else a text of its rows. Hidden sheets are left out, and counted."""
     openpyxl = library("openpyxl", "openpyxl")
+    warnings.filterwarnings("ignore", module="openpyxl")  # of styles and charts that it does not read
     with unzipped(file, ".xlsx") as archive:
         for name in archive.namelist():
             if name.startswith("xl/worksheets/") or name == "xl/sharedStrings.xml":

@@ -42,6 +42,8 @@ def kind_of(what: tuple[str, str]) -> str:
     """The kind of problem (a key of FIXES) that a file of another kind is."""
     if what == IN_OLE["EncryptedPackage"]:
         return "password"
+    if what in (*IN_OLE.values(), IN_ZIP["content.xml"], BEGINNINGS[b"{\\rtf"]):
+        return "old format"
     return "other kind" if any(f"({ending})" in what[0] for ending in READ) else "binary"
 
 

@@ -109,14 +109,22 @@ def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[D
             yield document
     except Unusable as unusable:
         report.broken(Broken(file.name, "", unusable))
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno is None:
+            report.broken(damage(file, count, error))
+            return
         why = error.strerror
         report.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        why = str(error).split("\n")[0][:200]
-        en = f"damaged or cut off, {count:,} documents were read: {why}"
-        zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
-        report.broken(Broken(file.name, "", Unusable("damaged", en, zh)))
+    except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        report.broken(damage(file, count, error))
+
+
+def damage(file: SourceFile, count: int, error: Exception) -> Broken:
+    """What is said of a file that is cut off, or is not what it should be inside."""
+    why = str(error).split("\n")[0][:200]
+    en = f"damaged or cut off, {count:,} documents were read: {why}"
+    zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
+    return Broken(file.name, "", Unusable("damaged", en, zh))
 
 
 class Remarks:

@@ -71,7 +71,7 @@ def csv_rows(file: SourceFile, stream: object, report: Report) -> Iterator[Row]:
     beginning = first_lines(file)
     if what_it_is(beginning):
         raise binary(beginning)
-    decoder = LineDecoder(file, report)
+    decoder = LineDecoder(file, report, beginning)
     lines: Iterator[tuple[int, bytes]] = (
         (number, line.replace(b"\0", b""))
         for number, line in numbered_lines(file, stream, report)  # type: ignore[arg-type]

@@ -35,7 +35,10 @@ def text_of(file: SourceFile, data: bytes, report: Report) -> str:
     """A file's text, without the lines that hold a broken byte."""
     encoding = encoding_of(data)
     remark_encoding(file, encoding, report)
-    return good_lines(file, decode_kept(data, encoding), encoding, report)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return good_lines(file, decode_kept(data, encoding), encoding, report)
 
 
 def good_lines(file: SourceFile, text: str, encoding: str, report: Report, first: int = 1, before: int = 0) -> str:
