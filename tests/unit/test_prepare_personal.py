@@ -110,6 +110,9 @@ WORDS_AROUND = [
     ("(010) 6293 8417转803", "[PHONE_1]"), ("4008201234；800-820-1234；4006-170-395", "[PHONE_1]；[PHONE_2]；[PHONE_3]"),
     ("１３８－１２３４－５６７８", "[PHONE_1]"), ("电话1:13812345678/13912345678", "电话1:[PHONE_1]/[PHONE_2]"),
     ("95588、10086、12345、110", None),
+    ("0049 30 2312 5640, 0049302312", "[PHONE_1], 0049302312"), ("0123 4567 8901", None),
+    ("Your order, 13812345678, has been packed", None), ("XK-13812345678", None),
+    ("Part no. 415-555-0190 fits the old one, take 415-555-0191", None),
     # tables, links, code
     ("| id | phone |\n|---|---|\n| 13812345678 | 4155550132 |", "| id | phone |\n|---|---|\n| 13812345678 | [PHONE_1] |"),
     ("姓名\t订单号\t手机\n甲\t13812345678\t13912345678", "姓名\t订单号\t手机\n甲\t13812345678\t[PHONE_1]"),
@@ -118,9 +121,10 @@ WORDS_AROUND = [
     ("Ann(13812345678)", "Ann([PHONE_1])"), ("13812345678 bytes，13812345678元", None), ("$13812345678 3.13812345678", None),
     ("v13812345678 0x13812345678 138-1234-5678-9012", None),
     # other kinds
+    ("110101199913321238 990101199901011236", None),  # the check digit is right, there is no 32nd of a 13th month and no province 99
     ("身份证 110101900307123；流水号 110101900307123", "身份证 [ID_1]；流水号 110101900307123"),
     ("In any case 4111 1111 1111 1111, order 4111 1111 1111 1111", "In any case [CARD_1], order 4111 1111 1111 1111"),
-    ("a@163.com, b@139.com, c@x.rs, logo@2x.png", "[EMAIL_1], [EMAIL_2], [EMAIL_3], logo@2x.png"),
+    ("a@163.com, b@139.com, c@x.rs, logo@2x.png a@2x.avif", "[EMAIL_1], [EMAIL_2], [EMAIL_3], logo@2x.png a@2x.avif"),
     ("ann (at) mail (dot) example (dot) org at noon", "[EMAIL_1] at noon"), ("Meet at 5 dot com", None),
     ("Chrome/115.0.0.0, x==1.2.3.4, v1.2.3.4, 45.76.188.21", "Chrome/115.0.0.0, x==1.2.3.4, v1.2.3.4, [IP_1]"),
     ("微信号：wo_ai_ni1，QQ 123456789，QQ群 500 人", "微信号：[ACCOUNT_1]，QQ [ACCOUNT_2]，QQ群 500 人"),

@@ -30,6 +30,7 @@ from yaya.core.say import UserError, say
 from yaya.prepare import augment, lines, merge, mixing, planning
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
+from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
@@ -166,6 +167,7 @@ def check(config: PrepareConfig) -> None:
     """Settings that cannot be."""
     mixing.check(config.weights, config.sources)
     augment.check(config.augment)
+    wanted_codes(config.languages)
     fraction = config.validation_fraction
     if fraction is not None and not 0 <= fraction <= 0.5:
         raise UserError(

@@ -92,11 +92,11 @@ class PrepareConfig:
     )  # fmt: skip
     urls: str = key("keep", "web addresses: keep or remove", "网址：keep 保留，remove 去掉", ("keep", "remove"))
     chinese: str = key(
-        "keep", "keep, or convert all Chinese to simplified or traditional (extra: data)",
-        "中文：keep 不变，simplified 转简体，traditional 转繁体（需要 data 扩展）", ("keep", "simplified", "traditional"),
+        "keep", "keep, or convert all Chinese to simplified or traditional; Japanese stays (extra: data)",
+        "中文：keep 不变，simplified 转简体，traditional 转繁体；日文不动（需要 data 扩展）", ("keep", "simplified", "traditional"),
     )  # fmt: skip
     languages: list[str] = key(
-        [], 'keep only these languages, e.g. ["zh", "en"] (extra: data)', '只保留这些语言，如 ["zh", "en"]（需要 data 扩展）'
+        [], 'drop texts in other languages than these, e.g. ["zh", "en"] (extra: data)', '去掉这些语言以外的文本，如 ["zh", "en"]（需要 data 扩展）'
     )  # fmt: skip
     blocklist: list[str] = key([], "drop documents with one of these words", "去掉含有这些词的文档")
 
@@ -108,7 +108,8 @@ class PrepareConfig:
     )
     fineweb_quality: bool | None = preset_key("drop lists and pages of short lines", "去掉清单和短行太多的页面")
     mask_personal: bool | None = preset_key(
-        "mask e-mail, phone, identity, card and IP numbers", "遮盖邮箱、电话、身份证号、银行卡号和 IP"
+        "mask e-mail and IP addresses, phone, identity, card and account numbers",
+        "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
     allow: list[str] = key([], "numbers and addresses that are not masked", "不遮盖的号码和邮箱，比如店里的热线")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 from typing import NamedTuple
 
 from yaya.prepare.clean.context import fold, words
@@ -75,7 +76,7 @@ class Masker:
     """Masks the texts of one document, with one numbering for all of them."""
 
     def __init__(self, allowed: frozenset[str] = frozenset()):
-        self.allowed = frozenset(bare(kind, value) for value in allowed for kind in ("EMAIL", "PHONE"))
+        self.allowed = bare_values(allowed)
         self.names: dict[tuple[str, str], str] = {}
         self.counts: dict[str, int] = {}
 
@@ -98,6 +99,12 @@ class Masker:
         return self.names[key]
 
 
+@cache
+def bare_values(allowed: frozenset[str]) -> frozenset[str]:
+    """What a user allows, as it may be found: an address, or a number."""
+    return frozenset(bare(kind, value) for value in allowed for kind in ("EMAIL", "PHONE"))
+
+
 def bare(kind: str, value: str) -> str:
     """`400-800 1234` -> `4008001234`, `+86 138...` -> `138...`: one value, however it is written."""
     value = fold(value).lower()
@@ -111,11 +118,12 @@ def bare(kind: str, value: str) -> str:
 def personal_in(text: str) -> list[Span]:
     """What is personal in a text, in order; nothing overlaps."""
     found: list[Span] = []
-    if "@" in text or "%40" in text or "＠" in text:
+    wide = not text.isascii()
+    if "@" in text or ("%" in text and "%40" in text) or (wide and "＠" in text):
         found += (span_of("EMAIL", text, *m.span()) for m in EMAIL.finditer(text.replace("＠", "@")) if is_email(m))
     if "(at)" in text or " dot " in text or ("[" in text and "[at]" in text) or ("{" in text and "{at}" in text):
         found += (span_of("EMAIL", text, *m.span()) for m in SPELT_EMAIL.finditer(text))
-    if "微信" in text or "WeChat" in text:
+    if (wide and "微信" in text) or "WeChat" in text:
         found += (span_of("ACCOUNT", text, *m.span(1)) for m in WECHAT.finditer(text) if is_wechat(m))
     found += (span_of(kind, text, start, stop) for kind, start, stop in numbers_in(text))
     if DOTTED.search(text):
