@@ -98,7 +98,6 @@ def test_names_that_lie(tmp_path):
     write(tmp_path / "d" / "f.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0")
     documents, broken = read(tmp_path / "d")
     assert [document.text for document in documents] == ["good 1", "good 2"]
-    assert {b.source[-9:].lstrip(".abcd/"): b.problem.kind for b in broken}
     assert [(b.source.rsplit("/")[-1], b.problem.kind) for b in broken] == [
         ("c.jsonl.zst", "damaged"), ("d.epub", "damaged"), ("e.parquet", "damaged"), ("f.txt", "binary"),
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -151,4 +150,4 @@ def test_the_token_goes_to_the_hub_alone_and_errors_say_what_to_do(tmp_path: Pat
     done = yaya(
         "prepare", "name=x", 'sources=["hf:team/plain"]', cwd=tmp_path, check=False, **env | {"HF_HUB_OFFLINE": "1"}
     )
-    assert done.returncode == 1 and "HF_HUB_OFFLINE" in done.stderr and json.dumps("x")
+    assert done.returncode == 1 and "HF_HUB_OFFLINE" in done.stderr
