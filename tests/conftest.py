@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +39,28 @@ TINY = [
     "evaluate.max_new_tokens=16",
 ]
 
+OWN = [
+    "dtype=float32",
+    "threads=1",
+    "prepare.sources=own.jsonl",
+    "prepare.validation=hash",
+    "prepare.validation_fraction=0.2",
+    "tokenize.vocab_size=500",
+    "pretrain.hidden_size=64",
+    "pretrain.num_hidden_layers=2",
+    "pretrain.context_length=128",
+    "pretrain.batch_tokens=512",
+    "pretrain.steps=30",
+    "pretrain.warmup_steps=5",
+    "pretrain.samples=1",
+    "pretrain.evaluations=2",
+    "finetune.batch_tokens=512",
+    "finetune.steps=12",
+    "finetune.matrix_learning_rate=0.03",
+    "finetune.samples=1",
+    "finetune.evaluations=1",
+]
+
 
 def yaya(
     *arguments: str, cwd: Path, check: bool = True, stdin: str | None = None, **env: str
@@ -61,6 +87,57 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     yaya("run", "name=tiny", *TINY, cwd=folder)
     return folder / "runs" / "tiny"
+
+
+DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # capabilities(7) by which root reads and writes what it may not
+
+
+@pytest.fixture
+def permissions_hold() -> Iterator[None]:
+    """For this test, root may do no more than the permissions of files say; others never may."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("Windows has other permissions")
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and the same of capabilities above 31
+    if libc.capget(header, before) != 0:
+        pytest.skip("root's capabilities cannot be read here")
+    without = type(before)(*before)
+    without[0] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH)
+    assert libc.capset(header, without) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, before) == 0
+
+
+@pytest.fixture(scope="session")
+def own_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of a user's own texts and conversations, in fp32: `FOLDER/runs/own`.
+
+    Texts are shorter and longer than the context; some conversations have a system message, some have several turns.
+    """
+    folder, draw = tmp_path_factory.mktemp("own"), random.Random(0)
+    words = ["".join(draw.choices("abcdeghilmnorstu", k=draw.randint(2, 7))) for _ in range(60)] + list(
+        "天地人你我他山水"
+    )
+
+    def sentence(most: int) -> str:
+        return " ".join(draw.choices(words, k=draw.randint(3, most))) + "."
+
+    def conversation(number: int) -> list[dict[str, str]]:
+        turns = [(("user", sentence(6)), ("assistant", sentence(9))) for _ in range(1 + number % 3)]
+        system = [("system", sentence(5))] if number % 4 == 0 else []
+        return [{"role": role, "content": text} for role, text in [*system, *(m for turn in turns for m in turn)]]
+
+    rows: list[dict] = [{"text": " ".join(sentence(12) for _ in range(1 + n % 24))} for n in range(60)]
+    rows += [{"messages": conversation(n)} for n in range(120)]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    yaya("run", "name=own", *OWN, cwd=folder)
+    return folder / "runs" / "own"
 
 
 def with_base(tiny_run: Path, folder: Path) -> Path:

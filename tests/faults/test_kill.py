@@ -42,7 +42,7 @@ def base(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_at_random_points(stage: str, base: Path) -> None:
-    """Every second kill waits for a save to begin and strikes while it is under way."""
+    """Every second kill strikes while a save is under way."""
     chance = random.Random(int(os.environ.get("YAYA_FAULTS_SEED", "0")))
     run = base / "runs" / f"killed-{stage}"
     trainer = run / f".{stage}.partial" / "trainer"
@@ -51,7 +51,7 @@ def test_killed_at_random_points(stage: str, base: Path) -> None:
         os.symlink(base / "runs/straight/pretrain", run / "pretrain")
     killed = inside = 0
     deadline = time.monotonic() + 60 * KILLS[stage]
-    while killed < KILLS[stage] and time.monotonic() < deadline:
+    while (killed < KILLS[stage] or inside < KILLS[stage] // 2) and time.monotonic() < deadline:
         before = newest(trainer)
         process = subprocess.Popen(
             [sys.executable, "-m", "yaya", stage, f"name={run.name}", *STAGES[stage]],
@@ -61,7 +61,7 @@ def test_killed_at_random_points(stage: str, base: Path) -> None:
         while newest(trainer) <= before and process.poll() is None:  # at least one new checkpoint, or no progress
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.12))
-        while killed % 2 and not list(trainer.glob(".saving-*")) and process.poll() is None:
+        while inside < (killed + 1) // 2 and not list(trainer.glob(".saving-*")) and process.poll() is None:
             pass
         if process.poll() is not None:
             break  # finished: there are no more points to kill at
@@ -70,8 +70,7 @@ def test_killed_at_random_points(stage: str, base: Path) -> None:
         killed += 1
         inside += any(trainer.glob(".saving-*"))
     done = yaya(stage, f"name={run.name}", *STAGES[stage], cwd=base)
-    assert killed >= KILLS[stage] - 1, "too few steps for so many kills"
-    assert inside >= killed // 3
+    assert killed >= KILLS[stage] and inside >= KILLS[stage] // 2, "too few steps for so many kills"
     assert "damaged" not in done.stderr
     assert outcome(run / stage) == outcome(base / "runs/straight" / stage)
     print(f"{stage}: killed {killed} times, {inside} of them inside a save")

@@ -148,7 +148,7 @@ def accumulate(model, objective, cursor):
     global calls
     calls += 1
     result = plain(model, objective, cursor)
-    if ranks.rank() == 1 and calls in BAD:
+    if ranks.rank() == ranks.world_size() - 1 and calls in BAD:
         next(model.parameters()).grad[0, 0] = float("nan")
     return result
 loop.accumulate = accumulate
@@ -158,14 +158,16 @@ main(sys.argv[1:])
 
 
 def test_nan_on_one_rank_skips_the_step_on_all(base: Path) -> None:
-    """Two steps skipped, counted; training ends near the loss of an undisturbed run."""
+    """Two steps skipped, counted; on both ranks the weights stay what they are in one process that skips them."""
     script = base / "nan.py"
     script.write_text(BROKEN.replace("BAD", "(5, 9)"))
     torchrun(2, str(script), "pretrain", "name=skips", *KEYS, cwd=base)
-    done = rows(base / "runs/skips/pretrain")
+    subprocess.run([sys.executable, str(script), "pretrain", "name=alone", *KEYS], cwd=base, check=True)
+    done, alone = rows(base / "runs/skips/pretrain"), rows(base / "runs/alone/pretrain")
     assert [row["step"] for row in done if row.get("skipped")] == [5, 9]
     assert json.loads((base / "runs/skips/pretrain/manifest.json").read_text())["metrics"]["skipped_steps"] == 2
-    assert done[-1]["loss"] == pytest.approx(losses(base / "runs/muon/pretrain")[-1], rel=0.05)
+    for row, other in zip(done, alone, strict=True):
+        assert row["loss"] == (other["loss"] and pytest.approx(other["loss"], abs=2e-3))
 
 
 def test_nan_that_stays_rolls_back_with_a_lower_rate(base: Path) -> None:

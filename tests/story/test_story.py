@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.conftest import TINY, yaya
 
@@ -46,7 +47,7 @@ def test_metrics_hold_every_step(tiny_run: Path) -> None:
     assert [row["step"] for row in rows] == list(range(1, 41))
     assert {"loss", "learning_rate", "tokens", "seconds"} <= rows[0].keys()
     assert rows[-1]["loss"] < rows[0]["loss"] - 1
-    assert any("bits_per_byte" in row for row in rows)
+    assert [row["step"] for row in rows if "bits_per_byte" in row] == [14, 40]  # 40 (1 / 2)^1.5, and the end
 
 
 def test_samples_come_in_both_languages(tiny_run: Path) -> None:
@@ -54,14 +55,12 @@ def test_samples_come_in_both_languages(tiny_run: Path) -> None:
     assert {row["language"] for row in rows} == {"zh", "en"}
 
 
-def test_scores_have_their_keys(tiny_run: Path) -> None:
+def test_every_skill_is_asked_in_both_languages(tiny_run: Path) -> None:
     scores = json.loads((tiny_run / "evaluate" / "scores.json").read_text("utf-8"))
-    assert {"loss", "perplexity", "bits_per_byte", "repetition_rate", "before_finetuning"} <= scores.keys()
     for language in ("zh", "en"):
         part = scores["primer"][language]
         assert part["n"] == 33 and len(part["skills"]) == 11
         assert part["phrasings"]["n"] == 33 and part["paraphrases"]["n"] == 33
-        assert 0 <= part["interval"][0] <= part["accuracy"] <= part["interval"][1] <= 1
     report = (tiny_run / "evaluate" / "report.html").read_text("utf-8")
     assert "<svg" in report and "src=" not in report.replace('src="data:', "")
 
@@ -189,7 +188,7 @@ def test_minutes_fix_the_steps(tmp_path: Path, tiny_run: Path) -> None:
     assert recipe["minutes"] == 0.6
     for stage in ("pretrain", "finetune"):
         assert recipe[stage]["steps"] == artifact.load(tmp_path / "runs/dial" / stage).metrics["steps"]
-    assert passed < 120
+    assert 18 < passed < 60  # 36 seconds; `tests/unit/test_plans.py` has them exactly, on a machine that is made up
     assert recipe["pretrain"]["decay_steps"] < recipe["pretrain"]["steps"]
     said = yaya("run", "name=dial", *keys, "minutes=0.6", cwd=tmp_path).stderr  # the user's own command, once more
     assert "[pretrain] already done" in said and "[finetune] already done" in said and "Measuring" not in said
@@ -209,7 +208,10 @@ def test_own_text_without_conversations(tmp_path: Path) -> None:
     done = yaya("run", "name=own", 'prepare.sources=["我的 文档"]', *keys, "tokenize.vocab_size=400", cwd=tmp_path)
     assert "no conversations" in done.stderr
     scores = json.loads((tmp_path / "runs/own/evaluate/scores.json").read_text("utf-8"))
-    assert 0 < scores["bits_per_byte"] < 8 and "primer" not in scores
+    files = sorted((tmp_path / "runs/own/prepare").glob("validation-*.parquet"))
+    held_out = [row["text"] for path in files for row in pq.read_table(path).to_pylist()]
+    assert scores["bytes"] == sum(len(text.encode()) for text in held_out) > 0
+    assert "primer" not in scores and "before_finetuning" not in scores
     assert yaya("generate", "own", "第", "--greedy", cwd=tmp_path).stdout.startswith("第")
 
 

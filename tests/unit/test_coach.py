@@ -1,6 +1,5 @@
 """The coach names what goes wrong, and keeps silent when all is well."""
 
-import math
 import random
 
 import pytest
@@ -27,7 +26,7 @@ def training(
             "grad_norm": norm(step),
             "epoch": epoch,
         }
-        if validation and step % (steps // 10) == 0:
+        if validation and step % (steps // 10) == 0 and validation(step) is not None:
             row["validation_loss"] = validation(step)
         rows.append(row)
     return rows
@@ -66,14 +65,31 @@ def test_validation_that_rises_while_training_falls_is_overfitting() -> None:
     assert found and set(found) == {"overfitting"}
 
 
-@pytest.mark.parametrize(("end", "word"), [(falling, "too low"), (lambda step: 3.5, "too high")])
-def test_far_above_the_usual_loss_is_named_with_its_cause(end: object, word: str) -> None:
-    rows = training(400, lambda s: 1.5 * end(s), validation=lambda s: 1.5 * end(s))
+CAUSES = {  # the loss by step, of 400; the rate falls from step 240 on -> what is said
+    "still falling": (lambda s: 1.5 * falling(s), {"too low"}),
+    "a straight line down": (lambda s: 5.5 - s / 400, {"too low"}),
+    "flat": (lambda s: 5.25, {"too high"}),
+    "flat until the rate falls": (lambda s: 5.25 if s < 240 else 5.25 - (s - 240) / 160, {"too high"}),
+    "fell, and is flat": (lambda s: max(3.8, 3.8 + (80 - s) / 100), {"too high"}),
+    "rises a little": (lambda s: 4.8 + s / 4000, {"too high"}),
+    "looked at for the first time": (lambda s: 5.25 if s == 240 else None, {""}),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_far_above_the_usual_loss_is_named_with_its_cause(seed: int, spread: float, name: str) -> None:
+    loss, words = CAUSES[name]
+    rows = training(400, lambda s: loss(s) or 5.25, validation=loss, spread=spread, seed=seed)
+    for row in rows:
+        row["learning_rate"] = min(1.0, (400 - row["step"]) / 160)
     coach = Coach(400, expected=lambda done: falling(int(400 * done)))
-    notes = [note for row in rows for note in coach.look(row)]
-    assert notes and {note.kind for note in notes} == {"slow"}
-    if word == "too low":
-        assert all(word in note.en and "太低" in note.zh for note in notes)
+    notes = [note for row in rows for note in coach.look(row) if note.kind == "slow"]
+    said = {next((w for w in ("too low", "too high") if w in note.en), "") for note in notes}
+    assert said == words
+    chinese = {"too low": "太低", "too high": "太高", "": "。"}
+    assert all(any(chinese[w] in note.zh for w in words) for note in notes)
 
 
 def test_a_gradient_spike_is_named_once() -> None:
@@ -104,8 +120,10 @@ def test_a_resume_goes_on_as_it_was() -> None:
 def test_a_gradient_that_is_not_finite_is_named() -> None:
     rows = training(50, falling)
     rows[20] |= {"loss": None, "grad_norm": None}
-    assert kinds(Coach(50), rows) == ["not finite"]
-    assert math.isfinite(Coach(50).best[0]) is False
+    coach, without = Coach(50), Coach(50)
+    assert kinds(coach, rows) == ["not finite"]
+    kinds(without, rows[:20] + rows[21:])
+    assert coach.said.pop("not finite") == 21 and coach == without  # it counts for nothing else
 
 
 def test_silent_where_nothing_is_left_to_learn() -> None:

@@ -22,6 +22,7 @@ ERRORS = 9.0  # the lowest is the luckiest of thousands
 SPIKE = 6.0  # a gradient so many times the median of the last 50
 OVERFIT, OVERFIT_NATS = 0.01, 0.02  # validation lies so much above its lowest, while training falls
 OFF_BAND = 0.25  # so far above what is expected: something is wrong
+FALLS = 0.005  # validation lies so much below its lowest: it still falls
 EPOCHS = 4  # repeats beyond teach little (arXiv:2305.16264)
 QUIET = 0.15  # share of the steps for which a note is not repeated
 
@@ -46,6 +47,8 @@ class Coach:
     lowest: float = math.inf  # of the averaged loss
     noise: float = 0.0  # its standard error then
     best: tuple[float, float] = (math.inf, math.inf)  # lowest validation loss, and the training loss then
+    rate: float = 0.0  # the highest learning rate
+    falls: bool | None = None  # whether validation still fell at the last look before the rate began to fall
     said: dict[str, int] = field(default_factory=dict)  # kind -> step
 
     def look(self, row: dict[str, Any]) -> list[Note]:
@@ -58,7 +61,11 @@ class Coach:
         if len(self.losses) == SMOOTH:
             notes.append(self._divergence(row))
             self.lowest, self.noise = min((self.lowest, self.noise), (statistics.fmean(self.losses), self._noise()))
+        rate = row.get("learning_rate", 0.0)
+        self.rate = max(self.rate, rate)
         if "validation_loss" in row:
+            if self.best[0] < math.inf and rate == self.rate:  # while the rate falls, so does every loss
+                self.falls = row["validation_loss"] < (1 - FALLS) * self.best[0]
             notes += [self._overfitting(row), self._off_band(row)]
         return self._once(row, notes)
 
@@ -143,16 +150,22 @@ class Coach:
         above = row["validation_loss"] / usual - 1
         if above < OFF_BAND:
             return None
-        falling = statistics.fmean(self.losses) <= self.lowest + 2 * self.noise
-        cause_en = "It still falls steadily: a learning rate that is too low looks like this (try twice as much)."
-        cause_zh = "它还在稳步下降：学习率太低时就是这样（可加倍试试）。"
-        if not falling:
-            cause_en = "It no longer falls: a learning rate that is too high looks like this (try half of it)."
-            cause_zh = "它已不再下降：学习率太高时就是这样（可减半试试）。"
+        causes = {
+            None: ("", ""),
+            True: (
+                " It still falls steadily: a learning rate that is too low looks like this (try twice as much).",
+                "它还在稳步下降：学习率太低时就是这样（可加倍试试）。",
+            ),
+            False: (
+                " It no longer falls: a learning rate that is too high looks like this (try half of it).",
+                "它已不再下降：学习率太高时就是这样（可减半试试）。",
+            ),
+        }
+        en, zh = causes[self.falls]
         return Note(
             "slow",
-            f"The loss on held-out text is {row['validation_loss']:.3f}; usual for this model, data and time is about {usual:.3f}. {cause_en}",
-            f"验证损失是 {row['validation_loss']:.3f}；这样的模型、数据和步数通常约为 {usual:.3f}。{cause_zh}",
+            f"The loss on held-out text is {row['validation_loss']:.3f}; usual for this model, data and time is about {usual:.3f}.{en}",
+            f"验证损失是 {row['validation_loss']:.3f}；这样的模型、数据和步数通常约为 {usual:.3f}。{zh}",
         )
 
     def _epochs(self, row: dict[str, Any]) -> Note | None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple
 
 from yaya.prepare.document import Broken, Document, Report, Unusable
 from yaya.prepare.read.files import SourceFile, bytes_read, opening
@@ -16,6 +16,8 @@ from yaya.prepare.read.wikinames import REDIRECT, Site, site_of
 from yaya.prepare.read.wikitemplates import Page
 from yaya.prepare.read.wikitext import to_text
 
+BLOCK = 1 << 16  # bytes
+ROOT = re.compile(rb"<mediawiki[^>]*>")
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -31,44 +33,84 @@ class Entry(NamedTuple):
 
 def read_wiki(file: SourceFile, report: Report) -> Iterator[Document]:
     """The articles of a dump: title, empty line, prose. `where` is the title."""
+
+    def broken(line: int, error: ET.ParseError) -> None:
+        problem = Unusable("damaged", f"the XML is damaged: {error}", f"XML 已损坏：{error}")
+        report.broken(Broken(file.name, f"line {line}", problem))
+
     with opening(file) as stream:
-        try:
-            for number, entry in enumerate(entries(stream), 1):
-                if number % 100 == 0:
-                    report.inside(bytes_read(stream))
-                where = f"page {entry.title}"
-                page = Page(entry.site, entry.title, entry.date)
-                text = "" if entry.kind else to_text(entry.wikitext, page)
-                kind = entry.kind or ("disambiguation" if page.disambiguates else "" if text else "nothing to see")
-                if kind:
-                    report.left_out(file.name, where, kind)
-                else:
-                    yield Document(f"{entry.title}\n\n{text}", None, file.name, where)
-        except ET.ParseError as error:
-            line, column = error.position
-            problem = Unusable(
-                "damaged",
-                f"the XML breaks off or is damaged: {error}",
-                f"XML 不完整或已损坏：第 {line} 行第 {column} 列",
-            )
-            report.broken(Broken(file.name, f"line {line}", problem))
+        for number, entry in enumerate(entries(stream, broken), 1):
+            if number % 100 == 0:
+                report.inside(bytes_read(stream))
+            where = f"page {entry.title}"
+            page = Page(entry.site, entry.title, entry.date)
+            text = "" if entry.kind else to_text(entry.wikitext, page)
+            kind = entry.kind or ("disambiguation" if page.disambiguates else "" if text else "nothing to see")
+            if kind:
+                report.left_out(file.name, where, kind)
+            else:
+                yield Document(f"{entry.title}\n\n{text}", None, file.name, where)
 
 
-def entries(stream: IO[bytes]) -> Iterator[Entry]:
+def entries(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[Entry]:
     """The pages of a dump, each with its latest revision; a page is forgotten when the next begins."""
-    root = None
+    root: ET.Element | None = None
     site = Site()
-    for event, element in ET.iterparse(stream, events=("start", "end")):
-        if root is None:
+    for event, element in elements(stream, broken):
+        if element.tag.rpartition("}")[2] == "mediawiki" and event == "start":
+            site = site if root is not None else site_of(element.get(LANGUAGE, ""), ())
             root = element
-            site = site_of(root.get(LANGUAGE, ""), ())
-        if event == "end":
+        elif event == "end":
             name = element.tag.rpartition("}")[2]
             if name == "siteinfo":
-                site = site_of(root.get(LANGUAGE, "") or language_of(element), namespaces(element))
+                lang = root.get(LANGUAGE, "") if root is not None else ""
+                site = site_of(lang or language_of(element), namespaces(element))
             elif name == "page":
                 yield entry_of(element, site)
-                root.clear()
+                if root is not None:
+                    root.clear()
+
+
+def elements(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[tuple[str, ET.Element]]:
+    """What an XML file begins and ends, in order. Where it is damaged, it is read on from the next page."""
+    parser: ET.XMLPullParser[Any] = ET.XMLPullParser(("start", "end"))
+    line, at, head = 1, 1, b""  # lines of the file where the block begins, and where this parser began
+    lost = False
+    while block := stream.read(BLOCK) + stream.readline(BLOCK):
+        head = head or b"".join(ROOT.findall(block)[:1])
+        while block:
+            if lost:
+                begins = block.find(b"<page>")
+                line += block.count(b"\n", 0, begins if begins >= 0 else len(block))
+                block = block[begins:] if begins >= 0 else b""
+                if begins < 0:
+                    break
+                parser, at, lost = ET.XMLPullParser(("start", "end")), line, False
+                parser.feed(head or b"<mediawiki>")
+            parser.feed(block)
+            try:
+                yield from parser.read_events()  # type: ignore[misc]
+            except ET.ParseError as error:
+                broken(at - 1 + error.position[0], error)
+                skip = offset(block, at - 1 + error.position[0] - line, error.position[1])
+                line += block.count(b"\n", 0, skip)
+                block, lost = block[skip:], True
+            else:
+                line += block.count(b"\n")
+                block = b""
+    try:
+        if not lost:
+            parser.close()
+    except ET.ParseError as error:
+        broken(at - 1 + error.position[0], error)
+
+
+def offset(block: bytes, line: int, column: int) -> int:
+    """Where a line and column of a block are, counted from 0; past its first byte, so that reading goes on."""
+    start = 0
+    for _ in range(line):
+        start = block.find(b"\n", start) + 1
+    return max(1, start + column)
 
 
 def language_of(siteinfo: ET.Element) -> str:

@@ -1,0 +1,118 @@
+"""What is planned against what comes: the minutes on a machine that is made up, the memory of a real training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.conftest import with_base
+
+from yaya import pipeline
+from yaya.core.runtime import Runtime
+from yaya.model.transformer import Transformer
+from yaya.train import language, loop, planner
+from yaya.train.loop import LoopConfig, StepDone
+
+STEP_SECONDS, RESERVE_SECONDS = 0.004, 30.0  # what a step takes besides its tokens; kept back for what follows training
+
+
+class Machine:
+    """A clock that goes on when something is computed: by tokens x parameters, and as fast as the machine is then."""
+
+    def __init__(self, speeds: list[tuple[float, float]]):
+        """speeds: (from which second on, multiplications a second)."""
+        self.now, self.speeds = 0.0, speeds
+
+    def compute(self, model: Transformer, tokens: float) -> None:
+        speed = [speed for begin, speed in self.speeds if self.now >= begin][-1]
+        self.now += tokens * model.num_parameters() / speed
+
+    def step(
+        self, model: Transformer, goal: Any, optimizer: Any, cursor: int, config: LoopConfig, scale: float,
+        signals: tuple[bool, ...] = (),
+    ) -> StepDone:  # fmt: skip
+        """In place of an optimizer step."""
+        assert config.batch_tokens is not None
+        self.now += STEP_SECONDS
+        self.compute(model, 3 * config.batch_tokens)  # forwards, and twice as much backwards
+        row = {"loss": 3.0, "learning_rate": scale, "matrix_learning_rate": scale, "grad_norm": 1.0}
+        return StepDone(row, cursor + config.batch_tokens // 128, config.batch_tokens, True, signals)
+
+    def look(self, model: Transformer, *_: Any) -> dict[str, float]:
+        """In place of a look at 64 rows of validation text."""
+        self.compute(model, 64 * 128)
+        return {"validation_loss": 3.0, "bits_per_byte": 1.0}
+
+
+@pytest.fixture
+def machine(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """In a folder where the run `base` has data."""
+    made = Machine([(0.0, 3e9)])
+    clock = SimpleNamespace(monotonic=lambda: made.now, perf_counter=lambda: made.now)
+    for module in (pipeline, planner, loop):
+        monkeypatch.setattr(module, "time", clock)
+    for module in (planner, loop):
+        monkeypatch.setattr(module, "optimizer_step", made.step)
+    monkeypatch.setattr(language, "bits_per_byte", made.look)
+    monkeypatch.setattr(language, "write_samples", lambda model, *_: [made.look(model)][:0])
+    monkeypatch.chdir(with_base(own_run, tmp_path))
+    return made
+
+
+SPEEDS = {
+    "steady": [(0.0, 2e10)],
+    "a small machine": [(0.0, 4e9)],
+    "a large machine": [(0.0, 1e11)],
+    "slower once it trains": [(0.0, 2e10), (20.0, 1.6e10)],
+    "faster once it trains": [(0.0, 2e10), (20.0, 4e10)],
+}
+
+
+@pytest.mark.parametrize("minutes", [1.0, 6.0])
+@pytest.mark.parametrize("speeds", SPEEDS)
+def test_minutes_are_kept(speeds: str, minutes: float, machine: Machine) -> None:
+    """Pretraining and fine-tuning together, with what is kept back for the evaluation: hardly over, and nearly used up."""
+    machine.speeds = SPEEDS[speeds]
+    job = pipeline.Run({"name": "timed", "from": "base", "minutes": minutes, "pretrain": {"context_length": 128}})
+    job.runtime = Runtime("cpu", "float32", 1)
+    for stage in ("pretrain", "finetune"):
+        began = machine.now
+        job.stage(stage, ("pretrain", "finetune"))
+        told, came = job.said[stage]["seconds"], machine.now - began
+        if len(machine.speeds) == 1:
+            assert told == pytest.approx(came, rel=0.2), stage
+    left = 60 * minutes - min(RESERVE_SECONDS, 0.15 * 60 * minutes)
+    assert 0.85 * left < machine.now < 1.05 * left
+
+
+TRAINING = """
+import json, resource, sys, psutil
+from yaya import pipeline
+job = pipeline.Run(json.loads(sys.argv[1]))
+job.machine()
+before = psutil.Process().memory_info().rss
+made = job.stage("pretrain")
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"before": before / 1e9, "peak": peak / 1e9, "told": made.metrics["expected_memory_gb"]}))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows counts no peak for `resource`")
+def test_memory_is_as_planned(own_run: Path, tmp_path: Path) -> None:
+    """What a training adds to a process, as the system counts it, beside what the plan and the manifest say."""
+    keys = {"hidden_size": 256, "num_hidden_layers": 4, "context_length": 128, "samples": 0, "evaluations": 1}
+    keys |= {"batch_tokens": 4096, "micro_batch_tokens": 4096, "steps": 2, "save_steps": 1}
+    recipe = {"name": "large", "from": "base", "dtype": "float32", "threads": 1, "pretrain": keys}
+    command = [sys.executable, "-c", TRAINING, json.dumps(recipe)]
+    done = subprocess.run(command, cwd=with_base(own_run, tmp_path), capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    plan = json.loads((tmp_path / "runs" / "large" / "pretrain" / "plan.json").read_text("utf-8"))
+    needed = found["peak"] - found["before"]
+    assert needed > 0.3, "too little to tell it from the program itself"
+    for told in (found["told"], plan["memory_gb"]):
+        assert told - found["before"] == pytest.approx(needed, rel=0.25)
