@@ -133,6 +133,22 @@ def test_one_bad_byte_costs_its_line_and_what_was_appended_in_another_encoding_i
     assert len(documents) == 51 and not broken and documents[-1].text == "今天第3行，我们都在这里。"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [("cp1251", b"\x98"), ("cp1253", b"\xff"), ("euc_kr", b"\xff"), ("big5", b"\xff"), ("cp932", b"\x81"), ("gbk", b"\xff"),
+     ("cp1257", b"\x81"), ("cp874", b"\xfd")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_a_bad_byte_makes_no_other_encoding_of_it(tmp_path, encoding, bad, name):
+    text = next(text for text, encodings in SAMPLES.items() if encoding in encodings.split())
+    lines = [f"{n} {text}".encode(encoding) for n in range(30)]
+    lines[12] = lines[12][:3] + bad + b" " + lines[12][3:]
+    documents, (broken,) = read(write(tmp_path / name, b"\n".join([b"text" if name == "a.csv" else b"", *lines])))
+    assert broken.where == "line 14" and f"0x{bad.hex()}" in broken.reason
+    kept = [line for document in documents for line in document.text.split("\n") if line]
+    assert kept == [f"{n} {text}" for n in range(30) if n != 12]
+
+
 def test_of_a_text_with_a_bad_byte_the_rest_is_kept_with_a_gap(tmp_path):
     lines = [f"第{n}行，我们都在这里。" for n in range(5)]
     data = "\n".join(lines).encode()

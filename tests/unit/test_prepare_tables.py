@@ -1,7 +1,9 @@
 """Tables: every cell is read or set aside with its line, whatever separates them; Excel files as Excel shows them."""
 
+import csv
 import datetime
 import io
+import random
 import re
 import zipfile
 
@@ -117,6 +119,43 @@ def test_a_column_of_an_unknown_name_is_a_text_a_row(tmp_path):
         "Broke; sent it back.",
     ]
     assert texts(tmp_path, "This is a sentence.\nThis, too.\n", "b.csv") == ["This is a sentence.", "This, too."]
+
+
+def test_rows_may_leave_out_what_is_empty_at_their_end(tmp_path):
+    data = "version,name,since,until\n1,Warm,2004\n2,Hoary\n3,Breezy,2005,2007\n"
+    assert texts(tmp_path, data)[0].split("\n\n")[1] == "version: 2\nname: Hoary"
+
+
+PIECES = [
+    "word",
+    "Apples, pears",
+    "a;b",
+    "tab\there",
+    "pipe|x",
+    'say "hi"',
+    '"start',
+    "line\nbreak",
+    "中文，好",
+    "5'",
+    'end"',
+    " lead",
+]
+
+
+def test_what_python_writes_is_read_back(tmp_path):
+    draw = random.Random(7)
+    for _ in range(150):
+        columns = draw.choice([["text"], ["text", "label"], ["id", "text", "n"]])
+        told = [" ".join(draw.choices(PIECES, k=draw.randint(1, 4))) for _ in range(draw.randint(1, 8))]
+        out = io.StringIO(newline="")
+        mark, quoting, end = (
+            draw.choice(",;\t|"),
+            draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+            draw.choice(["\n", "\r\n"]),
+        )
+        writer = csv.writer(out, delimiter=mark, quoting=quoting, lineterminator=end)
+        writer.writerows([columns, *([text if name == "text" else "7" for name in columns] for text in told)])
+        assert texts(tmp_path, out.getvalue()) == told, out.getvalue()
 
 
 def test_a_table_of_numbers_is_no_text(tmp_path):

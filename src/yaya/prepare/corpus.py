@@ -197,9 +197,13 @@ def say_remarks(cleaned: list[dict[str, Any]]) -> Counter[str]:
 
 
 def say_set_aside(cleaned: list[dict[str, Any]]) -> None:
-    """Says what could not be read, the first few with their places."""
-    found = [q for result in cleaned for q in result["quarantined"]]
-    shown = [q for q in found if q["kind"] != "unknown shape"][:SAID_AT_MOST]  # those were said when they were read
+    """Says what could not be read, the first few of each kind with their places."""
+    kinds: Counter[str] = Counter({"unknown shape": SAID_AT_MOST})  # those were said when they were read
+    shown = []
+    for q in (q for result in cleaned for q in result["quarantined"]):
+        kinds[q["kind"]] += 1
+        if kinds[q["kind"]] <= SAID_AT_MOST:
+            shown.append(q)
     for q in shown:
         en, zh = FIXES[q["kind"]]
         say(f"Set aside: {q['source']}: {q['en']}. {en}", f"没有读：{q['source']}：{q['zh']}。{zh}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.signatures import kind_of, what_it_is
@@ -36,6 +37,7 @@ LABELS = {
     "gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932",
     "x-sjis": "cp932", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
 }  # fmt: skip
+PARTS = 5  # that a text is looked at in
 FEW = 5  # characters beyond ASCII that say little: then Western letters and signs, as most have them, are just that
 WESTERN = re.compile(
     r"[\x00-\x7fàâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÍÎÏÑÓÔÖÕØÙÚÛÜŒ€“”‘’‚„…–—«»°§©®£²³½¼·•×±¿¡ªº™\xa0]*"
@@ -107,6 +109,9 @@ def old_encoding(data: bytes) -> str | None:
         if beyond == 1:
             return None
     found = detected(data)
+    of_parts = most_parts(data)
+    if of_parts and not fits(data, of_parts):
+        found = of_parts  # but for a broken byte, the whole would be that too
     if found in ("cp1252", "iso8859-15") and ODD.search(data.decode(found, "replace")):
         found = detected(b" ".join(WORDS_BEYOND.findall(data)))  # words of another language, in an English text
     twin = TWINS.get(found or "")
@@ -119,8 +124,30 @@ def detected(data: bytes) -> str | None:
     """What the letters that follow each other tell."""
     import chardet
 
+    if not data:
+        return None
     found = chardet.detect(data, include_encodings=OLD, compat_names=False, no_match_encoding="utf-8")["encoding"]
     return found if found in OLD else None
+
+
+def most_parts(data: bytes) -> str | None:
+    """What most parts of a text read like, where they agree."""
+    lines = data.split(b"\n")
+    step = -(-len(lines) // PARTS)
+    if step < 2:
+        return None
+    counts = Counter(detected(b"\n".join(lines[at : at + step])) for at in range(0, len(lines), step))
+    found, count = counts.most_common(1)[0]
+    return found if 2 * count > PARTS else None
+
+
+def fits(data: bytes, encoding: str) -> bool:
+    """Whether all bytes are characters of an encoding."""
+    try:
+        data.decode(encoding)
+        return True
+    except UnicodeDecodeError:
+        return False
 
 
 def is_text(data: bytes, encoding: str) -> bool:

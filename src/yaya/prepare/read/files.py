@@ -154,7 +154,8 @@ def digest_source(source: str) -> str:
             content = file_digest(file.path)
         except OSError as error:
             content = f"unreadable {error.errno}"  # the reading itself tells the user
-        whole.update(f"{below}\0{file.kind}\0{content}\n".encode("utf-8", "surrogateescape"))
+        kind = "text" if file.kind == "markdown" else file.kind  # as corpora from before know it
+        whole.update(f"{below}\0{kind}\0{content}\n".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
 
 

@@ -102,7 +102,7 @@ def is_separator_line(line: str) -> bool:
 
 
 def dialect_of(lines: list[str]) -> Dialect:
-    """What separates cells: a mark that the first line holds outside of quotes, and that gives rows of equal length."""
+    """What separates cells: a mark that the first line holds outside of quotes, and that divides rows into no more cells than it."""
     if lines and is_separator_line(lines[0]):
         delimiter = lines[0].strip().strip('"')[4]
         return Dialect(delimiter, writes_backslashes(lines[1:], delimiter))
@@ -113,11 +113,11 @@ def dialect_of(lines: list[str]) -> Dialect:
         if len(cells) == 1:
             continue
         widths = [len(row) for row in parsed(lines, Dialect(mark))]
-        even = sum(width == len(cells) for width in widths) / max(1, len(widths))
+        even = sum(1 < width <= len(cells) for width in widths) / max(1, len(widths))
         score = (is_known(cells), even)
         if score > best_score or (score == best_score and len(cells) > len(raw_cells(head, best))):
             best, best_score = mark, score
-    spaces = best != "\t" and all(cell[:1] == " " for cell in raw_cells(head, best)[1:])
+    spaces = best != "\t" and {cell[:1] for cell in raw_cells(head, best)[1:]} == {" "}
     return Dialect(best, writes_backslashes(lines, best), spaces)
 
 
