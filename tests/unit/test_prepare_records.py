@@ -11,9 +11,11 @@ import pytest
 from prepared import balanced, lines, prepare, read, rows, write
 
 from yaya.core.say import UserError
+from yaya.prepare import planning
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
+from yaya.prepare.read.sources import files_of
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
 from yaya.tokenize.tokenizer import Tokenizer, train
@@ -320,6 +322,8 @@ def test_shapes_that_go_by_other_names(record, expected):
         ([["assistant", "hi"], ["user", "q"], ["assistant", "good"]], f"un: hi | {LEARNED}"),
         ([["Ann", "q"], ["Tom", "good"]], LEARNED),
         ([["A", "q"], ["B", "good"]], LEARNED),
+        ([["Bot", "hi"], ["Ann", "q"], ["Bot", "good"]], f"un: hi | {LEARNED}"),
+        ([["system", "S"], ["user", "q"], ["assistant", "good"]], SYSTEM),
         ([["Shop", "hi"], ["customer", "q"], ["Shop", "good"]], f"un: hi | {LEARNED}"),
     ],
 )
@@ -407,11 +411,11 @@ def oasst(id: str, parent: str | None, text: str, role: str, **more) -> dict:
 
 TREE = [
     oasst("1", None, "q", "prompter"),
+    oasst("5", "1", "deleted", "assistant", rank=0, deleted=True),
+    oasst("6", "1", "spam", "assistant", rank=0, review_result=False),
     oasst("2", "1", "second best", "assistant", rank=1),
     oasst("3", "1", "good", "assistant", rank=0),
     oasst("4", "1", "not ranked", "assistant"),
-    oasst("5", "1", "deleted", "assistant", rank=0, deleted=True),
-    oasst("6", "1", "spam", "assistant", rank=0, review_result=False),
     oasst("7", "3", "x & <b>y</b> &lt;", "prompter"),
     oasst("8", "7", "z", "assistant", rank=0.0),
     oasst("9", "8", "unanswered", "prompter"),
@@ -460,6 +464,21 @@ def test_nested_trees(tmp_path):
     assert said({"prompt": nested("1") | {"deleted": True}}).startswith("marked as bad")
     assert said({"prompt": nested("10")}) == "no reply: there is no reply, only user"
     assert read(lines(tmp_path / "a.jsonl", [{"prompt": nested("1")}]))[0][0].messages[:2] == [Q, A]
+
+
+def test_a_table_of_posts_is_not_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr("yaya.prepare.planning.PIECE_BYTES", 1000)
+    texts = [{"text": f"{n} " * 50} for n in range(100)]
+    for name, table in (
+        ("posts", [row | {"text": t["text"]} for row, t in zip(TREE * 10, texts, strict=False)]),
+        ("texts", texts),
+    ):
+        pq.write_table(pa.Table.from_pylist(table), tmp_path / f"{name}.parquet", row_group_size=10, compression=None)
+    parts = {
+        name: len(list(planning.parts(files_of([str(tmp_path / f"{name}.parquet")])[0][0])))
+        for name in ("posts", "texts")
+    }
+    assert parts["posts"] == 1 and parts["texts"] > 3
 
 
 # -- accounts, messages -------------------------------------------------------------------------------------------------
