@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: install demo test faults bench-peers
+.PHONY: install demo test slow xla faults bench-peers
 
 install:
 	$(PYTHON) bootstrap.py install $(ARGS)
@@ -14,6 +14,17 @@ demo:
 
 test:
 	$(PYTHON) bootstrap.py test $(ARGS)
+
+# The tests that take minutes, which `make test` leaves out
+slow:
+	$(PYTHON) bootstrap.py test -m slow $(ARGS)
+
+# The tests of device=xla, in an environment of their own (7 GB): torch_xla works with the torch of its own version alone
+xla:
+	$(PYTHON) -m venv .venv-xla
+	.venv-xla/bin/pip install -q -c constraints.txt torch . pytest hypothesis
+	.venv-xla/bin/pip install -q torch==2.9.1 torch_xla==2.9.0
+	PJRT_DEVICE=CPU .venv-xla/bin/python -m pytest tests/unit/test_xla.py $(ARGS)
 
 # What breaks a training, in full: kills, damaged checkpoints, a disk that fails at every write. Half an hour and more.
 faults:

@@ -2,7 +2,7 @@
 
     python3 bootstrap.py install               makes .venv with pinned packages; a second time installs nothing
     python3 bootstrap.py demo [key=value ...]  raises a small model, then opens a chat page with it
-    python3 bootstrap.py test [pytest's arguments]
+    python3 bootstrap.py test [pytest's arguments]     two tests at a time, unless -n says otherwise
 
 TORCH_INDEX: the URL or folder where PyTorch comes from, such as a mirror or CUDA builds. 指定 PyTorch 的下载源。
 YAYA_LANG=zh or en: the language of the messages. 消息的语言。
@@ -334,7 +334,8 @@ def main(arguments):
         if command == "demo":
             return demo(rest)
         install(["dev"], command="test")
-        return run([str(PYTHON), "-m", "pytest", *rest])
+        both = [] if any(a.startswith("-n") or "pdb" in a for a in rest) else ["-n", "2", "--dist", "worksteal"]
+        return run([str(PYTHON), "-m", "pytest", *both, *rest])
     except Stop as stop:
         print(stop, file=sys.stderr)
         return 1

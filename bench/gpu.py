@@ -36,7 +36,7 @@ def objective(keys: dict) -> LanguageModeling:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = random.integers(0, keys["vocabulary"], int(offsets[-1])).astype(np.uint16)
     rows = Rows(Shard(tokens, None, offsets), keys["context"], 0)
-    return LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), keys["rows"], keys["micro_rows"])
+    return LanguageModeling(Mixture([(rows, 1.0)]), keys["rows"], keys["micro_rows"])
 
 
 def main() -> None:

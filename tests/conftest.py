@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,31 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     yaya("run", "name=tiny", *TINY, cwd=folder)
     return folder / "runs" / "tiny"
+
+
+DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2  # capabilities(7) by which root reads and writes what it may not
+
+
+@pytest.fixture
+def permissions_hold() -> Iterator[None]:
+    """For this test, root may do no more than the permissions of files say; others never may."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("Windows has other permissions")
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and the same of capabilities above 31
+    if libc.capget(header, before) != 0:
+        pytest.skip("root's capabilities cannot be read here")
+    without = type(before)(*before)
+    without[0] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH)
+    assert libc.capset(header, without) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, before) == 0
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def main() -> None:
     print(f"parameters: {model.num_parameters():,}")
     tokens = np.memmap(folder / "data" / "train.bin", np.uint16, "r")
     documents = Shard(tokens, None, np.concatenate([[0], np.flatnonzero(tokens == 0) + 1]))
-    goal = LanguageModeling(Mixture([(Rows(documents, LENGTH, 0), 1.0)], [1.0] * 5), ROWS, ROWS)
+    goal = LanguageModeling(Mixture([(Rows(documents, LENGTH, 0), 1.0)]), ROWS, ROWS)
     config, cursor = LoopConfig(), 0
     optimizer = Optimizer(model, config.optimizer, config.matrix_learning_rate, config.learning_rate)
     for step in range(steps):

@@ -14,7 +14,7 @@ from typing import Any
 
 from yaya import __version__
 from yaya.core import ranks
-from yaya.core.say import UsageError, UserError, say, t
+from yaya.core.say import UsageError, UserError, is_text, say, t, visible
 
 STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate", "tune")
 TOOLS = ("chat", "generate", "serve", "plan", "doctor")
@@ -76,10 +76,9 @@ Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文"
 def main(argv: list[str] | None = None) -> None:
     """Entry point: runs a command and turns mistakes into messages. Exit codes: 1 a mistake, 2 usage, 130 Ctrl-C."""
     arguments = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows a question mark
+    prepare_streams()
     try:
+        check_arguments(arguments)
         dispatch(arguments)
         sys.stdout.flush()
     except UsageError as error:
@@ -88,10 +87,13 @@ def main(argv: list[str] | None = None) -> None:
         fail(str(error), 1)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second one must not end in a traceback
-        say(
-            "\nStopped. What was finished is kept; the same command goes on from there.",
-            "\n已停止。做完的都保留着，再运行同一命令就会接着做。",
-        )
+        if arguments[0] in ("plan", *STAGE_NAMES):
+            say(
+                "\nStopped. What was finished is kept; the same command goes on from there.",
+                "\n已停止。做完的都保留着，再运行同一命令就会接着做。",
+            )
+        else:
+            say("\nStopped.", "\n已停止。")
         sys.exit(130)
     except RuntimeError as error:
         if ranks.world_size() == 1:
@@ -104,15 +106,41 @@ def main(argv: list[str] | None = None) -> None:
             1,
         )
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):  # whichever it was: what is left in it is written nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(1)
     except OSError as error:
         fail(explain_os_error(error), 1)
 
 
+def prepare_streams() -> None:
+    """Input, output and errors that never fail for a character, and are there: a shell can close them (`>&-`)."""
+    for name, mode, errors in (
+        ("stdin", "r", "surrogateescape"),
+        ("stdout", "w", "replace"),
+        ("stderr", "w", "replace"),
+    ):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8", errors=errors))  # noqa: SIM115 (for good)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)  # a terminal that cannot show a character shows a question mark
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """Recipes, reports and tokenizers hold text: an argument that is none cannot be used anywhere."""
+    for argument in arguments:
+        if not is_text(argument):
+            raise UserError(
+                f"{visible(argument)} holds bytes that are no text in this terminal's encoding ({sys.getfilesystemencoding()}). "
+                "Type it anew; if it is a file's name, rename the file.",
+                f"{visible(argument)} 里有终端编码（{sys.getfilesystemencoding()}）之外的字节。请重新输入；如果是文件名，请先改名。",
+            )
+
+
 def fail(message: str, code: int) -> None:
     who = "" if ranks.is_main() else f"[rank {ranks.rank()}] "
-    print(who + t(f"Error: {message}", f"出错了：{message}"), file=sys.stderr)
+    print(visible(who + t(f"Error: {message}", f"出错了：{message}")), file=sys.stderr)
     sys.exit(code)
 
 
@@ -354,46 +382,12 @@ def chat_command(rest: list[str]) -> None:
     made.add_argument("--system", help=t("a system message", "系统消息"))
     sampling_options(made, 256)
     options = made.parse_args(rest)
-    engine, sampling = load_engine(options)
-    system = [{"role": "system", "content": options.system}] if options.system else []
-    if options.once is not None:
-        reply(engine, [*system, {"role": "user", "content": options.once}], sampling)
-        return
-    say(
-        f"Chatting with {options.model}. An empty line or Ctrl-D ends, /new starts afresh.",
-        f"正在和 {options.model} 聊天。空行或 Ctrl-D 结束，/new 重新开始。",
-    )
-    messages = list(system)
-    while True:
-        try:
-            text = input(t("you> ", "你> ")).strip()
-        except EOFError:
-            break
-        if not text:
-            break
-        if text == "/new":
-            messages = list(system)
-            continue
-        messages.append({"role": "user", "content": text})
-        messages.append({"role": "assistant", "content": reply(engine, messages, sampling)})
+    from yaya import chat
 
-
-def reply(engine: Any, messages: list[dict[str, str]], sampling: Any) -> str:
-    """Streams one reply to standard output."""
-    from yaya.tokenize.chat import fit_messages
-
-    ids, dropped = fit_messages(engine.tokenizer, messages, engine.context_length - min(32, engine.context_length // 4))
-    if dropped:
-        say(
-            f"(the conversation got long: {dropped} oldest turns are forgotten)",
-            f"（对话太长，最早的 {dropped} 轮已忘记）",
-        )
-    out = []
-    for piece in engine.stream(ids, sampling):
-        out.append(piece)
-        print(piece, end="", flush=True)
-    print(flush=True)
-    return "".join(out)
+    if options.once is None:
+        chat.chat(lambda: load_engine(options), options.model, options.system)
+    else:
+        chat.Talk(*load_engine(options), options.system).hear(options.once)
 
 
 def generate_command(rest: list[str]) -> None:
@@ -403,10 +397,12 @@ def generate_command(rest: list[str]) -> None:
     sampling_options(made, 100)
     options = made.parse_args(rest)
     engine, sampling = load_engine(options)
-    print(options.prompt, end="", flush=True)
+    from yaya.chat import write
+
+    write(options.prompt)
     for piece in engine.stream(engine.encode(options.prompt), sampling):
-        print(piece, end="", flush=True)
-    print()
+        write(piece)
+    write("\n")
 
 
 def serve_command(rest: list[str]) -> None:
@@ -417,7 +413,7 @@ def serve_command(rest: list[str]) -> None:
     )
     made.add_argument(
         "--port",
-        type=int,
+        type=port_number,
         default=8000,
         help=t("port (default 8000; taken: the next free one)", "端口（默认 8000；被占用就用下一个）"),
     )
@@ -428,6 +424,15 @@ def serve_command(rest: list[str]) -> None:
     from yaya.serve.run import serve
 
     serve(folder, options.model, host=options.host, port=options.port, runtime=setup(options.device, "auto"))
+
+
+def port_number(text: str) -> int:
+    """The port; for argparse, which tells the message."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(
+            t(f"{text!r} is no port: ports are numbers from 0 to 65535", f"{text!r} 不是端口：端口是 0 到 65535 的数字")
+        )
+    return int(text)
 
 
 def plan_command(rest: list[str]) -> None:

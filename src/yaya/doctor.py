@@ -45,7 +45,7 @@ def training_speed(runtime: Runtime) -> float:
     model.to(runtime.device)
     tokens = np.random.default_rng(0).integers(0, 2048, 20_000).astype(np.uint16)
     rows = Rows(Shard(tokens, None, np.arange(0, 20_001, 100)), 256, 0)
-    goal, config = LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), 8, 8), LoopConfig(batch_tokens=2048)
+    goal, config = LanguageModeling(Mixture([(rows, 1.0)]), 8, 8), LoopConfig(batch_tokens=2048)
     optimizer = make_optimizer(model, config)
     times: list[float] = []
     while len(times) < 3 or sum(times) < 1.0:

@@ -69,6 +69,7 @@ class Run:
         self.recall()
         self.runtime: Runtime | None = None
         self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training
+        self.remarked: set[str] = set()  # stages whose older rules have been spoken of
         self.deadlines: dict[str, float] = {}  # time.monotonic(), for trainings whose steps follow from minutes
 
     def recall(self) -> None:
@@ -109,7 +110,7 @@ class Run:
         """`runs/NAME/recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
         if not ranks.is_main():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        artifact.make_folder(self.folder)
         run = {n: v for n, v in as_dict(self.config).items() if n not in ("overwrite", "from")}
         tables = {name: as_dict(config) for name, config in self.configs.items()}
         heading = (
@@ -122,8 +123,16 @@ class Run:
         for run in filter(None, (self.config.name, self.config.from_run)):
             found = artifact.load(RUNS / run / name, name)
             if found is not None:
+                self.remark_old_rules(name, found)
                 return found
         return None
+
+    def remark_old_rules(self, name: str, found: Artifact) -> None:
+        """Says once that older rules made a corpus, which is used all the same."""
+        remark = STAGES[name].load().outdated(found) if name == "prepare" and name not in self.remarked else None
+        if remark:
+            self.remarked.add(name)
+            say(*remark)
 
     def stage(self, name: str, to_do: tuple[str, ...] = ()) -> Artifact:
         """Makes one stage, or takes it as it is. to_do: the training stages that share the minutes."""
@@ -160,6 +169,8 @@ class Run:
             assert self.runtime is not None
             settings |= vars(self.runtime)
         started = time.monotonic()
+        found = artifact.load(self.folder / name) if name == "prepare" and self.config.overwrite else None
+        again = found is not None and module.outdated(found) is not None
 
         def make(draft: Draft) -> None:
             self.write_recipe()  # not sooner: a request that is refused changes nothing
@@ -184,7 +195,9 @@ class Run:
             keep=stage.trains,
             resumes=stage.trains or stage.resumes,
             overwrite=self.config.overwrite,
+            again=again,
         )
+        self.remark_old_rules(name, result)
         passed = time.monotonic() - started
         if passed > 0.5:
             say(
@@ -250,7 +263,7 @@ def check_name(name: str) -> None:
 def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = Run(recipe)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    artifact.make_folder(job.folder)
     lock = FileLock(job.folder / ".lock")
     try:
         if ranks.is_main():

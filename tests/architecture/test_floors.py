@@ -16,7 +16,7 @@ FLOORS = [
     {"evaluate", "export"},
     {"train"},
     {"pipeline"},
-    {"tune", "serve", "doctor"},
+    {"tune", "serve", "doctor", "chat"},
     {"cli"},
     {"__main__"},
 ]

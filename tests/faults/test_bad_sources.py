@@ -119,8 +119,8 @@ def test_bad_json_line_is_set_aside(tmp_path):
 def test_only_bad_json(tmp_path):
     message = refused(write(tmp_path / "a.jsonl", '{"text": "cut\n{"text": "cut\n'))
     assert "a.jsonl:1" in message and "not JSON" in message and "one JSON record per line" in message
-    message = refused(write(tmp_path / "a.json", '[\n{"text": "a"},\n{"text": }\n]'))
-    assert "a.json:3" in message and "not JSON" in message
+    message = refused(write(tmp_path / "a.json", '[\n{"text": cut},\n{"text": }\n]'))
+    assert "a.json, record 1 (line 2)" in message and "not JSON" in message
 
 
 def test_deep_json_is_set_aside(tmp_path):
@@ -151,7 +151,7 @@ def test_wrong_types_are_set_aside(tmp_path, record):
         ({"instruction": "a", "output": 1}, "output must be a string, not int"),
         ({"instruction": "a", "output": "b", "history": [["a"]]}, "history[1]"),
         ({"conversations": [{"from": "human"}]}, "conversations[1] needs from and value"),
-        ({"prompt": "a", "response": None}, "response must be a string, not null"),
+        ({"prompt": "a", "response": None}, "there is no reply; it would be called output, response, completion"),
     ],
 )
 def test_broken_chats_say_which_message(tmp_path, record, what):
@@ -208,23 +208,23 @@ def test_cut_off_parquet(tmp_path):
     assert "empty" not in refused(write(tmp_path / "c.parquet", b""))
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_file(tmp_path):
+def test_unreadable_file(tmp_path, permissions_hold):
     path = write(tmp_path / "a.txt", "x")
     path.chmod(0)
     message = refused(path)
     assert "a.txt" in message and "permissions" in message
 
 
-def test_unreadable_file_even_for_root(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "why"), [(13, "Permission denied"), (5, "Input/output error")])
+def test_unreadable_file_even_for_root(tmp_path, monkeypatch, number, why):
     path = write(tmp_path / "a.txt", "x")
 
     def deny(file):
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, why)
 
-    monkeypatch.setattr("yaya.prepare.read.readers.opening", deny)
+    monkeypatch.setattr("yaya.prepare.read.texts.opening", deny)
     message = refused(path)
-    assert "a.txt" in message and "Permission denied" in message and "permissions" in message
+    assert "a.txt" in message and why in message and "permissions" in message and "ownload" not in message
 
 
 @pytest.mark.parametrize(
@@ -253,3 +253,27 @@ def test_messages_in_chinese(tmp_path, monkeypatch):
     monkeypatch.setenv("YAYA_LANG", "zh")
     with pytest.raises(UserError, match=r"a\.jsonl:1：不认识的格式"):
         prepare(tmp_path / "out", write(tmp_path / "a.jsonl", '{"x": 1}'))
+
+
+def test_file_names_that_are_no_utf8(tmp_path):
+    """As a zip from a Windows machine leaves them; they are read, and named as far as possible."""
+    folder = os.fsencode(tmp_path / "d")
+    os.makedirs(folder + b"/\xd7\xca\xc1\xcf")
+    for name, data in (
+        (b"\xd7\xca\xc1\xcf/\xff.txt", b"in a folder"),
+        (b"bad\xff.jsonl", b"{"),
+        (b"bad\xff.pdf", b"x"),
+    ):
+        try:
+            with open(folder + b"/" + name, "wb") as file:
+                file.write(data)
+        except OSError:
+            pytest.skip("this file system takes UTF-8 alone")
+    with open(folder + b"/\xff.parquet", "wb") as file:
+        pq.write_table(pa.table({"text": ["in a table"]}), file)
+    prepare(tmp_path / "out", tmp_path / "d")
+    rows = [row for path in sorted((tmp_path / "out").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    texts = {row["source"].rpartition("/d/")[2]: row["text"] for row in rows if row.get("text")}
+    assert texts.keys() == {r"\xd7\xca\xc1\xcf/\xff.txt", r"\xff.parquet"}
+    bad = {row["source"].rpartition("/")[2] for row in rows if "reason" in row}
+    assert bad == {r"bad\xff.jsonl", r"bad\xff.pdf"}

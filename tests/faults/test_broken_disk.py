@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import with_base, yaya
+from tests.conftest import with_base
 
 from yaya import cli
 from yaya.train.checkpoint import damage
@@ -133,9 +133,12 @@ def test_a_write_that_fails_loses_nothing(number: int, base: Path, capsys: pytes
         assert weights(run) == straight
 
 
-def test_a_folder_that_may_not_be_written(base: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
+@pytest.mark.usefixtures("permissions_hold")
+def test_a_folder_that_may_not_be_written(
+    base: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (base / "locked").mkdir(mode=0o555)
-    done = yaya(*KEYS, cwd=base / "locked", check=False)
-    assert done.returncode == 1 and "permission" in done.stderr.lower() and "Traceback" not in done.stderr
+    monkeypatch.chdir(base / "locked")
+    assert run_in_process() == 1
+    said = capsys.readouterr().err
+    assert "permission" in said.lower() and "locked" in said + os.getcwd() and "Traceback" not in said

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -186,6 +187,37 @@ def test_the_message_holds_what_one_needs(
     assert not list(here.glob("runs/*/*.toml"))  # a request that is refused changes nothing
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["chat", "\udcff"],
+        ["chat", "m", "--once", "caf\udce9"],
+        ["chat", "m", "--system", "\udcff"],
+        ["generate", "m", "\udcff"],
+        ["serve", "\udcff"],
+        ["run", "recipes/\udcff.toml"],
+        ["run", "name=x", "prepare.sources=a\udcff.txt"],
+        ["plan", "name=\udcff"],
+        ["prepare", "\udcff=1"],
+        ["\udcff"],
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_argument_that_is_no_text(
+    arguments: list[str], language: str, tell: Callable[..., Told], here: Path
+) -> None:
+    code, said = tell(*arguments, language=language)
+    word = next(a for a in arguments if not a.isprintable())
+    shown = word.replace("\udcff", r"\xff").replace("\udce9", r"\xe9")
+    assert code == 1 and shown in said and "utf-8" in said
+    assert list(here.iterdir()) == []
+
+
+def test_names_that_would_control_the_terminal(tell: Callable[..., Told], here: Path) -> None:
+    code, said = tell("chat", "\x1b]0;owned\x07")
+    assert code == 1 and r"No model \x1b]0;owned\x07:" in said and "\x1b" not in said
+
+
 def test_a_missing_input_in_chinese(tell: Callable[..., Told]) -> None:
     code, said = tell("pretrain", "name=x", language="zh")
     assert code == 1 and "缺少" in said and str(Path("runs/x/tokenize")) in said and "yaya tokenize name=x" in said
@@ -210,7 +242,7 @@ def test_a_file_where_the_run_should_be(blocker: str, tell: Callable[..., Told],
     assert (here / blocker).read_text() == "mine"
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.usefixtures("permissions_hold")
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_folder_that_cannot_be_written(language: str, tell: Callable[..., Told], here: Path) -> None:
     (here / "runs").mkdir(mode=0o555)
@@ -218,7 +250,7 @@ def test_a_folder_that_cannot_be_written(language: str, tell: Callable[..., Told
     assert code == 1 and "runs" in said and ("permission" in said or "权限" in said)
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.usefixtures("permissions_hold")
 def test_a_run_that_cannot_be_read(tell: Callable[..., Told], here: Path) -> None:
     (finished(here / "runs" / "x") / "manifest.json").chmod(0)
     code, said = tell("chat", "x")
@@ -248,6 +280,44 @@ def test_a_model_folder_that_is_not_ours(config: str, words: list[str], tell: Ca
     (here / "model" / "config.json").write_text(config)
     code, said = tell("chat", "./model")
     assert code == 1 and all(word in said for word in [*words, "model"])
+
+
+QWEN3 = dict(
+    model_type="qwen3", vocab_size=8, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1,
+    head_dim=32, max_position_embeddings=16, tie_word_embeddings=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_act": "gelu"},
+        {"hidden_act": "relu"},
+        {"mlp_bias": True},
+        {"use_sliding_window": True},
+        {"layer_types": ["sliding_attention"]},
+        {"layer_types": ["full_attention", "linear_attention"]},
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
+        {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+        {"partial_rotary_factor": 0.25},
+        {"quantization_config": {"bits": 4}},
+        {"final_logit_softcapping": 30.0},
+    ],
+)
+def test_what_a_model_computes_otherwise_is_refused_by_name(
+    changes: dict[str, Any], tell: Callable[..., Told], here: Path
+) -> None:
+    """Read as if it were not there, such a key would give a model that runs and answers nonsense."""
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | changes))
+    code, said = tell("chat", "./model")
+    name = next(iter(changes))
+    name = "partial_rotary_factor" if "partial" in json.dumps(changes) else "rope" if "rope" in name else name
+    assert code == 1 and name in said and "is not supported" in said
+    plain = {"hidden_act": "swish", "mlp_bias": False, "layer_types": ["full_attention"], "quantization_config": None}
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | plain))
+    assert "model.safetensors" in tell("chat", "./model")[1]
 
 
 def test_a_model_folder_without_weights(tell: Callable[..., Told], here: Path) -> None:

@@ -20,8 +20,10 @@ TEXT, CHAT = make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, ch
 
 def objective(step_rows: int = 6) -> LanguageModeling:
     """Micro-batches of at most three rows of 32."""
-    parts = [(Rows(TEXT, 32, 3), 0.4), (Rows(CHAT, 32, 3), 0.6)]
-    return LanguageModeling(Mixture(parts, [1, 0.5, 0.5, 1, 0]), step_rows, 3)
+    weights = [1, 0.5, 0.5, 1, 0]
+    return LanguageModeling(
+        Mixture([(Rows(TEXT, 32, 3, weights), 0.4), (Rows(CHAT, 32, 3, weights), 0.6)]), step_rows, 3
+    )
 
 
 def gradients(model: Transformer) -> tuple[float, dict[str, torch.Tensor]]:

@@ -27,13 +27,18 @@ FLAGS = [
     "--disable-sync",
 ]
 MARKDOWN = "Some **bold** and `code`.\n\n1. one\n2. two\n\n```python\nprint('<b>')\n```\nend"
+FENCES = "1. one\n\n   ~~~~py\n   ```\n     x\n   ~~~~\n2. two\n   - three" + HOLD
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> **<i onclick=x>b</i>** `<u>c</u>`"
 
 
 def reply(text: str) -> str:
-    return {"markdown": MARKDOWN, "long": "word word word word" + HOLD, "evil": EVIL, "tall": "1\n\n" * 40}.get(
-        text, f"You said: {text}"
-    )
+    return {
+        "markdown": MARKDOWN,
+        "long": "word word word word" + HOLD,
+        "evil": EVIL,
+        "fences": FENCES,
+        "tall": "1\n\n" * 40,
+    }.get(text, f"You said: {text}")
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +186,23 @@ def test_markdown(chat: Chat) -> None:
     assert text.locator("ol li").all_inner_texts() == ["one", "two"]
     assert text.locator("pre code").inner_text() == "print('<b>')"
     assert text.locator(".code-head span").inner_text() == "python"
+
+
+def test_a_reply_with_fences_while_it_is_written(chat: Chat, engine: FakeEngine) -> None:
+    """The block can be copied, and the mark of what is being written stands behind the last word."""
+    chat.send("fences", wait=False)
+    chat.page.locator(".turn:last-child .writing", has_text="three").wait_for()
+    text = chat.page.locator(".turn:last-child .text")
+    assert text.locator("pre code").inner_text() == "```\n  x"
+    assert text.locator(".code-head span").inner_text() == "py"
+    assert text.locator("ol > li > ul > li").all_inner_texts() == ["three"]
+    assert text.locator(".writing").all_inner_texts() == ["three"]
+    chat.page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    text.locator(".code-head button").click()
+    assert chat.page.evaluate("window.copied") == "```\n  x"
+    chat.page.click("#stop")
+    chat.wait_for_end()
+    assert text.locator(".writing").count() == 0
 
 
 def test_language_and_theme_are_remembered(chat: Chat) -> None:

@@ -103,6 +103,21 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None
     assert len(starts) > 2  # not from the beginning each time
 
 
+def test_a_dataset_that_changed_on_modelscope_is_read_again(tmp_path: Path) -> None:
+    files = {"data/train-00000.jsonl": b'{"text": "One apple lies in basket 1."}\n' * 3}
+    hub = Hub({"team/moving": files})
+    keys = ("prepare", "name=h", 'sources=["ms:team/moving"]', "validation_fraction=0")
+    with running_hub(hub):
+        env = environment(hub, tmp_path)
+        yaya(*keys, cwd=tmp_path, **env)
+        assert "already done" in yaya(*keys, cwd=tmp_path, **env).stderr
+        files["data/train-00000.jsonl"] = files["data/train-00000.jsonl"].replace(
+            b"apple", b"lemon"
+        )  # as long as before
+        assert "already done" not in yaya(*keys, cwd=tmp_path, **env).stderr
+    assert corpus(tmp_path) == ["One lemon lies in basket 1."]
+
+
 def test_the_token_goes_to_the_hub_alone_and_errors_say_what_to_do(tmp_path: Path) -> None:
     hub = Hub(
         {"team/private": {"data/train-00000.parquet": parquet(sentences(0, 60))}, "team/gated": {}}, token="hf_secret"

@@ -159,3 +159,22 @@ def test_the_same_command_once_more_does_nothing(sources, tmp_path):
     keys = ["prepare", "name=k", f"sources={json.dumps([str(sources[0])])}", "decontaminate=[]"]
     yaya(*keys, cwd=tmp_path)
     assert "already done" in yaya(*keys, "workers=2", cwd=tmp_path).stderr
+
+
+def test_a_corpus_of_older_rules_is_used_with_a_word_and_made_anew_when_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "The owl sleeps by day."}\n' * 2, "utf-8")
+    keys = ["name=old", 'prepare.sources=["a.jsonl"]', "prepare.validation_fraction=0", "prepare.near_duplicates=false"]
+    command = "yaya prepare name=old overwrite=true"
+    assert command not in yaya("prepare", *keys, cwd=tmp_path).stderr
+    path = tmp_path / "runs" / "old" / "prepare" / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    del manifest["metrics"]["rules"]  # as before there were versions
+    path.write_text(json.dumps(manifest), "utf-8")
+    for stage in ("prepare", "tokenize"):
+        said = yaya(stage, *keys, cwd=tmp_path, YAYA_LANG="en").stderr
+        assert said.count("was made by older rules") == said.count(command) == 1 and "phone numbers" in said
+    assert "电话号码" in yaya("prepare", *keys, cwd=tmp_path, YAYA_LANG="zh").stderr
+    said = yaya("prepare", *keys, "overwrite=true", cwd=tmp_path).stderr
+    assert "older rules" not in said and "already done" not in said
+    assert "rules" in json.loads(path.read_text("utf-8"))["metrics"]
+    assert "already done" in yaya("prepare", *keys, "overwrite=true", cwd=tmp_path).stderr

@@ -160,8 +160,10 @@ def test_a_model_that_knows_nothing_loses_as_much_at_every_token(
     scores = tasks.validation_loss(model, tokenizer, shard, stride)
     nats, size = counted.sum() * math.log(50), sizes[tokens[counted]].sum()
     assert (scores["tokens"], scores["bytes"]) == (counted.sum(), size)
-    assert scores["loss"] == pytest.approx(math.log(50) if counted.any() else 0, abs=1e-4)
-    assert scores["bits_per_byte"] == pytest.approx(nats / math.log(2) / max(size, 1), rel=1e-4)
+    assert scores["loss"] == (pytest.approx(math.log(50), abs=1e-4) if counted.any() else None)
+    assert scores["bits_per_byte"] == (pytest.approx(nats / math.log(2) / size, rel=1e-4) if size else None)
+    if chat and max(lengths) > CONTEXT:
+        return  # the watched rows leave out of long conversations what has no question before it
     watched = language.bits_per_byte(model, shard, tokenizer, CONTEXT) if max(lengths) > 1 else {}
     assert not watched or watched["validation_loss"] == pytest.approx(scores["loss"], abs=1e-4)
     assert not watched or watched["bits_per_byte"] == pytest.approx(scores["bits_per_byte"], abs=1e-4)

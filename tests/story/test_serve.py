@@ -51,14 +51,19 @@ def test_openai_client_with_and_without_streaming(server: str) -> None:
     client = openai.OpenAI(base_url=f"{server}/v1", api_key="none")
     model = client.models.list().data[0].id
     messages = [{"role": "user", "content": "你是谁？"}]
-    whole = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=20)
+    others = {
+        "presence_penalty": 0.0,
+        "extra_body": {"num_ctx": 4096, "chat_id": "x"},
+    }  # as other servers' clients send
+    whole = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=20, **others)
     pieces = client.chat.completions.create(
         model=model,
         messages=messages,
         temperature=0,
         max_tokens=20,
         stream=True,
-        stream_options={"include_usage": True},
+        stream_options={"include_usage": True, "include_obfuscation": False},
+        **others,
     )
     text, usage = "", None
     for chunk in pieces:

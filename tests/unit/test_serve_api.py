@@ -9,7 +9,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from fastapi.testclient import TestClient
 from test_serve_fake import CHAT, HELLO, FakeEngine, error_of, post, running_server
+
+from yaya.serve.app import create_app
+from yaya.serve.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -146,100 +150,6 @@ def test_a_long_message_leaves_less_room_for_the_reply(http: httpx.Client) -> No
     assert choice == {**choice, "finish_reason": "length"} and choice["message"]["content"] == "You said: a"
 
 
-# ---- Nothing is silently ignored
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("n", 2),
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("logprobs", True),
-        ("response_format", {"type": "json_object"}),
-        ("presence_penalty", 0.5),
-        ("logit_bias", {"5": 1}),
-        ("reasoning_effort", "high"),
-        ("n", True),
-    ],
-)
-def test_unsupported_fields_are_refused(http: httpx.Client, field: str, value: Any) -> None:
-    error = error_of(post(http, **{field: value}), 400)
-    assert (error["code"], error["param"]) == ("unsupported_parameter", field)
-    assert field in error["message"]
-
-
-def test_neutral_values_are_accepted(http: httpx.Client) -> None:
-    neutral = {"n": 1, "tools": None, "logprobs": False, "response_format": {"type": "text"}, "presence_penalty": 0}
-    assert post(http, **neutral, temperature=None, stop=None, seed=None, stream=None).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"temprature": 1}, "temprature"),
-        ({"stream": True, "stream_options": {"speed": 1}}, "stream_options.speed"),
-        ({"messages": [{"role": "user", "content": "x", "weight": 1}]}, "messages[0].weight"),
-    ],
-)
-def test_unknown_fields_are_refused(http: httpx.Client, fields: dict[str, Any], param: str) -> None:
-    error = error_of(post(http, **fields), 400)
-    assert (error["code"], error["param"]) == ("unknown_parameter", param)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"temperature": 3},
-        {"temperature": float("nan")},
-        {"top_p": 0},
-        {"top_k": -1},
-        {"max_tokens": 0},
-        {"max_tokens": "5"},
-        {"max_tokens": True},
-        {"max_tokens": 5, "max_completion_tokens": 6},
-        {"stop": ["a", "b", "c", "d", "e"]},
-        {"stop": ""},
-        {"stream_options": {"include_usage": True}},
-        {"messages": []},
-        {"messages": [{"role": "tool", "content": "x"}]},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
-        {"messages": [{"role": "user"}]},
-    ],
-)
-def test_wrong_values_are_refused(http: httpx.Client, fields: dict[str, Any]) -> None:
-    body = json.dumps({"messages": HELLO, **fields})
-    response = http.post(CHAT, content=body, headers={"Content-Type": "application/json"})
-    error = error_of(response, 400)
-    assert error["type"] == "invalid_request_error"
-    assert not fields.keys() - {"max_completion_tokens"} or any(name in error["message"] for name in [*fields, "part"])
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"messages": [{"role": "user", "content": "\ud800"}]},
-        {"stop": "\udfff"},
-        {"model": "\ud800"},
-        {"role": "\ud800"},
-        {"\ud800": 1},
-    ],
-)
-def test_half_a_character_is_refused(http: httpx.Client, fields: dict[str, Any]) -> None:
-    body = json.dumps({"messages": HELLO, **fields})
-    response = http.post(CHAT, content=body, headers={"Content-Type": "application/json"})
-    error_of(response, 404 if "model" in fields else 400)
-
-
-@pytest.mark.parametrize("body", ["", "{", "[]", "3", '"x"', "null", "[" * 100_000])
-def test_bad_json(http: httpx.Client, body: str) -> None:
-    error_of(http.post(CHAT, content=body, headers={"Content-Type": "application/json"}), 400)
-
-
-def test_errors_speak_the_readers_language(http: httpx.Client) -> None:
-    response = http.post(CHAT, json={"messages": HELLO, "n": 2}, headers={"Accept-Language": "zh-CN,zh;q=0.9"})
-    assert error_of(response, 400)["message"] == "本服务器不支持 n。"
-
-
 # ---- /generate
 
 
@@ -259,6 +169,9 @@ def test_generate(http: httpx.Client, engine: FakeEngine) -> None:
         ({"prompt": ""}, "prompt"),
         ({}, "prompt"),
         ({"prompt": "a", "num_beams": 4}, "num_beams"),
+        ({"prompt": "a", "max_tokens": 4}, "max_tokens"),
+        ({"prompt": "a", "stream": True}, "stream"),
+        ({"prompt": "a", "messages": HELLO}, "messages"),
         ({"prompt": "a" * 300, "max_new_tokens": 5}, "300"),
     ],
 )
@@ -278,8 +191,6 @@ def test_the_page_and_its_files(http: httpx.Client) -> None:
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
     assert "script-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
-    assert page.headers["x-content-type-options"] == "nosniff"
-    assert page.headers["referrer-policy"] == "no-referrer"
     for name, kind in {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}.items():
         assert http.get(f"/page/{name}").headers["content-type"].startswith(kind)
     assert "http://" not in page.text and "https://" not in page.text  # nothing from elsewhere
@@ -287,11 +198,69 @@ def test_the_page_and_its_files(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("path", ["/nothing", "/page/page.html", "/page/..%2fapp.py", "/docs", "/openapi.json"])
 def test_not_found(http: httpx.Client, path: str) -> None:
-    error_of(http.get(path), 404)
+    assert "/v1/chat/completions" in error_of(http.get(path), 404)["message"]
 
 
-def test_wrong_method(http: httpx.Client) -> None:
-    error_of(http.get(CHAT), 405)
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings", "/api/chat"])
+def test_routes_of_others(http: httpx.Client, path: str) -> None:
+    message = error_of(http.post(path, json={"prompt": "x"}), 404)["message"]
+    assert f"POST {path}" in message and "/generate" in message
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", CHAT, "POST"), ("PUT", "/health", "GET")])
+def test_wrong_method(http: httpx.Client, method: str, path: str, allowed: str) -> None:
+    response = http.request(method, path)
+    assert f"{method} {path}" in error_of(response, 405)["message"] and response.headers["allow"] == allowed
+
+
+# ---- Headers for the browser
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+@pytest.mark.parametrize("name", SECURITY)
+def test_every_answer_has_the_security_headers(http: httpx.Client, name: str) -> None:
+    answers = {
+        "page": (http.get("/"), 200),
+        "script": (http.get("/page/page.js"), 200),
+        "style": (http.get("/page/page.css"), 200),
+        "picture": (http.get("/page/icon.svg"), 200),
+        "health": (http.get("/health"), 200),
+        "models": (http.get("/v1/models"), 200),
+        "reply": (post(http), 200),
+        "stream": (post(http, stream=True), 200),
+        "generate": (http.post("/generate", json={"prompt": "x"}), 200),
+        "refused": (post(http, n=2), 400),
+        "no page": (http.get("/page/nothing"), 404),
+        "wrong method": (http.get(CHAT), 405),
+        "foreign page": (http.post(CHAT, json={}, headers={"Origin": "https://evil.example"}), 403),
+        "foreign name": (http.get("/", headers={"Host": "evil.example"}), 421),
+        "too large": (http.post(CHAT, content=b" " * ((1 << 20) + 1)), 413),
+        "failed": (post(http, messages=[{"role": "user", "content": "crash"}]), 500),
+    }
+    assert {who: answer.status_code for who, (answer, _) in answers.items()} == {w: s for w, (_, s) in answers.items()}
+    found = {who: answer.headers.get_list(name) for who, (answer, _) in answers.items()}
+    assert found == {who: [SECURITY[name]] for who in answers}
+
+
+def test_a_fault_of_the_server_has_them_too() -> None:
+    """What no route expects is answered outside of all middleware."""
+    worker = Worker(FakeEngine())
+    worker.submit = lambda make_plan: 1 / 0
+    with TestClient(create_app(FakeEngine(), "baby", worker=worker), "http://localhost", False) as client:
+        response = client.post(CHAT, json={"messages": HELLO})
+    assert error_of(response, 500)["code"] == "server_failed"
+    assert {name: response.headers[name] for name in SECURITY} == SECURITY
 
 
 # ---- Who may ask
@@ -320,7 +289,7 @@ def test_our_own_page_is_fine(http: httpx.Client, url: str) -> None:
 
 def test_a_form_of_another_page_cannot_sneak_in(http: httpx.Client) -> None:
     body = json.dumps({"messages": HELLO})
-    error_of(http.post(CHAT, content=body, headers={"Content-Type": "text/plain"}), 400)
+    error_of(http.post(CHAT, content=body, headers={"Content-Type": "text/plain"}), 415)
 
 
 def test_a_body_that_is_too_large(http: httpx.Client) -> None:

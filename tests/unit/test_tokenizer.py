@@ -1,6 +1,7 @@
 """Text to ids and back, whatever the text; conversations framed exactly as the template frames them."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yaya.core.say import UserError
-from yaya.tokenize.chat import ASSISTANT, SYSTEM, TEMPLATE, USER, fit_messages, prompt, render, render_batch
+from yaya.tokenize.chat import (
+    ASSISTANT,
+    SYSTEM,
+    TEMPLATE,
+    USER,
+    fit_messages,
+    prompt,
+    render,
+    render_batch,
+    text_of_content,
+)
 from yaya.tokenize.tokenizer import CHAT_TEMPLATE, CONTROL_TOKENS, TextStream, Tokenizer, train
 
 SAMPLE = [
@@ -374,6 +385,28 @@ def test_a_single_message_that_is_too_long_is_refused_with_both_numbers(tokenize
         assert str(needed) in text and "64" in text
 
 
+def test_how_much_of_a_long_message_fits(tokenizer: Tokenizer) -> None:
+    """Spaced letters are a token each: what is said to fit does, and a little more does not."""
+    head, text = [{"role": "system", "content": "be kind"}], "x y z " * 100
+    with pytest.raises(UserError) as caught:
+        fit_messages(tokenizer, [*head, {"role": "user", "content": text}], 64)
+    found = re.search(r"about (\d+) of its 600 characters fit", caught.value.en)
+    assert found and found[1] in caught.value.zh
+    fits = int(found[1])
+    assert fit_messages(tokenizer, [*head, {"role": "user", "content": text[: fits - 4]}], 64)[1] == 0
+    with pytest.raises(UserError):
+        fit_messages(tokenizer, [*head, {"role": "user", "content": text[: fits + 4]}], 64)
+
+
+def test_a_system_message_without_room_beside_it(tokenizer: Tokenizer) -> None:
+    head, question = [{"role": "system", "content": "long " * 100}], [{"role": "user", "content": "hi"}]
+    with pytest.raises(UserError, match="system message leaves no room"):
+        fit_messages(tokenizer, head + question, 64)
+    with pytest.raises(UserError, match="Shorten it") as caught:  # no advice where none helps
+        fit_messages(tokenizer, question, 3)
+    assert "fit." not in caught.value.en and "system" not in caught.value.en
+
+
 def cpu_seconds(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
@@ -389,3 +422,36 @@ def test_fitting_costs_what_the_conversation_is_long(tokenizer: Tokenizer) -> No
     short, long = talk(1500), talk(6000)
     once, more = (min(cpu_seconds(lambda m=m: fit_messages(tokenizer, m, 64)) for _ in range(2)) for m in (short, long))
     assert more < 7 * once
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("one", "one"),
+        (["春眠不觉晓", "处处闻啼鸟"], "春眠不觉晓\n处处闻啼鸟"),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
+        ([{"type": "input_text", "text": "a"}, "b", {"text": "c"}], "a\nb\nc"),
+        ([{"type": "text", "text": "a", "image_url": None}, {"type": "output_text", "text": ""}], "a\n"),
+        ([], ""),
+    ],
+)
+def test_parts_of_a_content_list_are_joined_by_line_breaks(content, text):
+    assert text_of_content(content) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (None, "not null"),
+        (5, "not int"),
+        ({"text": "a"}, "not dict"),
+        ([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}], "type 'image_url'"),
+        ([{"type": "reasoning", "text": "a"}], "type 'reasoning'"),
+        ([{"type": "text"}], "type 'text'"),
+        ([["a"]], "type 'list'"),
+    ],
+)
+def test_content_that_is_no_text_is_named(content, what):
+    with pytest.raises(UserError) as caught:
+        text_of_content(content)
+    assert what in caught.value.en and {"应当是字符串", "只支持文本"} & set(re.split("[，；]", caught.value.zh))

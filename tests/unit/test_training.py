@@ -1,5 +1,7 @@
 """Rows, objective, optimizer, schedule, checkpoints: each against a plain reference."""
 
+import dataclasses
+import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 
 from yaya.core.progress import Bar
 from yaya.model.transformer import ModelConfig, Transformer, initialize
-from yaya.tokenize.chat import ASSISTANT, TEMPLATE, TEXT, USER
+from yaya.tokenize.chat import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
 from yaya.train import planner
 from yaya.train.checkpoint import Position, Saver
@@ -23,7 +25,7 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
 from yaya.train.planner import settle_batch
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.rows import IGNORE_INDEX, Mixture, Rows, pack
+from yaya.train.rows import IGNORE_INDEX, Mixture, Rows
 
 
 def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> Shard:
@@ -53,35 +55,36 @@ lengths_strategy = st.lists(st.integers(1, 90), min_size=1, max_size=40)
 @given(lengths_strategy, st.integers(4, 32), st.integers(0, 3))
 def test_an_epoch_holds_every_label_exactly_once(lengths: list[int], row_length: int, epoch: int) -> None:
     shard = make_shard(lengths)
-    packing = pack(shard.offsets, row_length, 7, epoch)
+    packing = Rows(shard, row_length, 7).packing(epoch)
     labels = [
         start + 1 + i
-        for start, size in zip(packing.starts.tolist(), packing.sizes.tolist(), strict=True)
+        for start, size in zip(packing.segments.starts.tolist(), packing.segments.sizes.tolist(), strict=True)
         for i in range(size)
     ]
     first_tokens = set(shard.offsets[:-1].tolist())
     assert sorted(labels) == [i for i in range(len(shard.tokens)) if i not in first_tokens]
     for row in range(packing.rows):
-        assert packing.sizes[packing.first[row] : packing.first[row + 1]].sum() <= row_length
+        assert packing.segments.sizes[packing.first[row] : packing.first[row + 1]].sum() <= row_length
 
 
 def test_short_documents_are_never_cut() -> None:
     shard = make_shard([10, 17, 3, 9, 16, 2])
-    packing = pack(shard.offsets, 16, 0, 0)
-    assert sorted(packing.sizes.tolist()) == sorted([9, 16, 2, 8, 15, 1])
+    packing = Rows(shard, 16, 0).packing(0)
+    assert sorted(packing.segments.sizes.tolist()) == sorted([9, 16, 2, 8, 15, 1])
 
 
 def test_packing_wastes_little() -> None:
     lengths = np.random.default_rng(0).integers(20, 120, 2000).tolist()
-    packing = pack(make_shard(lengths).offsets, 256, 0, 0)
-    assert packing.sizes.sum() / (packing.rows * 256) > 0.97
+    packing = Rows(make_shard(lengths), 256, 0).packing(0)
+    assert packing.segments.sizes.sum() / (packing.rows * 256) > 0.97
 
 
 def test_rows_are_a_pure_function_of_seed_and_number() -> None:
     shards = [make_shard([30, 12, 7, 25] * 5), make_shard([20, 9, 31] * 5, chat=True)]
 
     def batch(first: int, count: int, seed: int = 3) -> list[np.ndarray]:
-        mixture = Mixture([(Rows(shards[0], 24, seed), 0.3), (Rows(shards[1], 24, seed), 0.7)], [1, 0.5, 0.5, 1, 0])
+        weights = [1, 0.5, 0.5, 1, 0]
+        mixture = Mixture([(Rows(shards[0], 24, seed, weights), 0.3), (Rows(shards[1], 24, seed, weights), 0.7)])
         return [tensor.numpy() for tensor in vars(mixture.batch(first, count)).values()]
 
     together = batch(0, 60)
@@ -91,16 +94,16 @@ def test_rows_are_a_pure_function_of_seed_and_number() -> None:
     assert any((a != b).any() for a, b in zip(together, batch(0, 60, seed=4), strict=True))
 
 
-def test_the_mixture_keeps_its_shares_at_every_point() -> None:
-    text, chat = Rows(make_shard([30] * 9), 24, 0), Rows(make_shard([30] * 9, chat=True), 24, 0)
-    mixture = Mixture([(chat, 0.85), (text, 0.15)], [1] * 5)
-    seen: dict[int, list[int]] = {0: [], 1: []}
+@pytest.mark.parametrize("shares", [[1.0], [0.85, 0.15], [0.5, 0.3, 0.2], [0.1, 0.1, 0.7, 0.1], [3, 1, 1]])
+def test_the_mixture_keeps_its_shares_at_every_point(shares: list[float]) -> None:
+    mixture = Mixture([(Rows(make_shard([30] * 9), 24, part), share) for part, share in enumerate(shares)])
+    seen: list[list[int]] = [[] for _ in shares]
     for number in range(500):
         part, row = mixture.locate(number)
         seen[part].append(row)
-        assert abs(len(seen[0]) - 0.85 * (number + 1)) <= 1
-    assert seen[0] == list(range(len(seen[0])))
-    assert seen[1] == list(range(len(seen[1])))
+        for rows, share in zip(seen, shares, strict=True):
+            assert abs(len(rows) - share / sum(shares) * (number + 1)) <= len(shares) - 1
+    assert all(rows == list(range(len(rows))) and rows for rows in seen)
 
 
 @pytest.mark.parametrize("weights", [[1, 0.1, 0.1, 1, 0], [0, 0, 0, 1, 0]])
@@ -109,9 +112,9 @@ def test_packed_loss_and_gradient_equal_unpacked(weights: list[float]) -> None:
     shard = make_shard([12, 30, 7, 21, 16, 9], chat=True)
     assert shard.roles is not None
     model = tiny_model()
-    rows = Rows(shard, 64, 0)
+    rows = Rows(shard, 64, 0, weights)
     count = rows.packing(0).rows
-    goal = LanguageModeling(Mixture([(rows, 1.0)], weights), count, count)
+    goal = LanguageModeling(Mixture([(rows, 1.0)]), count, count)
     loss, weight, _ = goal.loss(model, next(goal.batches(model, 0)[0]))
     loss.backward()
     packed = {name: p.grad.clone() for name, p in model.named_parameters()}
@@ -132,14 +135,14 @@ def test_packed_loss_and_gradient_equal_unpacked(weights: list[float]) -> None:
 
 def test_padding_has_no_label() -> None:
     rows = Rows(make_shard([5, 5]), 16, 0)
-    batch = Mixture([(rows, 1.0)], [1.0] * 5).batch(0, 1)
+    batch = Mixture([(rows, 1.0)]).batch(0, 1)
     assert (batch.labels != IGNORE_INDEX).sum() == 8
     assert batch.weights[batch.labels == IGNORE_INDEX].sum() == 0
 
 
 def test_text_counts_by_its_own_weight() -> None:
-    rows = Rows(make_shard([17]), 16, 0)
-    batch = Mixture([(rows, 1.0)], [0.5, 9, 9, 9, 9]).batch(0, 1)
+    rows = Rows(make_shard([17]), 16, 0, [0.5, 9, 9, 9, 9])
+    batch = Mixture([(rows, 1.0)]).batch(0, 1)
     assert set(batch.weights.unique().tolist()) == {0.5}
     assert TEXT == 0
 
@@ -222,7 +225,7 @@ def test_steps_may_be_settled_where_the_rate_begins_to_fall(steps: int, decay_fr
 def test_bf16_computes_close_to_fp32() -> None:
     model = tiny_model()
     rows = Rows(make_shard([30] * 8), 64, 0)
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), 2, 2)
+    goal = LanguageModeling(Mixture([(rows, 1.0)]), 2, 2)
     batch = next(goal.batches(model, 0)[0])
     exact = goal.loss(model, batch)[0].item()
     model.dtype = torch.bfloat16
@@ -237,7 +240,8 @@ def test_bf16_computes_close_to_fp32() -> None:
 def golden_losses(optimizer: str, parameters: int) -> list[float]:
     """Every third loss of 30 steps of a tiny training in fp32; the rest of the repository may change around it."""
     shards = [make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)]
-    mixture = Mixture([(Rows(shards[0], 32, 3), 0.4), (Rows(shards[1], 32, 3), 0.6)], [1, 0.5, 0.5, 1, 0])
+    weights = [1, 0.5, 0.5, 1, 0]
+    mixture = Mixture([(Rows(shards[0], 32, 3, weights), 0.4), (Rows(shards[1], 32, 3, weights), 0.6)])
     model = tiny_model(max_position_embeddings=32)
     assert model.num_parameters() == parameters
     goal, config = LanguageModeling(mixture, 6, 4), LoopConfig(optimizer=optimizer, learning_rate=0.01)
@@ -263,7 +267,7 @@ def test_golden_losses(optimizer: str) -> None:
 
 def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else() -> None:
     rows = Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3)
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0] * 5), 8, 8)
+    goal = LanguageModeling(Mixture([(rows, 1.0)]), 8, 8)
     plain = tiny_model(max_position_embeddings=32)
     loss, weight, seen, after = accumulate(plain, goal, 16)
     wanted = [p.grad.clone() for p in plain.parameters()]
@@ -310,7 +314,7 @@ def test_epochs_are_passes_over_the_rows(
     config = PretrainConfig(num_train_epochs=3, batch_tokens=batch_tokens, chat_fraction=chat_fraction)
     steps = planner.epoch_steps(config, data, 64, 0)  # type: ignore[arg-type]
     shares = {"chat": chat_fraction, "text": 1 - chat_fraction}
-    mixture = Mixture([(Rows(shards[kind], 64, 0), share) for kind, share in shares.items()], [])
+    mixture = Mixture([(Rows(shards[kind], 64, 0), share) for kind, share in shares.items()])
     rows = max(1, batch_tokens // 64)
     assert mixture.epochs((steps - 1) * rows) < 3 <= mixture.epochs(steps * rows) + 1e-9
 
@@ -326,7 +330,7 @@ def test_sizes_suit_the_heads_that_are_asked_for() -> None:
 def test_back_at_the_first_step_nothing_of_the_optimizer_is_left(tmp_path: Path) -> None:
     model, config = tiny_model(), LoopConfig(batch_tokens=128, micro_batch_tokens=128)
     optimizer = make_optimizer(model, config)
-    goal = LanguageModeling(Mixture([(Rows(make_shard([64] * 9), 32, 0), 1.0)], [1.0] * 5), 4, 4)
+    goal = LanguageModeling(Mixture([(Rows(make_shard([64] * 9), 32, 0), 1.0)]), 4, 4)
     with Saver(tmp_path / "trainer", 2) as saver:
         restore(saver, model, optimizer)
         saver.wait()
@@ -347,3 +351,95 @@ def test_a_log_is_taken_up_whatever_it_holds(tmp_path: Path) -> None:
     log.rewind(4)
     log.close()
     assert (tmp_path / "samples.jsonl").read_text("utf-8") == "".join(text.split("\n")[i] + "\n" for i in range(4))
+
+
+START, END, NEWLINE = 1, 2, 3  # control tokens and the line break of the conversations below
+CODES = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
+
+
+def conversations(*talks: list[tuple[str, int]]) -> tuple[Shard, list[list[int]]]:
+    """A shard of talks, each a list of (role, number of tokens said), framed as ChatML; and the tokens of each message."""
+    tokens, roles, offsets, messages = [], [], [0], []
+    following = itertools.count(100)
+    for talk in talks:
+        for role, count in talk:
+            said = [next(following) for _ in range(count)]
+            messages.append(said)
+            tokens += [START, 10 + CODES[role], *said, END, NEWLINE]
+            roles += [TEMPLATE, TEMPLATE] + [CODES[role]] * (count + 1) + [TEMPLATE]
+        offsets.append(len(tokens))
+    return Shard(np.asarray(tokens, np.uint16), np.asarray(roles, np.uint8), np.asarray(offsets, np.int64)), messages
+
+
+def read_rows(rows: Rows) -> tuple[list[list[int]], list[int]]:
+    """The inputs of every segment of one epoch, and all labels that count."""
+    batch = Mixture([(rows, 1.0)]).batch(0, rows.packing(0).rows)
+    parts, labels = [], []
+    for row in range(len(batch.input_ids)):
+        for segment in batch.documents[row].unique().tolist():
+            if segment >= 0:
+                parts.append(batch.input_ids[row][batch.documents[row] == segment].tolist())
+        labels += batch.labels[row][batch.weights[row] > 0].tolist()
+    return parts, labels
+
+
+FINE_TUNING = [0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def test_a_long_conversation_is_cut_between_turns_and_keeps_its_system_prompt() -> None:
+    talk = [("system", 5), *[("user", 6), ("assistant", 7)] * 6]
+    shard, messages = conversations(talk, [("user", 3), ("assistant", 4)])
+    rows = Rows(shard, 64, 0, FINE_TUNING)
+    parts, labels = read_rows(rows)
+    assert vars(rows.long) == {"conversations": 1, "replies_cut": 0, "replies_left_out": 0}
+    system, *said = messages[:-2]
+    for question, reply in zip(said[::2], said[1::2], strict=True):
+        (part,) = [part for part in parts if reply[0] in part]
+        text = "".join(map(chr, part))
+        assert "".join(map(chr, [START, 10 + USER, *question, END, NEWLINE, START, 10 + ASSISTANT, *reply])) in text
+        assert part[:8] == [START, 10 + SYSTEM, *system, END]  # in every part, at its beginning
+    assert sorted(labels) == sorted([t for reply in [*said[1::2], messages[-1]] for t in [*reply, END]])
+    assert max(map(len, parts)) <= 64 and len(parts) == 4  # two turns with the system prompt fill a row
+
+
+@pytest.mark.parametrize(
+    ("talk", "learned", "cut", "left_out"),
+    [
+        ([("user", 10), ("assistant", 100)], [32 - 16 + 1], 1, 0),  # the beginning of a long reply
+        ([("user", 100), ("assistant", 10)], [0], 0, 1),  # the question alone fills the row
+        ([("system", 100), ("user", 5), ("assistant", 5)], [5 + 1], 0, 0),  # rather without the system prompt
+        ([("system", 10), ("user", 10), ("assistant", 100)], [32 - 16 + 1], 1, 0),
+        ([("system", 16), ("user", 10), ("assistant", 10)], [10 + 1], 0, 0),
+        ([("user", 40), ("assistant", 5), ("user", 5), ("assistant", 6)], [0, 6 + 1], 0, 1),
+        ([("user", 4), ("assistant", 4), ("assistant", 60)], [5 + 32 - 18 + 1], 1, 0),
+        ([("assistant", 5), ("user", 5), ("assistant", 25)], [6, 32 - 11 + 1], 1, 0),
+        ([("user", 40)], [0], 0, 0),
+    ],
+)
+def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list[int], cut: int, left_out: int) -> None:
+    shard, _ = conversations(talk, [("user", 1), ("assistant", 1)])
+    rows = Rows(shard, 32, 0, FINE_TUNING)
+    _, labels = read_rows(rows)
+    assert len(labels) == sum(learned) + 2
+    assert vars(rows.long) == {"conversations": 1, "replies_cut": cut, "replies_left_out": left_out}
+
+
+def test_rows_that_teach_nothing_are_left_out() -> None:
+    shard, _ = conversations([("user", 20)], [("user", 3), ("assistant", 4)], [("user", 25)])
+    assert Rows(shard, 32, 0, FINE_TUNING).packing(0).rows == 1
+    assert Rows(shard, 32, 0, [0.5, 0.1, 0.1, 1, 0]).packing(0).rows == 3  # pretraining learns from all of them
+    nothing, _ = conversations([("user", 20)])
+    assert Rows(nothing, 32, 0, FINE_TUNING).is_empty
+    text = Rows(make_shard([30] * 5), 32, 0, FINE_TUNING)
+    assert text.is_empty and Mixture([(text, 0.5), (Rows(shard, 32, 0, FINE_TUNING), 0.5)]).locate(7) == (0, 7)
+
+
+def test_a_loss_of_nothing_is_null_and_changes_no_weight() -> None:
+    model, config = tiny_model(), LoopConfig(batch_tokens=64, micro_batch_tokens=64, weight_decay=0.1)
+    goal = LanguageModeling(Mixture([(Rows(make_shard([30] * 9), 32, 0), 1.0)]), 2, 2)
+    whole = goal.micro_batch
+    goal.micro_batch = lambda a, b: dataclasses.replace(whole(a, b), weights=torch.zeros(2, 32))  # type: ignore[method-assign]
+    before = [p.clone() for p in model.parameters()]
+    done = optimizer_step(model, goal, make_optimizer(model, config), 0, config, 1.0)
+    assert done.row["loss"] is None and "skipped" not in done.row and done.cursor == 2
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

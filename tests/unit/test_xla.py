@@ -1,4 +1,4 @@
-"""device=xla against our own CPU path, here on XLA's CPU; skipped where torch_xla is not installed."""
+"""device=xla against our own CPU path, here on XLA's CPU. They run by `make xla`; elsewhere torch_xla is not installed."""
 
 import importlib.util
 import json
@@ -22,7 +22,9 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.rows import Mixture, Rows
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
-xla_only = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed")
+xla_only = pytest.mark.skipif(
+    importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed: make xla"
+)
 STEPS = 20
 NUMBERS = ("loss", "validation_loss", "bits_per_byte")
 TEXT = make_shard([30, 12, 7, 25, 90] * 8)
@@ -30,8 +32,9 @@ TEXT = make_shard([30, 12, 7, 25, 90] * 8)
 
 def objective() -> LanguageModeling:
     """Micro-batches of three rows, two a step, with labels that count and others that do not."""
-    shards = [(Rows(TEXT, 32, 3), 0.4), (Rows(make_shard([20, 9, 31] * 9, chat=True), 32, 3), 0.6)]
-    return LanguageModeling(Mixture(shards, [1, 0.5, 0.5, 1, 0]), 6, 4)
+    weights = [1, 0.5, 0.5, 1, 0]
+    chat = make_shard([20, 9, 31] * 9, chat=True)
+    return LanguageModeling(Mixture([(Rows(TEXT, 32, 3, weights), 0.4), (Rows(chat, 32, 3, weights), 0.6)]), 6, 4)
 
 
 def rows(folder: Path, device: str, optimizer: str, stop_after: int = 0) -> list[dict[str, float]]:

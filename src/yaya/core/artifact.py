@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,32 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sync_file(path: Path) -> None:
+    """Waits until a file's content is on the disk, whoever wrote it."""
+    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
+        os.fsync(file.fileno())
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Waits until files and their names are on the disk."""
+    folders = set()
+    for path in paths:
+        sync_file(path)
+        folders.add(path.parent)
+    for folder in sorted(folders):
+        sync_folder(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it that are missing, so that they survive a power cut."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
-    """Makes renames in a folder survive a power cut, where the system can."""
+    """Makes the names in a folder survive a power cut, where the system can."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -175,10 +199,12 @@ def build(
     keep: bool = False,
     resumes: bool = False,
     overwrite: bool = False,
+    again: bool = False,
 ) -> Artifact:
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
     keep: a finished one is replaced only with `overwrite`. resumes: an unfinished one is gone on with.
+    again: one that would not differ is made anew all the same.
     With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
     if not ranks.is_main():
@@ -189,11 +215,11 @@ def build(
     done = load(path)
     if done is not None:
         changed = differences(config, parents, done.manifest)
-        if not changed and done.kind == kind:
+        if not changed and done.kind == kind and not again:
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
             ranks.agree({"make": False})
             return done
-        what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
+        what = "; ".join(changed) or ("overwrite=true" if again else f"kind: {done.kind} -> {kind}")
         if keep and not overwrite:
             raise UserError(
                 f"{path} is finished and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
@@ -210,7 +236,7 @@ def build(
                 f"[{kind}] {path.parent} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",
             )
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        make_folder(partial)
         draft.write_identity()
     started = time.perf_counter()
     ranks.agree({"make": True, "resumed": draft.resumed})
@@ -221,6 +247,7 @@ def build(
     if path.exists():
         os.replace(path, old)
     os.replace(partial, path)
+    sync_folder(path.parent)  # before anything of the old one goes
     (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
     shutil.rmtree(old, ignore_errors=True)
     ranks.barrier()
@@ -260,11 +287,13 @@ def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str
 
 
 def _finish(draft: Draft) -> Artifact:
-    """Hashes the result files and writes the manifest last."""
+    """Flushes and hashes the result files and writes the manifest last."""
+    found = sorted(file for file in draft.path.rglob("*") if file.is_file())
+    sync_files(found)
     files = {}
-    for file in sorted(draft.path.rglob("*")):
+    for file in found:
         name = file.relative_to(draft.path).as_posix()
-        if file.is_file() and name not in (*draft.logs, ".identity.json") and not name.startswith("trainer/"):
+        if name not in (*draft.logs, ".identity.json") and not name.startswith("trainer/"):
             files[name] = file_digest(file)
     manifest = {
         "kind": draft.kind,
@@ -280,6 +309,7 @@ def _finish(draft: Draft) -> Artifact:
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     write_atomic(draft.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+    sync_folder(draft.path)
     return Artifact(draft.path, manifest)
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from yaya.core import ranks
-from yaya.core.say import t
+from yaya.core.say import t, visible
 
 T = TypeVar("T")
 LINE_EVERY_S = 15.0
@@ -57,7 +57,7 @@ class Bar:
         """A line above the bar."""
         if self.silent:
             return
-        sys.stderr.write(("\r\x1b[K" if self.terminal else "") + text + "\n")
+        sys.stderr.write(("\r\x1b[K" if self.terminal else "") + visible(text) + "\n")
         sys.stderr.flush()
 
     def line(self) -> str:

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 import sys
 
 from yaya.core import ranks
+
+# Control characters, C1 too, but no line break or tab; and bytes of a name or argument that are no text (PEP 383).
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""The text with what would control a terminal, or is no text, written out: ESC as `\x1b`, a stray byte as `\xff`."""
+
+    def written_out(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
+
+    return UNPRINTABLE.sub(written_out, text)
+
+
+def is_text(text: str) -> bool:
+    """Whether all of it is characters. Bytes that could not be decoded stand in Python's strings as lone surrogates."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def language() -> str:
@@ -24,7 +47,7 @@ def t(en: str, zh: str) -> str:
 def say(en: str, zh: str | None = None) -> None:
     """Prints one message to standard error: standard output belongs to replies and data. Of several ranks, rank 0 speaks."""
     if ranks.is_main():
-        print(t(en, en if zh is None else zh), file=sys.stderr, flush=True)
+        print(visible(t(en, en if zh is None else zh)), file=sys.stderr, flush=True)
 
 
 class UserError(ValueError):

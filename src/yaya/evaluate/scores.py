@@ -87,10 +87,14 @@ def energy(found: Artifact) -> dict[str, float | None]:
 
 def announce(scores: dict[str, Any]) -> None:
     """The scores in a few lines."""
-    say(
-        f"[evaluate] validation: loss {scores['loss']:.3f}, perplexity {scores['perplexity']:.1f}, {scores['bits_per_byte']:.3f} bits per byte",
-        f"[evaluate] 验证：损失 {scores['loss']:.3f}，困惑度 {scores['perplexity']:.1f}，每字节 {scores['bits_per_byte']:.3f} 比特",
-    )
+    if scores["loss"] is None:
+        say("[evaluate] validation: there is no held-out text to score.", "[evaluate] 验证：没有可以打分的验证文本。")
+    else:
+        bits = "-" if scores["bits_per_byte"] is None else f"{scores['bits_per_byte']:.3f}"
+        say(
+            f"[evaluate] validation: loss {scores['loss']:.3f}, perplexity {scores['perplexity']:.1f}, {bits} bits per byte",
+            f"[evaluate] 验证：损失 {scores['loss']:.3f}，困惑度 {scores['perplexity']:.1f}，每字节 {bits} 比特",
+        )
     names = {
         "combinations": ("new combinations", "新组合"),
         "phrasings": ("unseen phrasings", "没见过的问法"),
@@ -103,6 +107,8 @@ def announce(scores: dict[str, Any]) -> None:
             en = ", ".join(f"{names[n][0]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
             zh = "，".join(f"{names[n][1]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
             say(f"[evaluate] {title[0]}: {en}", f"[evaluate] {title[1]}：{zh}")
+    if scores["repetition_rate"] is None:
+        return
     say(
         f"[evaluate] replies that go round in circles: {scores['repetition_rate']:.1%}",
         f"[evaluate] 原地打转的回复：{scores['repetition_rate']:.1%}",

@@ -23,14 +23,13 @@ CHUNK = 256  # questions between two movements of the bar
 LOOP_UNIT, LOOP_TIMES = 16, 4
 
 
-def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stride: int) -> dict[str, float]:
+def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stride: int) -> dict[str, float | None]:
     """Loss (nats a token), perplexity and bits per byte on all of a validation shard, with sliding windows.
 
-    Of conversations only the assistant's words count.
+    Of conversations only the assistant's words count. Where there is nothing to score, the scores are None.
     """
     sizes = np.asarray([len(b) for b in tokenizer.token_bytes])
     context = model.config.max_position_embeddings
-    step = min(stride, context)  # a long reply is scored in pieces, so that each has enough before it
     items: list[tuple[np.ndarray, int]] = []
     tokens = size = 0
     for document in range(shard.documents):
@@ -40,17 +39,18 @@ def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stri
             items += [(ids[b:e], first - b) for b, e, first in windows(len(ids), context, stride)]
             counted = ids[1:]
         else:
-            spans = assistant_spans(shard.roles[here])
-            pieces = [(b, min(b + step, e)) for first, e in spans for b in range(first, e, step)]
-            items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in pieces]
+            spans = [part for span in assistant_spans(shard.roles[here]) for part in parts_of(span, context, stride)]
+            items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in spans]
             counted = np.concatenate([ids[b:e] for b, e in spans]) if spans else ids[:0]
         tokens, size = tokens + len(counted), size + int(sizes[counted].sum())
+    if not tokens:
+        return {"loss": None, "perplexity": None, "bits_per_byte": None, "tokens": 0, "bytes": 0}
     nats = -float(log_likelihoods(model, items).sum())
-    loss = nats / max(tokens, 1)
+    loss = nats / tokens
     return {
         "loss": round(loss, 5),
         "perplexity": round(math.exp(min(loss, 700)), 4),
-        "bits_per_byte": round(nats / math.log(2) / max(size, 1), 5),
+        "bits_per_byte": round(nats / math.log(2) / size, 5) if size else None,
         "tokens": tokens,
         "bytes": size,
     }
@@ -60,6 +60,13 @@ def assistant_spans(roles: np.ndarray) -> list[tuple[int, int]]:
     """(begin, end) of each run of assistant tokens."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], roles == ASSISTANT, [0]])))
     return [(max(1, int(b)), int(e)) for b, e in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def parts_of(span: tuple[int, int], context: int, stride: int) -> list[tuple[int, int]]:
+    """A reply's tokens, at most `stride` at a time where it is longer than the context: each has something before it."""
+    begin, end = span
+    step = min(stride, context) if end - begin > context else end - begin
+    return [(at, min(at + step, end)) for at in range(begin, end, step)]
 
 
 def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: int, title: str) -> list[Request]:
@@ -144,8 +151,8 @@ def primer_scores(
     return scores, replies, round(looping, 5)
 
 
-def continuation_loops(engine: Engine, shard: Shard, count: int = 50, max_new_tokens: int = 96) -> float:
-    """Share of greedy continuations of validation documents that go round in circles."""
+def continuation_loops(engine: Engine, shard: Shard, count: int = 50, max_new_tokens: int = 96) -> float | None:
+    """Share of greedy continuations of validation documents that go round in circles; None where there are none."""
     prompts = []
     for document in range(min(shard.documents, count)):
         ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].tolist()
@@ -156,4 +163,4 @@ def continuation_loops(engine: Engine, shard: Shard, count: int = 50, max_new_to
             ids[: min(16, engine.context_length // 2)] if shard.roles is None else ids[-engine.context_length // 2 :]
         )
     requests = engine.generate([p for p in prompts if p], Sampling(max_new_tokens=max_new_tokens, temperature=0))
-    return round(sum(loops(r.output_ids) for r in requests) / max(len(requests), 1), 5)
+    return round(sum(loops(r.output_ids) for r in requests) / len(requests), 5) if requests else None

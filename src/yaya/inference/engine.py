@@ -7,7 +7,7 @@ Active requests occupy the first n rows of the cache, so that a decoding step wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -101,12 +101,14 @@ class Engine:
             self.step()
         return requests
 
-    def stream(self, input_ids: Sequence[int], sampling: Sampling) -> Iterator[str]:
-        """One prompt; yields its text piece by piece."""
+    def stream(
+        self, input_ids: Sequence[int], sampling: Sampling, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[str]:
+        """One prompt; yields its text piece by piece. stopped: asked before each step; true ends the reply there."""
         request = self.add(input_ids, sampling)
         sent = 0
         try:
-            while request.finish_reason is None:
+            while request.finish_reason is None and not stopped():
                 self.step()
                 if len(request.text) > sent:
                     yield request.text[sent:]

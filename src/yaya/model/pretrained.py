@@ -29,6 +29,23 @@ SIZES = (
     "num_attention_heads",
     "max_position_embeddings",
 )
+# Keys of config.json that change what a model computes, and the values that this decoder computes; absent: the first.
+COMPUTED: dict[str, tuple[Any, ...]] = {
+    "hidden_act": ("silu", "swish"),
+    "rope_type": ("default",),
+    "layer_types": (["full_attention"],),
+    "hidden_activation": (None, "silu", "swish"),
+    "mlp_bias": (False, None),
+    "partial_rotary_factor": (1.0, None),
+    "use_sliding_window": (False, None),
+    "quantization_config": (None,),
+    "attn_logit_softcapping": (None, 0),
+    "final_logit_softcapping": (None, 0),
+    "embedding_multiplier": (1.0, None),
+    "residual_multiplier": (1.0, None),
+    "logits_scaling": (1.0, None),
+    "no_rope_layers": (None, []),
+}
 # What distinguishes the architectures that this decoder covers.
 ARCHITECTURES = {
     "qwen3": {"name": "Qwen3ForCausalLM", "qk_norm": True, "attention_bias": False},
@@ -138,10 +155,15 @@ def read_config(folder: Path) -> ModelConfig:
             f"{folder}：不支持 model_type {kind!r}；支持：{known}。",
         )
     scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    if scaling.get("rope_type", scaling.get("type", "default")) != "default" or raw.get("use_sliding_window"):
-        raise UserError(
-            f"{folder}: rope scaling and sliding windows are not supported.", f"{folder}：不支持 rope 缩放和滑动窗口。"
-        )
+    rope = {"rope_type": scaling.get("rope_type", scaling.get("type", "default"))}
+    windows = {"layer_types": sorted(set(raw.get("layer_types") or ["full_attention"]))}
+    seen = raw | {n: scaling[n] for n in ("partial_rotary_factor",) if n in scaling} | rope | windows
+    for name, computed in COMPUTED.items():
+        if seen.get(name, computed[0]) not in computed:
+            raise UserError(
+                f"{folder / 'config.json'}: {name} = {json.dumps(seen[name])[:80]} is not supported; only {json.dumps(computed[0])} is.",
+                f"{folder / 'config.json'}：不支持 {name} = {json.dumps(seen[name])[:80]}，只支持 {json.dumps(computed[0])}。",
+            )
     for name in SIZES:
         if not isinstance(raw.get(name), int):
             raise UserError(f"{folder / 'config.json'} has no {name}.", f"{folder / 'config.json'} 里没有 {name}。")

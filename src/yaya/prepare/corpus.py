@@ -23,22 +23,24 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Draft, write_atomic
+from yaya.core.artifact import Artifact, Draft, file_digest, write_atomic
 from yaya.core.config import as_dict
 from yaya.core.progress import Bar
 from yaya.core.say import UserError, say
 from yaya.prepare import augment, lines, merge, mixing, planning
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
+from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
-from yaya.prepare.document import PRIMER, Document, Unusable, place
+from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
+from yaya.prepare.labels import kind_name, reason_name
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
-from yaya.prepare.read.readers import all_strings
-from yaya.prepare.read.sources import Remarks, files_of, nothing_in
+from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, files_of, nothing_in
+from yaya.prepare.read.strings import all_strings
 from yaya.prepare.report import write_report
-from yaya.prepare.settings import KNOWN, PrepareConfig, resolved
+from yaya.prepare.settings import CHANGED, KNOWN, RULES, PrepareConfig, resolved
 from yaya.prepare.shards import scripts
 from yaya.prepare.split import FEW_SHARE, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
 from yaya.prepare.writing import STEPS, Finish, finish_piece
@@ -61,12 +63,30 @@ def source_parents(config: PrepareConfig) -> dict[str, str]:
     digests = {name: digest_source(name) for name in names if name not in (PRIMER, KNOWN)}
     if PRIMER in names or KNOWN in names:
         digests[PRIMER] = f"primer-{primer.VERSION}"
+    weights = Path(config.augment.model) / "model.safetensors"
+    if config.augment.copies and "masked" in config.augment.methods and weights.is_file():
+        digests[config.augment.model] = file_digest(weights)
     return digests
+
+
+def outdated(found: Artifact) -> tuple[str, str] | None:
+    """What to say of a corpus that older rules made; it is used all the same."""
+    rules = found.metrics.get("rules", 1)
+    if rules >= RULES or found.config.get("sources") in ([], [PRIMER]):  # the primer has a version of its own
+        return None
+    changes = [CHANGED[version] for version in range(rules + 1, RULES + 1)]
+    again = f"yaya prepare name={found.path.parent.name} overwrite=true"
+    en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
+    return (
+        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since: {en}. Make it anew with: {again}",
+        f"警告：{found.path} 是按旧规则（第 {rules} 版，现在第 {RULES} 版）生成的，这次照原样使用。之后的改动：{zh}。要重新生成，请运行：{again}",
+    )
 
 
 def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
     """Makes the corpus in `draft.path`; the counts go to `draft.metrics`."""
     check(config)
+    draft.metrics["rules"] = RULES
     folder = draft.path / "work"
     folder.mkdir(exist_ok=True)
     files = files_of(config.sources)
@@ -85,6 +105,7 @@ def make(config: PrepareConfig, pieces: list[Piece], draft: Draft, workers: int)
     cleaned = list(with_bar(run_all(clean_piece, pieces, folder, "clean", config.engine, workers), len(pieces)))
     draft.metrics["remarks"] = dict(say_remarks(cleaned))
     refuse_empty_sources(config, cleaned)
+    say_set_aside(cleaned)
     tasks, mixture = second_pass(config, folder, draft.path, len(pieces), workers)
     if mixture:
         draft.metrics["mixing"] = mixture
@@ -146,6 +167,7 @@ def check(config: PrepareConfig) -> None:
     """Settings that cannot be."""
     mixing.check(config.weights, config.sources)
     augment.check(config.augment)
+    wanted_codes(config.languages)
     fraction = config.validation_fraction
     if fraction is not None and not 0 <= fraction <= 0.5:
         raise UserError(
@@ -174,13 +196,26 @@ def say_remarks(cleaned: list[dict[str, Any]]) -> Counter[str]:
     return remarks.counts
 
 
+def say_set_aside(cleaned: list[dict[str, Any]]) -> None:
+    """Says what could not be read, the first few with their places."""
+    found = [q for result in cleaned for q in result["quarantined"]]
+    shown = [q for q in found if q["kind"] != "unknown shape"][:SAID_AT_MOST]  # those were said when they were read
+    for q in shown:
+        en, zh = FIXES[q["kind"]]
+        say(f"Set aside: {q['source']}: {q['en']}. {en}", f"没有读：{q['source']}：{q['zh']}。{zh}")
+    count = sum(counts.get("quarantined", 0) for result in cleaned for counts in result["sources"].values())
+    if shown and count > len(shown):
+        more = f"{count - len(shown):,}"
+        say(f"... and {more} more, all in dropped-*.parquet.", f"……还有 {more} 处，都在 dropped-*.parquet 里。")
+
+
 def refuse_empty_sources(config: PrepareConfig, cleaned: list[dict[str, Any]]) -> None:
     """A source without one usable document is a mistake that the user wants to know of."""
     for number, source in enumerate(config.sources):
         counts = sum((Counter(result["sources"].get(str(number), {})) for result in cleaned), Counter())
         if not counts["clean"] and not counts["judged"]:
-            first = next((q for result in cleaned for q in result["quarantined"] if q["set"] == number), None)
-            raise nothing_in(source, first)
+            found = (result["problems"].get(str(number)) for result in cleaned)
+            raise nothing_in(source, next(filter(None, found), None))
     if not any(counts.get("clean") for result in cleaned for counts in result["sources"].values()):
         reasons: Counter[str] = sum((Counter(result["reasons"]) for result in cleaned), Counter())
         why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
@@ -290,6 +325,7 @@ def accounts(config: PrepareConfig, cleaned: list[dict[str, Any]], finished: lis
             "quarantined": c["quarantined"],
             "merged": c["merged"],
         },
+        "set_aside": dict(sum((Counter(result["kinds"]) for result in cleaned), Counter())),
         "bytes": {"in": c["bytes"], "out": c["kept_bytes"]},
         "augmented": dict(sum((Counter(result["augmented"]) for result in finished), Counter())),
         "filters": {name: vars(account) for name, account in filters.items()},
@@ -365,3 +401,14 @@ def tell(metrics: dict[str, Any]) -> None:
         f"[prepare] 读入 {r['in']:,} = 保留 {r['kept']:,} + 丢弃 {dropped:,} + 合并 {r['merged']:,}"
         f" + 读不了 {r['quarantined']:,}；{whole:,} 字符（{share:.1%} 用于验证）",
     )
+    tell_unused(r["dropped"], metrics["set_aside"])
+
+
+def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
+    """What was left out when it was read, and why, in one line; what filters did is in the report."""
+    read = {reason.removeprefix("reading: "): n for reason, n in dropped.items() if reason.startswith("reading: ")}
+    rows = [(reason_name(reason), n) for reason, n in read.items()] + [(kind_name(k), n) for k, n in set_aside.items()]
+    if rows:
+        en = "; ".join(f"{name[0]} ({count:,})" for name, count in rows)
+        zh = "；".join(f"{name[1]}（{count:,}）" for name, count in rows)
+        say(f"[prepare] not used: {en}", f"[prepare] 没有用：{zh}")

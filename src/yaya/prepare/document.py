@@ -53,13 +53,37 @@ class Unusable(Exception):
         self.kind, self.en, self.zh = kind, en, zh
 
 
+LEFT_OUT = frozenset(
+    {"marked as bad", "not to be learned", "no reply"}
+)  # read well, and nothing to learn: dropped, not set aside
 FIXES = {
+    "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
+    "not to be learned": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
+    "no reply": (
+        'Add the assistant\'s replies. Plain text belongs in {"text"}.',
+        '请补上助手的回复。普通文本请写成 {"text"}。',
+    ),
+    "tool calls": ("Leave such records out of sources.", "请从 sources 里去掉这样的记录。"),
     "bad json": ("Write one JSON record per line.", "请把每条记录写成一行 JSON。"),
+    "broken record": ("Correct or remove this record.", "请改正或删除这条记录。"),
     "wrong type": ("Correct or remove this record.", "请改正或删除这条记录。"),
     "unknown shape": ("Rename its keys, or leave the file out.", "请把键名改成其中一种，或者去掉这个文件。"),
     "bad encoding": ("Save the file as UTF-8.", "请把文件另存为 UTF-8 编码。"),
+    "surplus cells": ("Put cells that hold a separator in quotes.", "含有分隔符的内容请用引号括起来。"),
+    "open quote": ("Close the quote, or double a quote that is meant.", "请补上引号；要表示引号本身，请写两个。"),
     "damaged": ("Download or pack the file again.", "请重新下载或重新打包这个文件。"),
-    "unreadable": ("Check the file's permissions.", "请检查文件权限。"),
+    "bad body": ("Nothing to do: the other records are read.", "不用处理：其余记录照常读取。"),
+    "old format": (
+        "Open it in Office or LibreOffice and save it in the new format (.docx, .xlsx).",
+        "请用 Office 或 LibreOffice 打开，另存为新格式（.docx、.xlsx）。",
+    ),
+    "other kind": ("Give it the ending that it should have, or leave it out.", "请改成对应的扩展名，或者去掉它。"),
+    "locked": (
+        "Leave it out: only the program it was bought for can open it.",
+        "请去掉它：只有买书的那个软件才能打开。",
+    ),
+    "password": ("Remove the password, or leave the file out.", "请先去掉密码，或者去掉这个文件。"),
+    "unreadable": ("Check the file's permissions and the disk.", "请检查文件权限和磁盘。"),
     "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
     "too large": ("Split it, or leave it out.", "请拆小，或者去掉它。"),
     "no text layer": ("Recognise its text first (OCR), or leave it out.", "请先做文字识别（OCR），或者去掉它。"),
@@ -69,7 +93,7 @@ FIXES = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A file or record that was set aside."""
+    """A file or record that was set aside, or a record that was left out (LEFT_OUT)."""
 
     source: str
     where: str
@@ -86,7 +110,7 @@ class Broken:
 class Report:
     """Where readers tell what is no document."""
 
-    broken: Callable[[Broken], None]  # a file or record that is set aside
+    broken: Callable[[Broken], None]  # a file or record that is set aside or left out
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
     left_out: Callable[[str, str, str], None]  # source, where, why: a record that is no document, e.g. a redirect
     inside: Callable[[int], None] = lambda position: None  # bytes of the current file that have been read

@@ -7,7 +7,7 @@ import re
 from yaya.core.page import Pair
 
 FILTERS: dict[str, Pair] = {
-    "reading": ("not a document", "不是文档"),
+    "reading": ("left out when read", "读取时略去"),
     "unicode": ("garbled text repaired", "修复乱码"),
     "line_ends": ("one kind of line end", "统一换行符"),
     "zero_width": ("invisible characters removed", "去掉看不见的字符"),
@@ -40,11 +40,16 @@ FILTERS: dict[str, Pair] = {
     "augment_masked": ("words that a language model put in", "由语言模型换词"),
 }
 REASONS: dict[str, Pair] = {
+    "disambiguation": ("only lists what its title may mean", "只列出同名条目的消歧义页"),
     "redirect": ("a page that only points to another", "只是转到别处的页面"),
     "not an article": ("no article but a page of the wiki itself", "不是条目，是维基自己的页面"),
+    "hidden sheet": ("a hidden sheet", "隐藏的工作表"),
+    "a picture without text": ("a page that is only a picture", "只有图片的一页"),
     "nothing to see": ("nothing visible in it", "没有任何可见内容"),
     "an empty message": ("a message without words", "有一句话是空的"),
-    "no reply": ("a conversation without a reply", "没有回复的对话"),
+    "no reply": ("without a reply", "没有回复"),
+    "marked as bad": ("marked as bad in the data", "数据里标为不好"),
+    "not to be learned": ("marked as not to be learned", "数据里标为不学"),
     "a word of the blocklist": ("has a word of the blocklist", "含有屏蔽词"),
     "too short": ("too short", "太短"),
     "too long": ("too long", "太长"),
@@ -87,10 +92,22 @@ KINDS: dict[str, Pair] = {
     "binary": ("not text", "不是文本"),
     "too large": ("too large", "太大"),
     "no text layer": ("a scan without text", "没有文字层的扫描件"),
+    "broken record": ("a record that is no JSON", "不是合法 JSON 的记录"),
+    "surplus cells": ("more cells than columns", "格数多于列数"),
+    "open quote": ("a quote that is not closed", "引号没有闭合"),
+    "password": ("needs a password", "需要密码"),
+    "locked": ("copy-protected", "有版权保护"),
+    "old format": ("an old Office format", "旧版 Office 格式"),
+    "other kind": ("not what its name says", "与文件名不符"),
+    "bad body": ("a body that cannot be unpacked", "内容解不开"),
     "empty": ("empty", "空的"),
+    "tool calls": ("tool calls, not read yet", "暂不支持的工具调用"),
 }
 REMARKS: dict[str, Pair] = {
     "threads": ("files of posts made into dialogues", "由帖子组成对话的文件"),
+    "divided": ("files with marks between documents", "用标记分隔成多篇的文件"),
+    "table": ("tables read as text", "按文本读取的表格"),
+    "formulas": ("sheets whose formulas have no values", "公式没有值的工作表"),
     "config": ("files without text or chat, skipped", "没有文本或对话而跳过的文件"),
 }
 MIXING: dict[str, Pair] = {
@@ -178,6 +195,11 @@ def filter_name(name: str) -> Pair:
 def method_name(name: str) -> Pair:
     """A way to augment."""
     return FILTERS.get(f"augment_{name}", (name, name))
+
+
+def kind_name(kind: str) -> Pair:
+    """What is wrong with a record that is set aside."""
+    return KINDS.get(kind, (kind, kind))
 
 
 def reason_name(reason: str) -> Pair:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from yaya.core.artifact import sync_files
 from yaya.prepare import near
 from yaya.prepare.engine import run_all
 from yaya.prepare.settings import PrepareConfig
@@ -77,7 +78,9 @@ def match_band(band: Band) -> dict[str, Any]:
     kept = np.flatnonzero(~alone)
     met = kept[near.candidates(keys[kept])]
     pairs, estimates = near.alike(Spread.load(band.folder, "signatures", band.pieces), met, band.threshold)
-    np.savez(band.folder / f"band-{band.number:02}.npz", pairs=pairs, estimates=estimates)
+    path = band.folder / f"band-{band.number:02}.npz"
+    np.savez(path, pairs=pairs, estimates=estimates)
+    sync_files([path])  # what this gives back says that it is whole
     return {"met": len(met), "alike": len(pairs)}
 
 

@@ -1,5 +1,9 @@
 """Near-duplicates by MinHash: signatures, bands, and pairs whose likeness is checked.
 
+Texts are alike by the runs of five words that they share. Conversations are alike if they are the same up to the last
+reply, and then by this: it is what one of them teaches that the other does not. A system prompt, a passage, a form or
+earlier turns that many conversations share make none of them a copy of another.
+
 Paper: Broder, "On the resemblance and containment of documents", 1997; bands as in Leskovec, Rajaraman, Ullman,
 "Mining of massive datasets", 3.4. Numbers of hashes, bands and words as in FineWeb (arXiv 2406.17557, appendix E.1).
 
@@ -11,14 +15,17 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+import xxhash
 
 from yaya.prepare.clean.tokens import mix, ngrams
+from yaya.prepare.document import Message
 
 HASHES, BANDS, SHINGLE = 112, 14, 5
 ROWS = HASHES // BANDS  # documents of Jaccard s meet in some band with probability 1 - (1 - s^8)^14
 BLOCK = 2048  # shingles at a time: the table of BLOCK x HASHES stays in the cache
 MET_AT_MOST = 64  # documents of one bucket that each other one is compared with
 PAIRS_AT_ONCE = 1 << 16
+END_MARKS = " .!?…。！？"  # whether a question ends with one makes it no other question
 
 _random = np.random.default_rng(20260101)
 MASKS = _random.integers(0, 1 << 32, (HASHES, 1), np.uint32)
@@ -29,6 +36,18 @@ NOTHING = np.full(HASHES, 0xFFFFFFFF, np.uint32)
 def shingles(words: np.ndarray) -> np.ndarray:
     """Hashes of the runs of five words (of five characters in Chinese); a shorter text is one shingle. words: (N,)."""
     return ngrams(words, min(SHINGLE, max(1, len(words))))  # (S,)
+
+
+def shingles_of_reply(messages: list[Message], words: list[np.ndarray]) -> np.ndarray:
+    """The shingles of a conversation's last reply, which no conversation has that differs before. words: (N,) of each message."""
+    last = max(n for n, message in enumerate(messages) if message["role"] == "assistant")
+    before = "\0".join(f"{m['role']}\0{_bare(m['content'])}" for n, m in enumerate(messages) if n != last)
+    return mix(shingles(words[last]) ^ np.uint64(xxhash.xxh3_64_intdigest(before.encode())))  # (S,)
+
+
+def _bare(text: str) -> str:
+    """The text without case, line breaks, repeated blanks and its last marks."""
+    return " ".join(text.casefold().split()).rstrip(END_MARKS)
 
 
 def signature(shingles: np.ndarray) -> np.ndarray:
@@ -48,10 +67,9 @@ def table_of(shingles: np.ndarray) -> np.ndarray:
     return table  # (H, S)
 
 
-def signatures(texts: list[np.ndarray]) -> np.ndarray:
-    """The signature of each text, several short ones at a time. texts: hashes of words."""
-    out = np.empty((len(texts), HASHES), np.uint32)
-    found = [shingles(words) for words in texts]
+def signatures(found: list[np.ndarray]) -> np.ndarray:
+    """The signature of each document, several short ones at a time. found: the shingles of each, (S,)."""
+    out = np.empty((len(found), HASHES), np.uint32)
     start = 0
     while start < len(found):
         stop, size = start, 0

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from yaya.core.artifact import sync_files
 from yaya.prepare import lines, near
 from yaya.prepare.clean.contamination import Known
 from yaya.prepare.clean.filters import Account, Cleaner, Outcome, Texts, active
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.clean.tokens import words_of_each
-from yaya.prepare.document import PRIMER, Broken, Document, Report, place
+from yaya.prepare.document import LEFT_OUT, PRIMER, Broken, Document, Report, place
 from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.sources import read_file
 from yaya.prepare.settings import PrepareConfig
@@ -74,7 +75,9 @@ def clean_piece(piece: Piece) -> dict[str, Any]:
         for document in work.documents():
             work.add(document)
         work.keep_waiting()
-    return work.close() | {"seconds": round(time.perf_counter() - started, 3)}
+    result = work.close()
+    sync_files(piece.folder.glob(f"{piece.number:05}.*"))  # what this gives back says that they are whole
+    return result | {"seconds": round(time.perf_counter() - started, 3)}
 
 
 class Work:
@@ -95,6 +98,8 @@ class Work:
         self.lengths: Counter[int] = Counter()
         self.remarks: list[tuple[str, str, str]] = []
         self.quarantined: list[dict[str, Any]] = []
+        self.kinds: Counter[str] = Counter()  # of what is set aside
+        self.problems: dict[int, dict[str, str]] = {}  # source -> the first of its records that cannot be used
         self.changes: dict[str, list[dict[str, str]]] = {}
         self.drops: dict[str, list[dict[str, str]]] = {}
         self.ids: list[bytes] = []
@@ -151,9 +156,13 @@ class Work:
         if self.known is not None:
             own = [n for n, (document, _, _) in enumerate(waiting) if document.source != PRIMER]  # it holds out its own
             started = time.perf_counter()
-            held = {own[n]: name for n, name in self.known.find_in([words[n] for n in own]).items()} if own else {}
+            whole = [np.concatenate(words[n]) for n in own]
+            held = {own[n]: name for n, name in self.known.find_in(whole).items()} if own else {}
             self.looked_s += time.perf_counter() - started
-        signatures = near.signatures(words) if config.near_duplicates else None
+        signatures = None
+        if config.near_duplicates:
+            documents = (document for document, _, _ in waiting)
+            signatures = near.signatures([shingles_of(d, w) for d, w in zip(documents, words, strict=True)])
         for number, (document, _, self.at) in enumerate(waiting):
             if self.known is not None and not self.account_contamination(document, held.get(number)):
                 continue
@@ -183,11 +192,7 @@ class Work:
         self.ids.append(xxhash.xxh3_128_digest(document.content))
         self.lengths[characters.bit_length()] += 1
         if signature is not None:
-            any_one = np.random.default_rng(list(self.ids[-1])) if document.source == PRIMER else None
-            # the primer's stories are alike on purpose
-            self.signatures.append(
-                signature if any_one is None else any_one.integers(0, 1 << 32, near.HASHES, np.uint32)
-            )
+            self.signatures.append(signature)
         if config.repeated_lines:
             self.line_hashes.setdefault(self.at, []).append(lines.hashes_of(document, self.at))
         row = (self.ids[-1], document.text, document.messages, document.source, document.where, self.at)
@@ -206,22 +211,28 @@ class Work:
             at = place(document.source, document.where)
             shown.append({"source": at, "reason": outcome.reason, "text": text})
 
-    def leave_out(self, source: str, where: str, reason: str) -> None:
-        """A record that is no document."""
+    def leave_out(self, source: str, where: str, reason: str, sample: str = "") -> None:
+        """A record that is no document, or nothing to learn."""
         self.counts().update({"in": 1, "dropped": 1})
         self.reasons[f"reading: {reason}"] += 1
-        self.dropped.add((source, where, f"reading: {reason}", ""))
+        self.dropped.add((source, where, f"reading: {reason}", sample), len(sample))
+        shown = self.drops.setdefault("reading", [])
+        if sample and len(shown) < SHOWN:
+            shown.append({"source": place(source, where), "reason": reason, "text": sample})
 
     def set_aside(self, broken: Broken) -> None:
-        """A file or record that could not be read."""
-        sample = mask_personal(broken.sample)
+        """A file or record that cannot be used, or holds nothing to learn."""
+        sample, problem = mask_personal(broken.sample), broken.problem
+        said = {"source": place(broken.source, broken.where), "kind": problem.kind, "en": problem.en, "zh": problem.zh}
+        self.problems.setdefault(self.at, said)
+        if problem.kind in LEFT_OUT:
+            self.leave_out(broken.source, broken.where, problem.kind, sample)
+            return
         self.counts().update({"in": 1, "quarantined": 1})
+        self.kinds[problem.kind] += 1
         self.dropped.add((broken.source, broken.where, f"quarantined: {broken.reason}", sample), len(sample))
         if len(self.quarantined) < SHOWN:
-            at, problem = place(broken.source, broken.where), broken.problem
-            self.quarantined.append(
-                {"set": self.at, "source": at, "kind": problem.kind, "en": problem.en, "zh": problem.zh, "text": sample}
-            )
+            self.quarantined.append(said | {"text": sample})
 
     def show_change(self, document: Document, outcome: Outcome) -> None:
         """Keeps an example for the report, some for each filter."""
@@ -259,21 +270,29 @@ class Work:
             "lengths": {str(bits): count for bits, count in self.lengths.items()},
             "remarks": self.remarks,
             "quarantined": self.quarantined,
+            "kinds": dict(self.kinds),
+            "problems": {str(number): said for number, said in self.problems.items()},
             "changes": self.changes,
             "drops": self.drops,
         }
 
 
-def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[np.ndarray]:
-    """Hashes of the words of each document, of all its texts; what a filter has found already is taken over."""
-    out: list[np.ndarray | None] = [
-        r[0].tokens.words if len(r) == 1 and r[0].has_tokens else None for _, r, _ in waiting
-    ]
-    rest = [n for n, words in enumerate(out) if words is None]
-    found = words_of_each(["\n".join(reading.text for reading in waiting[n][1]) for n in rest]) if rest else []
-    for n, words in zip(rest, found, strict=True):
-        out[n] = words
-    return [words for words in out if words is not None]
+def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[list[np.ndarray]]:
+    """Hashes of the words of each text of each document; what a filter has found already is taken over."""
+    rest = [reading for _, readings, _ in waiting for reading in readings if not reading.has_tokens]
+    found = iter(words_of_each([reading.text for reading in rest]) if rest else ())
+    return [[r.tokens.words if r.has_tokens else next(found) for r in readings] for _, readings, _ in waiting]
+
+
+def shingles_of(document: Document, words: list[np.ndarray]) -> np.ndarray:
+    """What near-duplicates are found by; a document without words, or one of the primer, is like none but its copies."""
+    if document.source == PRIMER:  # it is alike on purpose
+        found = words[0][:0]
+    elif document.messages is None:
+        found = near.shingles(words[0])
+    else:
+        found = near.shingles_of_reply(document.messages, words)
+    return found if len(found) else np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
 
 
 def around_change(before: str, after: str) -> tuple[str, str]:

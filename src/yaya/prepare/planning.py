@@ -116,9 +116,13 @@ def parts(file: SourceFile) -> Iterator[SourceFile]:
 
 
 def row_groups(file: SourceFile) -> Iterator[SourceFile]:
-    """Parts of whole row groups."""
+    """Parts of whole row groups; a table of posts stays whole."""
     with opening(file) as stream:
-        meta = pq.ParquetFile(pa.PythonFile(stream)).metadata
+        table = pq.ParquetFile(pa.PythonFile(stream))
+        meta, posts = table.metadata, is_post(dict.fromkeys(table.schema_arrow.names))
+    if posts:
+        yield file
+        return
     sizes = [meta.row_group(n).total_byte_size for n in range(meta.num_row_groups)]
     scale = file.size / max(1, sum(sizes))
     start = row = 0

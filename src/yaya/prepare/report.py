@@ -12,7 +12,7 @@ from typing import Any
 from yaya.core import charts, excerpts, page
 from yaya.core.artifact import write_atomic
 from yaya.core.page import Pair, by_name, dicts, is_number, read_json
-from yaya.prepare.labels import FILTERS, KINDS, MIXING, PARTS, SCRIPTS, filter_name, method_name, reason_name
+from yaya.prepare.labels import FILTERS, MIXING, PARTS, SCRIPTS, filter_name, kind_name, method_name, reason_name
 
 ROOM = Path(__file__).parent  # of the template report_data.html.j2
 STYLE = ROOM / "report.css"
@@ -170,7 +170,7 @@ def unreadable(row: dict[str, Any]) -> dict[str, Any]:
     kind, en, zh = (str(row.get(name, "")) for name in ("kind", "en", "zh"))
     text = excerpts.clip(excerpts.visible(str(row.get("text", ""))), DROPPED, 3)
     about = (en or zh, zh or en)
-    return {"source": row.get("source", ""), "kind": KINDS.get(kind, (kind, kind)), "about": about, "text": text}
+    return {"source": row.get("source", ""), "kind": kind_name(kind), "about": about, "text": text}
 
 
 def shape(examples: dict[str, Any]) -> dict[str, Any] | None:

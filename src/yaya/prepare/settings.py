@@ -11,6 +11,17 @@ from yaya.prepare.document import PRIMER
 from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
 
 KNOWN = "known"
+# The version of the rules by which a corpus is made, which its manifest carries, and what each version changed.
+RULES = 2
+CHANGED: dict[int, tuple[str, str]] = {
+    2: (
+        "conversations under one system prompt or passage are kept apart, replies marked as bad are left out, phone numbers"
+        " are masked after any word, web pages keep short paragraphs and lists, tables and Word files lose no text,"
+        " <|endoftext|> divides the texts of a file",
+        "同一系统提示或同一篇材料下的对话不再被当成重复；标为差的回答不再学；任何词后面的电话号码都会遮盖；"
+        "网页保留短段落和列表；表格和 Word 文件不再丢字；<|endoftext|> 会把一个文件分成多篇",
+    ),
+}
 ALWAYS: dict[str, Any] = {
     "fix_unicode": True, "unify_line_ends": True, "remove_zero_width": True, "remove_control": True,
     "normal_form": "NFC", "tidy_whitespace": True, "near_duplicates": True, "main_text": True, "decontaminate": [KNOWN],
@@ -81,11 +92,11 @@ class PrepareConfig:
     )  # fmt: skip
     urls: str = key("keep", "web addresses: keep or remove", "网址：keep 保留，remove 去掉", ("keep", "remove"))
     chinese: str = key(
-        "keep", "keep, or convert all Chinese to simplified or traditional (extra: data)",
-        "中文：keep 不变，simplified 转简体，traditional 转繁体（需要 data 扩展）", ("keep", "simplified", "traditional"),
+        "keep", "keep, or convert all Chinese to simplified or traditional; Japanese stays (extra: data)",
+        "中文：keep 不变，simplified 转简体，traditional 转繁体；日文不动（需要 data 扩展）", ("keep", "simplified", "traditional"),
     )  # fmt: skip
     languages: list[str] = key(
-        [], 'keep only these languages, e.g. ["zh", "en"] (extra: data)', '只保留这些语言，如 ["zh", "en"]（需要 data 扩展）'
+        [], 'drop texts in other languages than these, e.g. ["zh", "en"] (extra: data)', '去掉这些语言以外的文本，如 ["zh", "en"]（需要 data 扩展）'
     )  # fmt: skip
     blocklist: list[str] = key([], "drop documents with one of these words", "去掉含有这些词的文档")
 
@@ -97,7 +108,8 @@ class PrepareConfig:
     )
     fineweb_quality: bool | None = preset_key("drop lists and pages of short lines", "去掉清单和短行太多的页面")
     mask_personal: bool | None = preset_key(
-        "mask e-mail, phone, identity, card and IP numbers", "遮盖邮箱、电话、身份证号、银行卡号和 IP"
+        "mask e-mail and IP addresses, phone, identity, card and account numbers",
+        "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
     allow: list[str] = key([], "numbers and addresses that are not masked", "不遮盖的号码和邮箱，比如店里的热线")
 

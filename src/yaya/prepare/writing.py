@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import xxhash
 
+from yaya.core.artifact import sync_files
 from yaya.prepare import augment, lines, mixing
 from yaya.prepare.augment import AugmentConfig
 from yaya.prepare.clean.filters import Account
@@ -47,7 +48,9 @@ def finish_piece(task: Finish) -> dict[str, Any]:
     work = Finishing(task)
     for document, id, source, number in work.documents():
         work.add(document, id, source, number)
-    return work.close()
+    result = work.close()
+    sync_files(task.out.glob(f"*-{task.number:05}.parquet"))  # what this gives back says that they are whole
+    return result
 
 
 class Finishing:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from yaya.core.say import UserError
 from yaya.inference.engine import Engine
+from yaya.serve.body import read_fields
+from yaya.serve.fields import ignored_header
 from yaya.serve.guard import Guard, error_response, reads_chinese
-from yaya.serve.schema import ApiError, ChatRequest, Completion, GenerateRequest, invalid, usage
+from yaya.serve.schema import ApiError, ChatRequest, Completion, GenerateRequest, usage
 from yaya.serve.worker import Job, Plan, Worker, server_failed
 from yaya.tokenize.chat import fit_messages
 
@@ -28,10 +29,12 @@ PAGE_FILES = {
     "page.js": "text/javascript",
     "api.js": "text/javascript",
     "markdown.js": "text/javascript",
+    "inline.js": "text/javascript",
     "words.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not gather chunks
+ROUTES = "/v1/chat/completions, /v1/models, /generate, /health"
 DEFAULT_MAX_LENGTH = 50  # tokens, prompt included: what `/generate` has in the tutorials
 
 
@@ -71,22 +74,26 @@ def create_app(engine: Engine, model_name: str, host: str = "127.0.0.1", worker:
         return model_card(model_name)
 
     @app.post("/v1/chat/completions")
-    async def chat(body: ChatRequest, request: Request) -> Response:
+    async def chat(request: Request) -> Response:
+        body = read_fields(ChatRequest, await request.body(), request.headers)
         check_model(body.model, model_name)
         job = await begin(request, worker, lambda: chat_plan(engine, body))
-        completion = Completion(model_name, job.dropped_turns)
+        completion, ignored = Completion(model_name, job.dropped_turns), ignored_header(body.ignored())
         if body.stream:
-            with_usage = body.stream_options is not None and body.stream_options.include_usage
+            with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
             events = chat_events(job, completion, with_usage, reads_chinese(request.headers))
-            return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+            return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS | ignored)
         text = "".join([piece async for piece in job.texts()])
-        return JSONResponse(completion.whole(text, job.finish_reason, usage(job.prompt_tokens, job.completion_tokens)))
+        counts = usage(job.prompt_tokens, job.completion_tokens)
+        return JSONResponse(completion.whole(text, job.finish_reason, counts), headers=ignored)
 
     @app.post("/generate")
-    async def generate(body: GenerateRequest, request: Request) -> dict[str, str]:
+    async def generate(request: Request) -> Response:
+        body = read_fields(GenerateRequest, await request.body(), request.headers)
         job = await begin(request, worker, lambda: generate_plan(engine, body))
         pieces = [piece async for piece in job.texts()]
-        return {"generated_text": body.prompt + "".join(pieces)}
+        text = {"generated_text": body.prompt + "".join(pieces)}
+        return JSONResponse(text, headers=ignored_header(body.ignored()))
 
     return app
 
@@ -105,7 +112,7 @@ def check_model(asked: str | None, served: str) -> None:
 
 def chat_plan(engine: Engine, body: ChatRequest) -> Plan:
     """The prompt for the next reply, for which a quarter of the context stays free (or all that it may have)."""
-    context, messages = engine.context_length, [message.plain() for message in body.messages]
+    context, messages = engine.context_length, body.plain()
     wanted = body.max_new_tokens or context
     try:
         input_ids, dropped = fit_messages(engine.tokenizer, messages, context - min(wanted, max(1, context // 4)))
@@ -184,19 +191,20 @@ def add_error_handlers(app: FastAPI) -> None:
     async def api_error(request: Request, error: ApiError) -> JSONResponse:
         return error_response(error, request.headers)
 
-    @app.exception_handler(RequestValidationError)
-    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(invalid(error.errors()[0]), request.headers)
-
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        where = f"{request.method} {request.url.path}"
+        where, allowed = f"{request.method} {request.url.path:.100}", (error.headers or {}).get("Allow")
         known = {
-            404: (f"There is nothing at {where}.", f"没有 {where} 这个地址。"),
-            405: (f"{where} is not allowed.", f"不允许 {where}。"),
+            404: (
+                f"There is nothing at {where}. Ask {ROUTES}, or open / in a browser.",
+                f"没有 {where} 这个地址。可用的有 {ROUTES}，也可以在浏览器里打开 /。",
+            ),
+            405: (f"{where} is not allowed; {allowed} is.", f"不允许 {where}，请用 {allowed}。"),
         }
         en, zh = known.get(error.status_code, (str(error.detail), str(error.detail)))
-        return error_response(ApiError(error.status_code, en, zh), request.headers)
+        response = error_response(ApiError(error.status_code, en, zh), request.headers)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Exception)
     async def any_error(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -37,14 +38,21 @@ def is_loopback(host: str) -> bool:
 
 
 def reads_chinese(headers: Headers) -> bool:
-    """The language that the client asks for; without a wish, the server's own."""
-    wish = headers.get("accept-language")
-    return (wish.lower().startswith("zh")) if wish else language() == "zh"
+    """Which of our two languages the client likes better; without a wish, the server's own; for other wishes, English."""
+    weights: dict[str, float] = {}
+    for wish in headers.get("accept-language", "").lower().split(","):
+        tag, _, rest = wish.strip().partition(";")
+        weight = re.search(r"q=(\d(?:\.\d*)?)", rest.replace(" ", ""))
+        weights.setdefault(re.split("[-_]", tag)[0], float(weight[1]) if weight else 1.0)
+    if not weights.keys() - {"", "*"}:
+        return language() == "zh"
+    liked = [name for name in weights if name in ("zh", "en") and weights[name] > 0]
+    return max(liked, key=weights.__getitem__, default="en") == "zh"  # of equal ones the first
 
 
 def error_response(error: ApiError, headers: Headers) -> JSONResponse:
     """The error in OpenAI's shape and the client's language."""
-    return JSONResponse(error.body(reads_chinese(headers)), error.status)
+    return JSONResponse(error.body(reads_chinese(headers)), error.status, headers=SECURITY_HEADERS)
 
 
 class Guard:

@@ -7,6 +7,7 @@ import os
 import socket
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -18,10 +19,12 @@ from yaya.serve.guard import is_loopback
 from yaya.serve.worker import Worker
 
 PORTS_TO_TRY = 20
+LAST_PORT = 65535
 
 
 def serve(model_path: Path, model_name: str, host: str = "127.0.0.1", port: int = 8000, *, runtime: Runtime) -> None:
     """Serves the model folder at `model_path` until Ctrl-C. Raises `UserError` when it cannot listen on `host`."""
+    resolve(host, port)  # a wrong address is told before the model is loaded
     serve_engine(Engine.load(model_path, runtime), model_name, host, port)
 
 
@@ -79,31 +82,69 @@ class Server(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket on the first free port from `port` on (0: any)."""
+    family, at = resolve(host, port)
+    last = min(port + PORTS_TO_TRY - 1, LAST_PORT)
+    for candidate in range(port, last + 1):
+        try:
+            return bound(family, (at[0], candidate, *at[2:]))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise cannot_listen(address(host, candidate).removeprefix("http://"), error) from None
+    raise UserError(
+        f"The ports from {port} to {last} are all taken. Choose another with --port.",
+        f"从 {port} 到 {last} 的端口都被占用。请用 --port 另选一个。",
+    )
+
+
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """What the operating system calls this address; raises `UserError` when there is none."""
+    if not 0 <= port <= LAST_PORT:
+        raise UserError(
+            f"There is no port {port}: ports are numbers from 0 to {LAST_PORT}.",
+            f"没有 {port} 这个端口：端口是 0 到 {LAST_PORT} 的数字。",
+        )
     try:
         family, *_, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except (socket.gaierror, OverflowError):
+    except (socket.gaierror, UnicodeError):  # UnicodeError: a part of the name is longer than a name may be
         raise UserError(
-            f"Cannot listen on {host}:{port}: no such address.", f"不能在 {host}:{port} 上监听：没有这个地址。"
+            f"Cannot listen on {host!r}: no such address. Give one of this machine's, such as 127.0.0.1 or 0.0.0.0.",
+            f"不能在 {host!r} 上监听：没有这个地址。请用本机的地址，例如 127.0.0.1 或 0.0.0.0。",
         ) from None
-    for candidate in range(port, min(port + PORTS_TO_TRY, 65536)):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+    return family, at
+
+
+def bound(family: socket.AddressFamily, at: tuple[Any, ...]) -> socket.socket:
+    """A listening socket; raises `OSError`."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
         if os.name == "posix":  # on Windows this would share a port that is taken
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((at[0], candidate, *at[2:]))
-            listener.listen(128)
-            return listener
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRINUSE:
-                reason = error.strerror
-                raise UserError(
-                    f"Cannot listen on {host}:{candidate}: {reason}.", f"不能在 {host}:{candidate} 上监听：{reason}。"
-                ) from None
-    raise UserError(
-        f"Ports {port} to {port + PORTS_TO_TRY - 1} are all taken. Choose one with --port.",
-        f"端口 {port} 到 {port + PORTS_TO_TRY - 1} 都被占用。请用 --port 另选一个。",
-    )
+        listener.bind(at)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def cannot_listen(where: str, error: OSError) -> UserError:
+    """Why, and what to do."""
+    reasons = {
+        errno.EACCES: (
+            "this port needs an administrator's rights. Choose one above 1023 with --port",
+            "这个端口需要管理员权限。请用 --port 选一个 1023 以上的",
+        ),
+        errno.EADDRNOTAVAIL: (
+            "this machine does not have that address. Give another with --host",
+            "本机没有这个地址。请用 --host 换一个",
+        ),
+        errno.EAFNOSUPPORT: (
+            "this machine has no IPv6. Give an IPv4 address with --host, such as 127.0.0.1",
+            "本机没有 IPv6。请用 --host 给出 IPv4 地址，例如 127.0.0.1",
+        ),
+    }
+    en, zh = reasons.get(error.errno or 0, (str(error.strerror), str(error.strerror)))
+    return UserError(f"Cannot listen on {where}: {en}.", f"不能在 {where} 上监听：{zh}。")
 
 
 def address(host: str, port: int) -> str:

@@ -1,49 +1,19 @@
-"""What goes over HTTP: OpenAI's fields and errors. A field that is not obeyed is refused, never ignored."""
+"""What goes over HTTP: the fields of requests, OpenAI's answers and errors."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from yaya.core.say import UserError
 from yaya.inference.sampling import Sampling
+from yaya.serve.fields import UNSUPPORTED, UNSUPPORTED_IN_MESSAGE, Table, refuse_unsupported
+from yaya.tokenize.chat import text_of_content
 
-# OpenAI's fields that this server does not act on, with the values that ask for nothing.
-UNSUPPORTED: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "logit_bias": ({},),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "modalities": (["text"],),
-    "audio": (),
-    "prediction": (),
-    "reasoning_effort": ("none",),
-    "verbosity": (),
-    "web_search_options": (),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "metadata": ({},),
-}
-# What OpenAI's clients send back with an assistant's message that they received.
-UNSUPPORTED_IN_MESSAGE: dict[str, tuple[Any, ...]] = {
-    "refusal": (),
-    "annotations": ([],),
-    "audio": (),
-    "function_call": (),
-    "tool_calls": ([],),
-}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
 class ApiError(Exception):
@@ -61,50 +31,43 @@ class ApiError(Exception):
 
 
 class Fields(BaseModel):
-    """Unknown fields are errors, and `"5"` is no number."""
+    """`"5"` is no number here. What is not known is kept, to be named in a header."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
+    unsupported: ClassVar[Table] = UNSUPPORTED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _supported(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return refuse_unsupported(values, cls.model_fields, cls.unsupported)
+
+    def ignored(self) -> list[str]:
+        """The names of the fields that are passed over."""
+        return list(self.model_extra or ())
 
 
-def drop_neutral(values: Any, table: Mapping[str, Sequence[Any]]) -> Any:
-    """The fields without those of `table`; one that asks for something is an error that names it."""
-    if not isinstance(values, dict):
-        return values
-    for name in values.keys() & table.keys():
-        value = values[name]
-        if value is not None and not any(value == neutral and type(value) is type(neutral) for neutral in table[name]):
-            raise PydanticCustomError("unsupported", "{name} is not supported by this server.", {"name": name})
-    return {name: value for name, value in values.items() if name not in table}
-
-
-def text_of(content: Any) -> Any:
-    """A message's content as one string; OpenAI also allows a list of parts."""
-    if not isinstance(content, list):
-        return content
-    for part in content:
-        is_text = isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
-        if not is_text or not isinstance(part["text"], str):
-            wanted = 'Each part must be a text, {"type": "text", "text": "..."}: this server reads nothing else.'
-            raise PydanticCustomError("content_part", wanted.replace("{", "{{").replace("}", "}}"))
-    return "\n".join(part["text"] for part in content)
+def whole(number: Any) -> Any:
+    """5.0 -> 5: JSON has one kind of numbers."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def as_list(stop: Any) -> Any:
     """`"a"` -> `["a"]`; None -> `[]`."""
-    return [stop] if isinstance(stop, str) else stop or []
+    return [] if stop is None else [stop] if isinstance(stop, str) else stop
 
 
-def whole_characters(text: str) -> str:
-    """The text; JSON can write half of a character (`"\\ud83d"`), which no tokenizer reads."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("half_character", "The text holds half of a character: it is damaged.") from None
-    return text
+def our_role(role: Any) -> str:
+    """The role as the templates write it."""
+    if not isinstance(role, str) or role not in ROLES:
+        known = ", ".join(ROLES)
+        raise UserError(f"is {role!r:.60}; known: {known}", f"是 {role!r:.60}；支持：{known}")
+    return ROLES[role]
 
 
-Text = Annotated[str, AfterValidator(whole_characters)]
-Stop = Annotated[list[Annotated[Text, Field(min_length=1)]], BeforeValidator(as_list), Field(max_length=4)]
+Whole = Annotated[int, BeforeValidator(whole)]
+Stop = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(as_list), Field(max_length=4)]
 
 
 class SamplingFields(Fields):
@@ -112,105 +75,87 @@ class SamplingFields(Fields):
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=0)
+    top_k: Whole | None = Field(None, ge=-1, lt=2**31)  # -1 is 0: that is how vLLM's clients switch it off
     repetition_penalty: float | None = Field(None, gt=0, le=10)
     stop: Stop = Field(default=[])
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
 
     def sampling(self, max_new_tokens: int) -> Sampling:
         """As the engine wants it."""
         given = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "repetition_penalty", "seed")}
         given = {name: value for name, value in given.items() if value is not None}
+        if self.top_k == -1:
+            given["top_k"] = 0
         return Sampling(max_new_tokens=max_new_tokens, stop=tuple(self.stop), **given)
 
 
 class Message(Fields):
-    """One turn. `developer` is OpenAI's newer name of `system`."""
+    """One turn."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[Text, BeforeValidator(text_of)]
+    unsupported = UNSUPPORTED_IN_MESSAGE
+    role: Annotated[str, BeforeValidator(our_role)]
+    content: Annotated[str, BeforeValidator(text_of_content)]
 
     @model_validator(mode="before")
     @classmethod
-    def _supported(cls, values: Any) -> Any:
-        return drop_neutral(values, UNSUPPORTED_IN_MESSAGE)
-
-    def plain(self) -> dict[str, str]:
-        """As `fit_messages` wants it."""
-        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}
+    def _parts(cls, values: Any) -> Any:
+        """What a part of the content holds beside its text is passed over like a field of the message."""
+        parts = values.get("content") if isinstance(values, dict) else None
+        if not isinstance(parts, list):
+            return values
+        named = [(i, name) for i, part in enumerate(parts) if isinstance(part, dict) for name in part]
+        return values | {f"content[{i}].{name}": True for i, name in named if name not in ("type", "text", "value")}
 
 
 class StreamOptions(Fields):
-    include_usage: bool = False
+    unsupported = {}
+    include_usage: bool | None = None
 
 
 class ChatRequest(SamplingFields):
     """`POST /v1/chat/completions`"""
 
     model: str | None = None
-    messages: list[Message] = Field(min_length=1)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    messages: list[Message] = Field(min_length=1, fail_fast=True)
+    max_tokens: Whole | None = Field(None, ge=1)
+    max_completion_tokens: Whole | None = Field(None, ge=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    user: str | None = None  # whom OpenAI should watch for abuse: nothing to obey
-    safety_identifier: str | None = None  # the newer name of `user`
-
-    @model_validator(mode="before")
-    @classmethod
-    def _supported(cls, values: Any) -> Any:
-        return drop_neutral(values, UNSUPPORTED)
 
     @model_validator(mode="after")
     def _agree(self) -> ChatRequest:
-        both = {self.max_tokens, self.max_completion_tokens} - {None}
-        if len(both) > 1:
-            raise PydanticCustomError("conflict", "max_tokens and max_completion_tokens differ: give one of them.")
-        if self.stream_options is not None and not self.stream:
-            raise PydanticCustomError("conflict", "stream_options is only allowed with stream=true.")
+        if len({self.max_tokens, self.max_completion_tokens} - {None}) > 1:
+            en = "max_tokens and max_completion_tokens differ: give one of them"
+            raise UserError(en, "max_tokens 和 max_completion_tokens 不一样，请只给一个")
         return self
 
     @property
     def max_new_tokens(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
+    def plain(self) -> list[dict[str, str]]:
+        """The messages as `fit_messages` wants them."""
+        return [{"role": message.role, "content": message.content} for message in self.messages]
+
+    def ignored(self) -> list[str]:
+        options = self.stream_options.ignored() if self.stream_options else []
+        in_messages = [f"messages[{i}].{name}" for i, turn in enumerate(self.messages) for name in turn.ignored()]
+        return [*super().ignored(), *(f"stream_options.{name}" for name in options), *in_messages]
+
 
 class GenerateRequest(SamplingFields):
     """`POST /generate`, as the tutorials have it: `max_length` counts the prompt too."""
 
-    prompt: Text = Field(min_length=1)
-    max_length: int | None = Field(None, ge=1)
-    max_new_tokens: int | None = Field(None, ge=1)
+    prompt: str = Field(min_length=1)
+    max_length: Whole | None = Field(None, ge=1)
+    max_new_tokens: Whole | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _one_length(self) -> GenerateRequest:
         if self.max_length is not None and self.max_new_tokens is not None:
-            raise PydanticCustomError("conflict", "Give max_length (prompt included) or max_new_tokens, not both.")
+            en = "Give max_length (prompt included) or max_new_tokens, not both"
+            raise UserError(en, "max_length（含输入）和 max_new_tokens 只能给一个")
         return self
-
-
-def invalid(error: Mapping[str, Any]) -> ApiError:
-    """A client's mistake as OpenAI says it, from the first of pydantic's errors."""
-    kind, message, ctx = error["type"], error["msg"], error.get("ctx") or {}
-    path = [*(part for part in error["loc"] if part != "body"), *([ctx["name"]] if kind == "unsupported" else [])]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or None
-    if kind == "json_invalid":
-        return ApiError(400, "The body is not valid JSON.", "请求体不是合法的 JSON。", code="invalid_json")
-    if param is None and kind in ("missing", "model_attributes_type", "dict_type"):
-        en = "The body must be a JSON object, sent with Content-Type: application/json."
-        return ApiError(400, en, "请求体应当是一个 JSON 对象，并带上 Content-Type: application/json。")
-    known = {
-        "unsupported": (
-            f"{param} is not supported by this server.",
-            f"本服务器不支持 {param}。",
-            "unsupported_parameter",
-        ),
-        "extra_forbidden": (f"Unrecognized request argument: {param}", f"不认识的参数：{param}", "unknown_parameter"),
-        "missing": (f"Missing required parameter: {param}", f"缺少参数：{param}", "missing_required_parameter"),
-    }
-    shown = f"{param}: {message}" if param else message
-    en, zh, code = known.get(kind, (shown, f"参数有误。{shown}", "invalid_value"))
-    return ApiError(400, en, zh, code=code, param=param)
 
 
 class Completion:

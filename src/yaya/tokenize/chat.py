@@ -6,15 +6,47 @@ ChatML: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, takewhile
+from typing import TYPE_CHECKING, Any
 
 from yaya.core.say import UserError
-from yaya.tokenize.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from yaya.tokenize.tokenizer import Tokenizer
 
 Message = Mapping[str, str]
 ROLES = ("text", "system", "user", "assistant", "template")
 TEXT, SYSTEM, USER, ASSISTANT, TEMPLATE = range(5)
-ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM}
+UNLEARNED = (
+    "unlearned"  # an assistant's message that is read like any other and counts nothing (`weight: 0` in the data)
+)
+ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM, UNLEARNED: TEMPLATE}
+
+TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of parts that are text; Gemini writes none
+
+
+def text_of_content(content: Any) -> str:
+    """A message's `content` as one string: a string, or a list of texts and `{"type": "text", "text"}`, one a line.
+
+    Anything else raises a UserError whose text lacks its subject: "must be a string, not null".
+    """
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(map(_text_of_part, content))
+    kind = "null" if content is None else type(content).__name__
+    raise UserError(f"must be a string, not {kind}", f"应当是字符串，而不是 {kind}")
+
+
+def _text_of_part(part: Any) -> str:
+    text: Any = part
+    kind: Any = type(part).__name__
+    if isinstance(part, dict):
+        kind = part.get("type")
+        text = part.get("text", part.get("value")) if kind in TEXT_PARTS else None
+    if not isinstance(text, str):
+        raise UserError(f"holds a part of type {kind!r}; only text is read", f"含有 {kind!r} 类型的内容；只支持文本")
+    return text
 
 
 def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:
@@ -22,9 +54,10 @@ def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]
 
     A message's closing `<|im_end|>` belongs to its role (the assistant learns to stop); the rest of the frame is `template`.
     """
-    headers = {role: tokenizer.encode(role + "\n") for role in ROLE_CODE}
+    written = {role: f"{'assistant' if role == UNLEARNED else role}\n" for role in ROLE_CODE}
+    headers = {role: tokenizer.encode(header) for role, header in written.items()}
     newline = tokenizer.encode("\n")
-    texts = [f"{m['role']}\n{m['content']}" for messages in conversations for m in messages]
+    texts = [written[m["role"]] + m["content"] for messages in conversations for m in messages]
     encoded = iter(tokenizer.encode_batch(texts))
     out = []
     for messages in conversations:
@@ -34,11 +67,8 @@ def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]
             code, header, body = ROLE_CODE[message["role"]], headers[message["role"]], next(encoded)
             size = len(header)
             if body[:size] != header:  # the content begins with white space that joins the header's line break
-                end = len(message["role"]) + 1
-                size = sum(
-                    start < end
-                    for start, _ in tokenizer.encode_with_offsets(f"{message['role']}\n{message['content']}")[1]
-                )
+                whole, end = written[message["role"]] + message["content"], len(written[message["role"]])
+                size = sum(start < end for start, _ in tokenizer.encode_with_offsets(whole)[1])
             ids += [tokenizer.turn_start, *body, tokenizer.turn_end, *newline]
             roles += [TEMPLATE] * (1 + size) + [code] * (len(body) - size + 1) + [TEMPLATE] * len(newline)
         out.append((ids, roles))
@@ -59,9 +89,9 @@ def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
 def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> tuple[list[int], int]:
     """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
 
-    The system message stays; a turn is a user's message with the reply that follows it.
+    The system messages at the beginning stay; a turn is a user's message with the reply that follows it.
     """
-    system = [m for m in messages[:1] if m["role"] in ("system", "developer")]
+    system = list(takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = list(messages[len(system) :])
     opening = [tokenizer.turn_start, *tokenizer.encode("assistant\n")]
     fixed, *parts = [ids for ids, _ in render_batch(tokenizer, [system, *([m] for m in rest)])]
@@ -71,7 +101,21 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
         length = len(fixed) + ends[-1] - ends[begin] + len(opening)
         if length <= room:
             return [*fixed, *chain.from_iterable(parts[begin:]), *opening], dropped
-    raise UserError(
-        f"The message is {length} tokens long; this model reads at most {room}. Shorten it.",
-        f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。请缩短一些。",
+    raise _too_long(tokenizer, [m["content"] for m in rest[begin:]], length, room, bool(system))
+
+
+def _too_long(tokenizer: Tokenizer, texts: list[str], length: int, room: int, system: bool) -> UserError:
+    """The error for a last turn that fills `length` tokens with all that must stand beside it."""
+    characters, tokens = sum(map(len, texts)), sum(map(len, tokenizer.encode_batch(texts)))
+    left = room - (length - tokens)
+    en, zh = "Shorten it.", "请缩短一些。"
+    if left > 0:
+        fits = characters * left // tokens
+        en = f"Shorten it: about {fits:,} of its {characters:,} characters fit."
+        zh = f"请缩短一些：{characters:,} 个字符里大约能放下 {fits:,} 个。"
+    elif system:
+        en, zh = "The system message leaves no room for it: shorten that.", "系统消息已经占满了位置，请缩短系统消息。"
+    return UserError(
+        f"The message is {length} tokens long; this model reads at most {room}. {en}",
+        f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。{zh}",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Artifact, Draft
+from yaya.core.artifact import Artifact, Draft, file_digest
 from yaya.core.config import key
 from yaya.core.progress import Bar
 from yaya.core.say import say
@@ -61,6 +61,14 @@ def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConf
         by_size = 2 ** int(np.clip(np.log2(max(size, 1) / 2048 + 1) + 1, 10, 13))
         config = replace(config, vocab_size=2048 if primer else by_size)
     return replace(config, han_run=(1 if primer else 4)) if config.han_run is None else config
+
+
+def source_parents(config: TokenizeConfig) -> dict[str, str]:
+    """The tokenizer that is taken over, by content: another one under the same path makes other tokens."""
+    if not config.tokenizer_from:
+        return {}
+    path = Path(config.tokenizer_from) / "tokenizer.json"
+    return {"tokenizer": file_digest(path)} if path.is_file() else {}  # loading it says what is wrong
 
 
 def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:

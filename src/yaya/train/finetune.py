@@ -34,6 +34,11 @@ class FinetuneConfig(LoopConfig):
     )
 
 
+def role_weights(config: FinetuneConfig) -> list[float]:
+    """What a label of each role counts."""
+    return [0.0, config.system_weight, config.user_weight, config.assistant_weight, 0.0]
+
+
 def build(
     config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft
 ) -> tuple[language.Transformer, language.LanguageModeling]:
@@ -53,9 +58,10 @@ def build(
             'There are no conversations to fine-tune on. Add JSONL with {"messages": [{"role", "content"}]} to prepare.sources.',
             '没有可用来微调的对话。请在 prepare.sources 里加入 {"messages": [{"role", "content"}]} 格式的 JSONL。',
         )
-    weights = [0.0, config.system_weight, config.user_weight, config.assistant_weight, 0.0]
     seed = language.data_seed(data, draft.seed + 1)
-    return model, language.objective(shards, SHARES, weights, config, model.config.max_position_embeddings, seed)
+    return model, language.objective(
+        shards, SHARES, role_weights(config), config, model.config.max_position_embeddings, seed
+    )
 
 
 def run(config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft) -> None:

@@ -32,6 +32,7 @@ from yaya.train.scaling import memory_bytes
 VALIDATION_ROWS = 64
 VALIDATION_TOKENS = 8192  # at once
 SAMPLE_TOKENS = 48
+WATCHED = (1.0, 0.0, 0.0, 1.0, 0.0)  # what validation counts of each role: texts, and what the assistant says
 
 
 def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, Shard]:
@@ -53,14 +54,19 @@ def objective(
     seed: int,
 ) -> LanguageModeling:
     """Rows of the shards in these shares, as micro-batches."""
-    parts = [(Rows(shards[kind], row_length, seed), share) for kind, share in shares.items()]
-    mixture = Mixture(parts, role_weights)
+    mixture = Mixture([(Rows(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()])
     assert config.batch_tokens is not None and config.micro_batch_tokens is not None
     step_rows = max(1, config.batch_tokens // row_length)
     if not any(role_weights):
         raise UserError(
             "All weights are 0, so there is nothing to learn: set assistant_weight above 0.",
             "所有权重都是 0，没有可学的东西：请把 assistant_weight 设为大于 0。",
+        )
+    if not mixture.parts:
+        long = sum(len(shards[kind].offsets) - 1 for kind, share in shares.items() if share > 0)
+        raise UserError(
+            f"There is nothing to learn: none of the {long:,} documents has a reply whose question fits into {row_length} tokens. Pretrain with a larger context_length.",
+            f"没有可学的东西：{long:,} 篇里没有一个回答，其问题放得进 {row_length} 个 token。请用更大的 context_length 预训练。",
         )
     available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
     if available < config.batch_tokens:
@@ -115,12 +121,24 @@ def train_and_save(
             f"[{draft.kind}] compiling the layers: the first steps take a minute (not wanted? torch_compile=false)",
             f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不想编译就写 torch_compile=false）",
         )
+    say_long_conversations(draft.kind, goal)
     place(model, config.parallel)
     train(model, goal, config, draft, validate, sample, expect)
     draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if ranks.is_main():
         save_model(draft.path, model, tokenizer, weights)
+
+
+def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
+    """What was cut and left out, where conversations are longer than the context."""
+    for rows, _ in goal.mixture.parts:
+        found, documents, length = rows.long, rows.shard.documents, rows.row_length
+        if found.conversations:
+            say(
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and are cut between their turns; {found.replies_cut:,} replies lose their end, {found.replies_left_out:,} are left out because their question alone fills it. A larger context_length in pretrain takes them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上文长度 {length} 个 token，按轮次切开；{found.replies_cut:,} 个回答丢了结尾，{found.replies_left_out:,} 个因为光是问题就放不下而略去。在 pretrain 里把 context_length 调大就能完整保留。",
+            )
 
 
 def compiles(config: LoopConfig, model: Transformer) -> bool:
@@ -138,10 +156,12 @@ def compiles(config: LoopConfig, model: Transformer) -> bool:
 @torch.no_grad()
 def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
     """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
-    rows = Rows(shard, row_length, 0)
+    rows = Rows(shard, row_length, 0, WATCHED)
     at_once = max(1, min(16, VALIDATION_TOKENS // row_length))
-    goal = LanguageModeling(Mixture([(rows, 1.0)], [1.0, 0.0, 0.0, 1.0, 0.0]), at_once, at_once)
+    goal = LanguageModeling(Mixture([(rows, 1.0)]), at_once, at_once)
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
+    if rows.is_empty:
+        return {}
     total = count = size = 0.0
     last = min(VALIDATION_ROWS, rows.packing(0).rows)  # row `last` and those after may be of another epoch
     for first in range(0, last, at_once):
@@ -149,9 +169,11 @@ def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_le
         size += sizes[batch.labels[batch.weights > 0]].sum().item()
         loss, weight, _ = goal.loss(model, batch.to(str(model.head.device)))
         total, count = total + loss.item(), count + weight.item()
+    if not size:
+        return {}
     return {
-        "validation_loss": round(total / max(count, 1), 5),
-        "bits_per_byte": round(total / math.log(2) / max(size, 1), 5),
+        "validation_loss": round(total / count, 5),
+        "bits_per_byte": round(total / math.log(2) / size, 5),
     }
 
 

@@ -47,7 +47,8 @@ class Log:
         for name, path in self.paths.items():
             found = path.read_text("utf-8", errors="replace") if step and path.exists() else ""
             rows = [row for row in json_lines(found) if row["step"] <= step]
-            self.last_loss = next((row["loss"] for row in reversed(rows) if row.get("loss")), self.last_loss)
+            known = [row["loss"] for row in rows if row.get("loss") is not None]
+            self.last_loss = known[-1] if known else self.last_loss
             write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
             self.files[name] = path.open("a", encoding="utf-8", buffering=1)
             if name == "metrics":
@@ -55,7 +56,7 @@ class Log:
 
     def add(self, row: dict[str, Any], replies: list[dict[str, str]], shown: bool) -> None:
         """One step's row and sample replies. shown: with a line of its own in the terminal."""
-        self.last_loss = row["loss"] or self.last_loss
+        self.last_loss = self.last_loss if row["loss"] is None else row["loss"]
         if shown:
             self.bar.print(_look(self.title, row["step"], row | {"loss": self.last_loss}))
         for reply in replies:

@@ -280,22 +280,23 @@ def optimizer_step(
     add_up_gradients(model)
     sums = ranks.total([loss_sum, weight_sum, seen, squared_norm(model), *map(float, signals)])
     loss_sum, weight_sum, seen, square = sums[:4]
-    weight_sum = max(weight_sum, 1e-9)
+    taught = weight_sum > 0  # else there is no loss, and nothing to step by
+    weight_sum = weight_sum if taught else 1.0
     norm = math.sqrt(square) / weight_sum
     row: dict[str, Any] = {
-        "loss": round(loss_sum / weight_sum, 5),
+        "loss": round(loss_sum / weight_sum, 5) if taught else None,
         "learning_rate": scale * config.learning_rate,
         "matrix_learning_rate": scale * config.matrix_learning_rate,
         "grad_norm": round(norm, 4),
     }
     finite = math.isfinite(norm) and math.isfinite(loss_sum)
-    if finite:
+    if finite and taught:
         factor = min(1.0, config.max_grad_norm / (norm + 1e-6)) if config.max_grad_norm else 1.0
         grads = [local(p.grad) for p in model.parameters() if p.grad is not None]
         torch._foreach_mul_(grads, factor / weight_sum)
         optimizer.step(scale)
         compute(model.head.device)
-    else:
+    elif not finite:
         row |= {"loss": None, "grad_norm": None, "skipped": True}  # JSON has no NaN
     return StepDone(row, after, int(seen), finite, tuple(s > 0 for s in sums[4:]))
 

@@ -51,6 +51,8 @@ def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Runtime, s
             bar.advance(1)
             if step + 1 in (scaling.PILOT_EARLY, steps):
                 found = language.bits_per_byte(model, shards["validation"][kind], tokenizer, row_length)
+                if not found:
+                    return  # no held-out reply fits into a row
                 losses.append(found["validation_loss"])
     found = {"early": losses[0], "final": losses[1]}
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from yaya.train.rows import Mixture, Rows
 
 # (hidden_size, layers), each about twice the work of the one before.
 SIZES = ((64, 3), (96, 3), (128, 4), (160, 4), (192, 5), (256, 6), (320, 7), (384, 8), (512, 10), (640, 12), (768, 12))
-TOKENS_PER_PARAMETER = 8.0  # for models of about a million parameters; bench/LOG.md
+TOKENS_PER_PARAMETER = 8.0  # of the layers: our choice for models of about a million, not the outcome of a search
 FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 1.0
@@ -178,10 +178,14 @@ def weights(hidden_size: int, layers: int) -> float:
 def epoch_steps(config: LoopConfig, data: Artifact, row_length: int, seed: int) -> int:
     """Steps in which the data is seen `num_train_epochs` times; of two kinds, the one that repeats most."""
     assert config.num_train_epochs is not None and config.batch_tokens is not None
-    shares = pretrain.shares(config) if isinstance(config, PretrainConfig) else finetune.SHARES
+    if isinstance(config, PretrainConfig):
+        shares, weights = pretrain.shares(config), pretrain.role_weights(config)
+    else:
+        assert isinstance(config, FinetuneConfig)
+        shares, weights = finetune.SHARES, finetune.role_weights(config)
     shards = open_shards(data, "train", data.metrics["vocab_size"])
     order = data_seed(data, seed + isinstance(config, FinetuneConfig))
-    mixture = Mixture([(Rows(shards[kind], row_length, order), share) for kind, share in shares.items()], [])
+    mixture = Mixture([(Rows(shards[kind], row_length, order, weights), share) for kind, share in shares.items()])
     if not mixture.parts:
         return 1  # the stage itself will say that there is nothing
     rows = config.num_train_epochs / mixture.epochs(1)

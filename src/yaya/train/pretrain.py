@@ -60,6 +60,12 @@ def shares(config: PretrainConfig) -> dict[str, float]:
     return {"chat": config.chat_fraction, "text": 1 - config.chat_fraction}
 
 
+def role_weights(config: PretrainConfig) -> list[float]:
+    """What a label of each role counts."""
+    text = 1.0 if config.chat_fraction == 0 else config.text_weight
+    return [text, config.user_weight, config.user_weight, config.assistant_weight, 0.0]
+
+
 def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     """The model's sizes from the recipe's."""
     assert config.hidden_size and config.num_hidden_layers and config.intermediate_size and config.num_key_value_heads
@@ -125,17 +131,9 @@ def build(
     initialize(model, seed)
     model.dtype = draft.runtime.torch_dtype
     model.to(draft.runtime.device)
-    text_only = config.chat_fraction == 0
-    role_weights = [
-        1.0 if text_only else config.text_weight,
-        config.user_weight,
-        config.user_weight,
-        config.assistant_weight,
-        0.0,
-    ]
     shards = language.open_shards(data, "train", vocab_size)
     goal = language.objective(
-        shards, shares(config), role_weights, config, config.context_length, language.data_seed(data, seed)
+        shards, shares(config), role_weights(config), config, config.context_length, language.data_seed(data, seed)
     )
     return model, goal
 

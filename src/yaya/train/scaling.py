@@ -36,7 +36,7 @@ class Size:
 # no training gets below.
 TEXT = 0.793, 0.266, -0.0196
 TEMPLATES = -0.813, -0.285, 0.18
-REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one
+REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one. Chosen, not fitted
 TEMPLATES_FALL = -1.2, -0.45  # the pilot's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the pilot: of texts only.
 ON_THE_WAY = (0.05, 2.84), (0.1, 2.39), (0.2, 1.76), (0.3, 1.38), (0.5, 0.86), (0.7, 0.44), (0.85, 0.18), (1.0, 0.0)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from yaya.prepare.clean import quality, text
+from yaya.prepare.clean import chinese, quality, text
 from yaya.prepare.clean.personal import Masker
 from yaya.prepare.clean.quality import Reading
 from yaya.prepare.document import Document
@@ -36,6 +36,11 @@ def each(function: Callable[[str], str]) -> Filter:
     return lambda texts, document: [function(reading.text) for reading in texts]
 
 
+def together(function: Callable[[list[str]], list[str]]) -> Filter:
+    """All texts of a document at once."""
+    return lambda texts, document: function([reading.text for reading in texts])
+
+
 def rule(function: Callable[[Reading], str | None]) -> Filter:
     """A judgement on documents of text; conversations pass."""
 
@@ -47,11 +52,9 @@ def rule(function: Callable[[Reading], str | None]) -> Filter:
 
 
 def empty(texts: Texts, document: Document) -> Dropped | None:
-    """A document without a visible character; a conversation with an empty message or without a reply."""
+    """A document without a visible character; a conversation with an empty message."""
     if any(not reading.text or reading.text.isspace() for reading in texts):
         return Dropped("nothing to see" if document.messages is None else "an empty message")
-    if document.messages is not None and not any(message["role"] == "assistant" for message in document.messages):
-        return Dropped("no reply")
     return None
 
 
@@ -82,13 +85,15 @@ def blocklist(words: list[str]) -> Filter:
     return judge
 
 
-def languages(wanted: list[str]) -> Filter:
-    """Documents in another language than the wanted ones."""
-    from yaya.prepare.clean.language import language_of
+def languages(names: list[str]) -> Filter:
+    """Documents in another language than the wanted ones. One whose language nobody can tell stays."""
+    from yaya.prepare.clean.language import languages_of, wanted_codes
+
+    wanted = wanted_codes(names)
 
     def judge(texts: Texts, document: Document) -> Dropped | None:
-        found = language_of("\n".join(reading.text for reading in texts))
-        return None if found in wanted else Dropped(f"language {found}")
+        found = languages_of("\n".join(reading.text for reading in texts))
+        return Dropped(f"language {found[0]}") if found and not wanted & set(found) else None
 
     return judge
 
@@ -105,7 +110,7 @@ def active(config: PrepareConfig) -> dict[str, Filter]:
         ("control", bool(c.remove_control), lambda: each(text.remove_control)),
         ("emoji", c.emoji in emoji, lambda: each(emoji[c.emoji])),
         ("normal_form", c.normal_form in forms, lambda: each(forms[str(c.normal_form)])),
-        ("chinese", c.chinese != "keep", lambda: each(text.converter(c.chinese))),
+        ("chinese", c.chinese != "keep", lambda: together(chinese.converter(c.chinese))),
         ("urls", c.urls == "remove", lambda: each(text.remove_urls)),
         ("whitespace", bool(c.tidy_whitespace), lambda: each(text.tidy_space)),
         ("empty", True, lambda: empty),

@@ -115,7 +115,7 @@ def gopher_quality(reading: Reading) -> str | None:
         return "lines cut short"
     if int(np.count_nonzero(tokens.letters[tokens.is_word])) < (0.6 if chinese else 0.8) * count:
         return "too few letters"
-    if int(np.isin(tokens.hashes, stop_hashes(chinese)).sum()) < 2:
+    if len(np.unique(tokens.hashes[np.isin(tokens.hashes, stop_hashes(chinese))])) < 2:  # two different ones
         return "no stop words"
     return None
 

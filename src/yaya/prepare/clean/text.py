@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 
 import ftfy
 import regex
 from ftfy.badness import is_bad
-
-from yaya.core.say import UserError
 
 # First bytes of UTF-8 pairs as the code pages show them, and something behind them that is no ASCII (or "Ã " for à);
 # without such a pair there is no mojibake to look for.
@@ -133,16 +130,3 @@ MARKDOWN_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:https?://|www\.)[^\s()
 def _end_mark(found: re.Match[str]) -> str:
     """The mark at the end of a sentence is not part of the address."""
     return found[0][-1] if found[0][-1] in ".,;:!?" else ""
-
-
-def converter(script: str) -> Callable[[str], str]:
-    """All Chinese to simplified or to traditional characters, phrase by phrase (OpenCC)."""
-    try:
-        from opencc import OpenCC
-    except ImportError:
-        raise UserError(
-            'prepare.chinese needs an extra package: pip install "yaya[data]"',
-            'prepare.chinese 需要额外的包：pip install "yaya[data]"',
-        ) from None
-    convert = OpenCC("t2s" if script == "simplified" else "s2t").convert
-    return lambda text: text if text.isascii() else str(convert(text))

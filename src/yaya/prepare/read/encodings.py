@@ -1,10 +1,12 @@
-"""Bytes -> text: UTF-8, else UTF-16 or UTF-32 by their mark, else what it reads like: GB18030, Big5 or Latin-1."""
+"""Bytes -> text: UTF-8, else UTF-16 or UTF-32, else the encoding from before Unicode that it reads like."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from yaya.prepare.document import Unusable
+from yaya.prepare.read.signatures import kind_of, what_it_is
 
 # Characters that make up a third of any Chinese text, in both scripts. Read in the wrong encoding, rare ones come out.
 COMMON = frozenset(
@@ -12,50 +14,125 @@ COMMON = frozenset(
     "成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长這個來國說們為時會過學對裡後麼發無開當還兒經頭長與將現實點樣，。"
 )
 LIKELY = 0.15  # share of COMMON from which on it is that encoding
-MANY_HIGH = 0.3  # of all bytes: more of them is no Western text
 SEEN = 200_000  # bytes that are judged
-ENCODINGS = {"gb18030": "GB18030", "big5hkscs": "Big5", "cp1252": "Latin-1"}  # name for the user
+MOST_WRONG = 0.01  # share of characters that may be broken
+MOST_CONTROL = 0.01  # share of control characters from which on it is no text
+CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32)])
+BROKEN = re.compile("[\udc80-\udcff]")  # bytes that are no characters, as Python's "surrogateescape" keeps them
+# Codec -> its name for the user. ISO-8859-1 is a part of Windows-1252, and is what most people know.
+OLD = {
+    "gb18030": "GB18030", "big5hkscs": "Big5", "cp932": "Shift-JIS", "euc_jis_2004": "EUC-JP", "euc_kr": "EUC-KR",
+    "cp949": "EUC-KR", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Latin-1",
+    "cp1253": "Windows-1253", "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256",
+    "cp1257": "Windows-1257", "cp1258": "Windows-1258", "cp874": "Windows-874", "cp866": "CP866", "koi8-r": "KOI8-R",
+    "koi8-u": "KOI8-U", "iso8859-2": "Latin-2", "iso8859-5": "ISO-8859-5", "iso8859-7": "ISO-8859-7",
+    "iso8859-9": "Latin-5", "iso8859-15": "Latin-9", "iso2022_jp_2": "ISO-2022-JP",
+}  # fmt: skip
+# Encodings that are a part of others, or differ from them in a few signs: named by the better known, where it fits.
+TWINS = {"iso8859-15": "cp1252", "iso8859-9": "cp1254", "iso8859-7": "cp1253", "euc_kr": "cp949"}
+# What pages that declare one encoding are really written in, as all browsers know. https://encoding.spec.whatwg.org
+LABELS = {
+    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252",
+    "gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932",
+    "x-sjis": "cp932", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
+}  # fmt: skip
+FEW = 5  # characters beyond ASCII that say little: then Western letters and signs, as most have them, are just that
+WESTERN = re.compile(
+    r"[\x00-\x7fàâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÍÎÏÑÓÔÖÕØÙÚÛÜŒ€“”‘’‚„…–—«»°§©®£²³½¼·•×±¿¡ªº™\xa0]*"
+)
+# A sign within a word, or accents in a row: another alphabet, read as Latin-1.
+ODD = re.compile(r"[^\W\d_][^\w\s’‘\x00-\x7f\xad][^\W\d_]|[\xc0-\xff]{3}|[a-z]¹")
+WORDS_BEYOND = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 
 def encoding_of(data: bytes) -> str:
-    """`utf-8-sig`, `utf-16`, `utf-32` or a key of ENCODINGS; Unusable for binary data and for anything else."""
-    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
-        return "utf-32"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    if b"\0" in data:
-        at = data.index(b"\0")
-        raise Unusable(
-            "binary", f"binary data, no text (NUL at byte {at:,})", f"是二进制数据，不是文本（第 {at:,} 字节是 NUL）"
-        )
+    """`utf-8-sig`, `utf-16`, `utf-32` or a key of OLD; Unusable for binary data and for anything else.
+
+    UTF-8 with broken bytes is UTF-8: `decode` and `decode_lines` say which.
+    """
+    wide = wide_encoding(data)
+    if wide:
+        return wide
+    if b"\0" in data and len(data.translate(None, CONTROL)) < (1 - MOST_CONTROL) * len(data):
+        raise binary(data)
+    if b"\x1b$" in data and (data.isascii() or b"\x1b(B" in data) and is_iso_2022(data):
+        return "iso2022_jp_2"
     try:
         data.decode("utf-8")
         return "utf-8-sig"
     except UnicodeDecodeError as error:
-        found = None if is_damaged_utf8(data) else old_encoding(data)
+        if is_damaged_utf8(data):
+            return "utf-8-sig"
+        found = old_encoding(data)
         if found is None:
             raise bad_bytes(data, error.start, "UTF-8") from None
         return found
 
 
+def wide_encoding(data: bytes) -> str | None:
+    """UTF-32 or UTF-16 by the mark at the beginning, or UTF-16 without one: every other byte of mostly ASCII is NUL."""
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    head = data[:2000]
+    if len(head) >= 8 and b"\0" in head[:8]:
+        even, odd = head[::2].count(0), head[1::2].count(0)
+        if min(even, odd) == 0 and max(even, odd) > len(head) // 5:
+            return "utf-16-le" if odd else "utf-16-be"
+    return None
+
+
+def is_iso_2022(data: bytes) -> bool:
+    """Japanese in seven bits, as old mails have it."""
+    try:
+        return not data.decode("iso2022_jp_2").isascii()
+    except UnicodeDecodeError:
+        return False
+
+
 def old_encoding(data: bytes) -> str | None:
     """Which of the encodings from before Unicode it reads like, if any."""
+    if len(data) > SEEN:
+        data = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:SEEN]
     shares = {name: common_share(data, name) for name in ("gb18030", "big5hkscs")}
     best = max(shares, key=lambda name: shares[name])
     if shares[best] >= LIKELY:
         return best
-    text = data[:SEEN].decode("cp1252", "replace")
-    high = [character for character in text if character > "\x7f"]
-    letters = sum(character.isalpha() or character in "“”‘’–—…«»°§©®€£ " for character in high)
-    western = "\ufffd" not in high and len(high) <= MANY_HIGH * len(text) and letters >= 0.9 * len(high)
-    return "cp1252" if western and not re.search("[\x00-\x08\x0e-\x1f]", text) else None
+    beyond = len(data) - len(data.translate(None, bytes(range(128, 256))))
+    if beyond <= FEW:
+        text = data.decode("cp1252", "replace")
+        if WESTERN.fullmatch(text) and not ODD.search(text):
+            return "cp1252"
+        if beyond == 1:
+            return None
+    found = detected(data)
+    if found in ("cp1252", "iso8859-15") and ODD.search(data.decode(found, "replace")):
+        found = detected(b" ".join(WORDS_BEYOND.findall(data)))  # words of another language, in an English text
+    twin = TWINS.get(found or "")
+    if twin and data.decode(twin, "replace") == data.decode(found or "", "replace"):
+        found = twin
+    return found if found and is_text(data, found) else None
+
+
+def detected(data: bytes) -> str | None:
+    """What the letters that follow each other tell."""
+    import chardet
+
+    found = chardet.detect(data, include_encodings=OLD, compat_names=False, no_match_encoding="utf-8")["encoding"]
+    return found if found in OLD else None
+
+
+def is_text(data: bytes, encoding: str) -> bool:
+    """Whether there are nearly no control characters and broken ones in it."""
+    text = data.decode(encoding, "replace")
+    return len(re.findall("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd]", text)) <= MOST_CONTROL * len(text)
 
 
 def common_share(data: bytes, encoding: str) -> float:
     """Share of COMMON among the characters beyond ASCII; 0 where the bytes do not fit."""
-    try:
-        beyond = re.sub(r"[\x00-\x7f]+", "", data.decode(encoding))
-    except UnicodeDecodeError:
+    beyond = re.sub(r"[\x00-\x7f]+", "", data.decode(encoding, "replace"))
+    if beyond.count("\ufffd") > MOST_WRONG * len(beyond):
         return 0.0
     return sum(character in COMMON for character in beyond) / max(1, len(beyond))
 
@@ -76,11 +153,30 @@ def decode(data: bytes, encoding: str | None = None) -> str:
         raise bad_bytes(data, error.start, encoding.upper().removesuffix("-SIG")) from None
 
 
-def bad_bytes(data: bytes, at: int, encoding: str) -> Unusable:
-    """The error for the byte at offset `at`."""
+def decode_kept(data: bytes, encoding: str) -> str:
+    """The text, with broken bytes as BROKEN has them; Unusable where that cannot be (UTF-16)."""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding, "surrogateescape")
+    return decode(data, encoding)
+
+
+def bad_bytes(data: bytes, at: int, encoding: str, before: int = 0) -> Unusable:
+    """The error for the byte at offset `at`; so many bytes of the file lie before `data`."""
     value = data[at] if at < len(data) else 0
     return Unusable(
         "bad encoding",
-        f"not {encoding}: byte {at:,} is 0x{value:02x}",
-        f"不是 {encoding} 编码：第 {at:,} 字节是 0x{value:02x}",
+        f"not {encoding}: byte {before + at:,} is 0x{value:02x}",
+        f"不是 {encoding} 编码：第 {before + at:,} 字节是 0x{value:02x}",
     )
+
+
+def binary(data: bytes) -> Unusable:
+    """The error for data that is no text; it says what it is, where that is known."""
+    what = what_it_is(data)
+    if what is None:
+        at = data.find(b"\0")
+        what = f"NUL at byte {at:,}", f"第 {at:,} 字节是 NUL"
+    return Unusable(kind_of(what), f"binary data, no text ({what[0]})", f"是二进制数据，不是文本（{what[1]}）")

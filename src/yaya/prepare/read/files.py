@@ -18,20 +18,28 @@ from typing import IO, Any
 import zstandard
 
 from yaya.core.artifact import file_digest
-from yaya.core.say import UserError
+from yaya.core.say import UserError, visible
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.hub import Remote, is_hub, list_dataset
 
 KINDS = {
-    ".txt": "text", ".md": "text", ".markdown": "text", ".rst": "text",
+    ".txt": "text", ".rst": "text", ".md": "markdown", ".markdown": "markdown",
     ".html": "html", ".htm": "html", ".xhtml": "html",
     ".jsonl": "lines", ".ndjson": "lines", ".json": "json", ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet",
     ".xml": "wiki", ".warc": "warc", ".wet": "warc",
-    ".epub": "epub", ".pdf": "pdf", ".docx": "docx",
+    ".epub": "epub", ".pdf": "pdf", ".docx": "docx", ".docm": "docx",
+    ".xlsx": "xlsx", ".xlsm": "xlsx",
 }  # fmt: skip
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 READABLE = ", ".join(KINDS) + f" (also {', '.join(COMPRESSED)})"
+# Ending of a file that holds text all the same -> the ending to save it under.
+CONVERT = {
+    ".xls": ".xlsx", ".ods": ".xlsx", ".numbers": ".xlsx", ".et": ".xlsx",
+    ".doc": ".docx", ".odt": ".docx", ".rtf": ".docx", ".pages": ".docx", ".wps": ".docx",
+    ".ppt": ".pdf", ".pptx": ".pdf", ".odp": ".pdf", ".key": ".pdf", ".djvu": ".pdf", ".xps": ".pdf",
+    ".mobi": ".epub", ".azw": ".epub", ".azw3": ".epub", ".fb2": ".epub", ".chm": ".epub",
+}  # fmt: skip
 BARE_DUMP = re.compile(r"R[CS]_\d{4}-\d{2}$")  # Reddit's months: RC_2019-04.zst
 MANY_HAN = 0.3  # of the characters beyond ASCII, in real GB18030 or Big5 text; mistaken Latin-1 has almost none
 LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
@@ -69,7 +77,7 @@ def list_files(source: str) -> tuple[list[SourceFile], list[str]]:
         return [named_file(path, source)], []
     files, others = [], []
     for found in walk(path):
-        name = os.path.join(source, found.relative_to(path))
+        name = visible(os.path.join(source, found.relative_to(path)))  # it goes into reports, and may be no UTF-8
         kind = kind_of(found.name)
         if kind:
             files.append(SourceFile(found, name, kind, found.stat().st_size, named=False))
@@ -98,9 +106,11 @@ def named_file(path: Path, source: str) -> SourceFile:
     """A file that the user named; it must be of a known kind."""
     kind = kind_of(path.name)
     if not kind:
+        better = CONVERT.get(os.path.splitext(source)[1].lower())
+        how = (f"Save it as {better}", f"请先另存为 {better}") if better else ("Convert or unpack it", "请先转换或解压")
         raise UserError(
-            f"{source} is no kind of file that yaya reads. Convert or unpack it first; yaya reads {READABLE}.",
-            f"{source} 不是能读的文件类型。请先转换或解压；能读的有：{READABLE}。",
+            f"{source} is no kind of file that yaya reads. {how[0]} first; yaya reads {READABLE}.",
+            f"{source} 不是能读的文件类型。{how[1]}；能读的有：{READABLE}。",
         )
     return SourceFile(path, source, kind, path.stat().st_size, named=True)
 
@@ -222,8 +232,11 @@ def bytes_read(stream: IO[bytes]) -> int:
 
 def read_bytes(file: SourceFile) -> bytes:
     """The whole file, unpacked; Unusable where that is more than anyone writes by hand."""
+    expected = min(LARGEST, file.size)
     with opening(file) as stream:
-        data = stream.read(LARGEST + 1)
+        data = stream.read(expected + 1)
+        if len(data) > expected:  # packed
+            data += stream.read(LARGEST - expected)
     if len(data) > LARGEST:
         size = f"{LARGEST >> 20} MB"
         raise Unusable("too large", f"more than {size} in one document", f"一篇文档超过 {size}")

@@ -7,6 +7,7 @@ goes on where it was. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are respected; of
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import io
 import json
 import os
@@ -190,9 +191,13 @@ def unreachable(endpoint: str, error: Exception) -> UserError:
 
 
 def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
-    """(revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host."""
+    """(revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host.
+
+    Its branch moves and no commit is told for the whole, so the revision is a digest of what the listing says of each file.
+    """
     endpoint = ms_endpoint()
     files: list[RemoteFile] = []
+    told = hashlib.sha256()
     page, size = 1, 100
     while True:
         query = urllib.parse.urlencode(
@@ -204,9 +209,11 @@ def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
             if file.get("Type") != "tree":
                 where = urllib.parse.urlencode({"Revision": "master", "FilePath": file["Path"]})
                 url = f"{endpoint}/api/v1/datasets/{name}/repo?{where}"
+                content = file.get("Sha256") or file.get("Revision") or file.get("CommittedDate")
+                told.update(f"{file['Path']}\0{file['Size']}\0{content}\n".encode())
                 files.append(RemoteFile(file["Path"], int(file["Size"]), Remote("ms", url, int(file["Size"]))))
         if len(listed) < size:
-            return "master", files, {}
+            return told.hexdigest(), files, {}
         page += 1
 
 

@@ -1,33 +1,43 @@
-"""One record of JSON, JSONL or Parquet -> documents. SHAPES lists what is understood."""
+"""One record of JSON, JSONL, CSV or Parquet -> documents.
+
+Which key plays which part (keys.py) tells what the record is; SHAPES shows the shapes that this makes. What it says of itself
+(marks.py) may be that it is not to be learned.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from yaya.prepare.document import Content, Message, Unusable
+from yaya.prepare.read.dialogue import (
+    ROLES,
+    SAID,
+    dialogue,
+    finished,
+    is_blank,
+    is_dialogue,
+    listed,
+    message,
+    pairs,
+    role_of,
+    string,
+    turns_of,
+)
+from yaya.prepare.read.keys import PARTS, parts_of, plain, prefixes
+from yaya.prepare.read.marks import MARKS, is_bad, is_learned, is_nothing, is_null, refuse_marked, switch
 
-ROLES = {
-    "system": "system",
-    "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
-}  # fmt: skip
-
-
-def content_of(record: dict[str, Any]) -> Content:
-    """The text or the messages of a record; Unusable where it fits no shape or has wrong types."""
-    present = {key: value for key, value in record.items() if value is not None}
-    for seen in (present, record):  # a null counts as absent, unless nothing else is there
-        for takes, read, _ in SHAPES.values():
-            if takes(seen):
-                return read(seen)
-    names = ", ".join(map(str, list(record)[:8])) + (", ..." if len(record) > 8 else "") or "none"
-    raise Unusable(
-        "unknown shape",
-        f"no known shape; its keys: {names}. Known: {examples()}",
-        f"不认识的格式；它的键：{names}。支持：{examples()}",
-    )
+# What is understood, for the error; each with other names for its keys.
+SHAPES = (
+    '{"messages": [{"role", "content"}]}', '{"conversations": [{"from", "value"}]}', '{"turns": [[speaker, text]]}',
+    '{"instruction", "input", "output"[, "history", "system"]}', '{"prompt", "response"}', '{"question", "answer"}',
+    '{"prompt", "chosen", "rejected"}', '{"prompt": {"role", "text", "replies"}}', '{"text"}', '{"title", "paragraphs"}',
+)  # fmt: skip
+RANK = ("rank", "ranking")  # the lowest is the best
+SCORE = ("score", "pm_score", "overall_score", "rating", "reward", "upvotes", "votes", "likes")
+TEXTS = (*SAID, *PARTS["answer"], "body")  # keys of an answer among others
+HUMAN = re.compile(r"\s*Human:")
+SPOKEN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 
 
 def contents_of(record: Any) -> list[Content | Unusable]:
@@ -35,260 +45,199 @@ def contents_of(record: Any) -> list[Content | Unusable]:
     if not isinstance(record, dict):
         what = type(record).__name__
         return [Unusable("wrong type", f"a record must be an object, not a {what}", f"记录应当是对象，而不是 {what}")]
-    parts = [{k.removeprefix(p): v for k, v in record.items() if k.startswith(p)} for p in prefixes(record)]
+    whole = {plain(key): value for key, value in record.items() if value is not None and value == value}  # NaN is null
+    parts = [whole]
+    if found := prefixes(tuple(whole)):
+        marks = {key: value for key, value in whole.items() if key in MARKS}
+        parts = [marks | {k.removeprefix(p): v for k, v in whole.items() if k.startswith(p)} for p in found]
     out: list[Content | Unusable] = []
-    for part in parts or [record]:
+    for part in parts:
         try:
-            out.append(content_of(part))
+            out.append(content_of(part, record))
         except Unusable as problem:
             out.append(problem)
     return out
 
 
-def prefixes(record: dict[str, Any]) -> list[str]:
-    """`["en_", "zh_"]` for an alpaca record whose keys carry a language."""
-    ends = [key.removesuffix("instruction") for key in record if key.endswith("_instruction")]
-    return [prefix for prefix in ends if f"{prefix}output" in record]
+def content_of(record: dict[str, Any], original: dict[str, Any]) -> Content:
+    """The text or the messages of a record without nulls; Unusable where there is neither, or it is not to be learned."""
+    at = parts_of(tuple(record))
+    messages = conversation(record, at)
+    if messages is not None and not (at.get("text") and all(is_blank(one["content"]) for one in messages)):
+        replies = [one["content"] for one in messages if one["role"] == "assistant"]
+        refuse_marked(record, replies[-1] if replies else "", bool(chosen_key(record, at)))
+        return finished(messages)
+    text = text_in(record, at)
+    if text is None:
+        raise unknown(original)
+    refuse_marked(record, None, False)
+    return text
 
 
-def examples() -> str:
-    """The known shapes in one line."""
-    return " | ".join(example for _, _, example in SHAPES.values())
+def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | None:
+    """The messages of a record; `None` where it holds no conversation."""
+    root = record if "replies" in record and "role" in record else record.get("prompt")
+    if isinstance(root, dict) and isinstance(root.get("replies"), list):
+        return from_tree(root)
+    if "instances" in at and "question" in at:
+        first = listed(record[at["instances"]], at["instances"])[0]
+        rest = {key: value for key, value in record.items() if key != at["instances"]}
+        return conversation(rest | first, parts_of((*rest, *first))) if isinstance(first, dict) else None
+    chosen = chosen_key(record, at)
+    answer = chosen or at.get("answer")
+    if answer and not record[answer]:  # an empty cell of a table with several such columns
+        answer = next((key for key in PARTS["answer"] if record.get(key)), answer)
+    if "dialogue" not in at and (answer is None or not {"question", "history", "chosen"} & at.keys()):
+        return None
+    messages = asked(record, at)
+    if answer is not None and (answer == chosen or messages[-1]["role"] == "user"):
+        said = replies(record[answer], answer, record, at)
+        if any(one["role"] == "user" for one in said):  # the whole conversation
+            messages = [one for one in messages[:1] if one["role"] == "system" and said[0] != one]
+        elif messages and messages[-1]["role"] == "assistant":  # the chosen reply, not the one that is there
+            messages.pop()
+        messages += said
+    if at.get("system"):
+        value = record[at["system"]]
+        text = turns_of(value, at["system"])[0][1] if isinstance(value, dict) else string(value, at["system"])
+        if {"role": "system", "content": text} not in messages[:1]:
+            messages.insert(0, message("system", text))
+    return messages
 
 
-def string(value: Any, name: str) -> str:
-    """The value, which must be a string."""
-    if not isinstance(value, str):
-        what = "null" if value is None else type(value).__name__
-        raise Unusable("wrong type", f"{name} must be a string, not {what}", f"{name} 应当是字符串，而不是 {what}")
-    return value
+def chosen_key(record: dict[str, Any], at: dict[str, str]) -> str | None:
+    """The key of the better reply; `chosen: false` is a mark, also as a cell of a table."""
+    name = at.get("chosen")
+    if name is None or type(record[name]) is bool:
+        return None
+    has_other = "rejected" not in at and ("answer" in at or "dialogue" in at)
+    return None if has_other and switch(record[name]) is not None else name
 
 
-def listed(value: Any, name: str) -> list[Any]:
-    """The value, which must be a list with something in it."""
-    if not isinstance(value, list) or not value:
-        what = "an empty list" if value == [] else type(value).__name__
-        raise Unusable(
-            "wrong type", f"{name} must be a list of messages, not {what}", f"{name} 应当是消息列表，而不是 {what}"
-        )
-    return value
+def asked(record: dict[str, Any], at: dict[str, str]) -> list[Message]:
+    """What comes before the reply."""
+    if "dialogue" in at:
+        return dialogue(record[at["dialogue"]], at["dialogue"])
+    history = record.get(at.get("history", ""))
+    out = [] if is_nothing(history) else pairs(history, at["history"])
+    if "question" not in at:
+        return out
+    name = at["question"]
+    value = record[name]
+    if is_dialogue(value):
+        return out + dialogue(value, name)
+    if isinstance(value, dict) and "messages" in value:  # OpenAI's preferences
+        is_learned(value, name)  # refuses tools
+        return out + dialogue(value["messages"], f"{name}.messages")
+    question = string(value, name)
+    if HUMAN.match(question):
+        return out + from_transcript(question, name)
+    about = string(record[at["more"]], at["more"]) if "more" in at and record[at["more"]] else ""
+    if not is_blank(about):
+        question = about if is_blank(question) else f"{question}\n{about}"
+    return [*out, message("user", question)]
 
 
-def message(role: Any, content: Any, name: str) -> Message:
-    """One checked message with our role names; `name` is what the user sees of its place."""
-    ours = ROLES.get(role.lower()) if isinstance(role, str) else None
-    if ours is None:
-        known, at = ", ".join(ROLES), name.split(".")[0]
-        raise Unusable(
-            "wrong type", f"{at} has the role {role!r}; known: {known}", f"{at} 的角色是 {role!r}；支持：{known}"
-        )
-    if isinstance(content, list):
-        content = "".join(text_part(part, name) for part in content)
-    return {"role": ours, "content": string(content, name)}
+def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -> list[Message]:
+    """The reply, of several the best; or a whole conversation that ends with it."""
+    if isinstance(value, str):
+        spoken = name == at.get("chosen") and (HUMAN.match(value) or "question" not in at)
+        return from_transcript(value, name) if spoken and "dialogue" not in at else [message("assistant", value)]
+    if is_dialogue(value):
+        return dialogue(value, name)
+    if isinstance(value, list) and not any(isinstance(part, dict) and "type" in part for part in value):
+        ranks, scores = (record.get(at.get(part, "")) for part in ("ranks", "scores"))
+        return [message("assistant", best(value, name, worths(ranks, scores)))]
+    if isinstance(value, dict):
+        lists = next((value[key] for key in TEXTS if isinstance(value.get(key), list)), None)
+        if lists is not None:  # {"text": [...], "score": [...]}
+            scores = next((value[key] for key in SCORE if key in value), None)
+            return [message("assistant", best(lists, name, worths(None, scores)))]
+        return [
+            message("assistant" if speaker is None else role_of(speaker, name), text, learned)
+            for speaker, text, learned in turns_of(value, name)
+        ]
+    return [message("assistant", string(value, name))]
 
 
-def text_part(part: Any, name: str) -> str:
-    """The text of one part of a message in OpenAI's list form."""
-    if isinstance(part, dict) and part.get("type") == "text":
-        return string(part.get("text", part.get("value")), name)
-    what = part.get("type") if isinstance(part, dict) else type(part).__name__
-    raise Unusable(
-        "wrong type",
-        f"{name} holds a part of type {what!r}; only text is read",
-        f"{name} 含有 {what!r} 类型的内容；只支持文本",
-    )
-
-
-def from_messages(
-    record: dict[str, Any], field: str = "messages", role: str = "role", content: str = "content"
-) -> list[Message]:
-    """`[{"role", "content"}]`; empty system messages are left out."""
-    out = []
-    for number, item in enumerate(listed(record[field], field), 1):
-        name = f"{field}[{number}]"
-        if not isinstance(item, dict) or role not in item or content not in item:
-            keys = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
-            raise Unusable(
-                "wrong type",
-                f"{name} needs {role} and {content}; it has {keys}",
-                f"{name} 需要 {role} 和 {content}；它只有 {keys}",
+def best(answers: list[Any], name: str, worth: list[float]) -> str:
+    """The best of several answers: by their ranks or scores, else the first. Those marked as bad are left out."""
+    found: list[tuple[float, str]] = []
+    for number, answer in enumerate(answers):
+        place, value = f"{name}[{number + 1}]", worth[number] if number < len(worth) else 0.0
+        if isinstance(answer, dict):
+            if not is_learned(answer, place):
+                continue
+            own = worths(
+                [answer.get(key) for key in RANK if key in answer], [answer.get(k) for k in SCORE if k in answer]
             )
-        out.append(message(item[role], item[content], f"{name}.{content}"))
-    return with_system(out)
+            value = own[0] if own else value
+            answer = next((answer[key] for key in TEXTS if key in answer), None)
+        found.append((value, string(answer, place)))
+    if not found:
+        raise Unusable("no reply", f"{name} holds no answer that is good", f"{name} 里没有好的回答")
+    return max(found, key=lambda one: one[0])[1]
 
 
-def from_sharegpt(record: dict[str, Any]) -> Content:
-    """`[{"from", "value"}]`, or role and content under the same name; the system prompt may stand beside it."""
-    turns = listed(record["conversations"], "conversations")
-    openai = isinstance(turns[0], dict) and "role" in turns[0]
-    names = ("role", "content") if openai else ("from", "value")
-    out = from_messages(record, "conversations", *names)
-    return with_system(out, record.get("system"))
+def worths(ranks: Any, scores: Any) -> list[float]:
+    """What answers are worth, the more the better, by their ranks or their scores."""
+    values, sign = (ranks, -1) if isinstance(ranks, list) and ranks else (scores, 1)
+    values = values if isinstance(values, list) else []
+    return [sign * value if isinstance(value, int | float) and not is_null(value) else -1e9 for value in values]
 
 
-def from_alpaca(record: dict[str, Any]) -> Content:
-    """`instruction` + line break + `input`, after the turns of `history`."""
-    out = []
-    for number, turn in enumerate(record.get("history") or [], 1):
-        if not isinstance(turn, list) or len(turn) != 2:
-            raise Unusable(
-                "wrong type", f"history[{number}] must be [question, answer]", f"history[{number}] 应当是 [问, 答]"
-            )
-        out += pair(turn[0], turn[1], f"history[{number}][0]", f"history[{number}][1]")
-    question = string(record["instruction"], "instruction")
-    more = record.get("input", record.get("context")) or ""
-    if string(more, "input").strip():
-        question = f"{question}\n{more}"
-    answer = record.get("output", record.get("response"))
-    return with_system(out + pair(question, answer, "instruction", "output"), record.get("system"))
-
-
-def from_pair(record: dict[str, Any]) -> Content:
-    """A prompt or question and its response, completion or answer."""
-    asked = next(key for key in ASKED if key in record)
-    answered = next(key for key in ANSWERED if key in record)
-    question, answer = record[asked], record[answered]
-    if isinstance(question, list) and isinstance(answer, list):  # both as messages
-        return from_messages({"messages": question + answer})
-    return with_system(pair(question, answer, asked, answered), record.get("system"))
-
-
-def from_turns(record: dict[str, Any]) -> list[Message]:
-    """A dialogue of strings, `[speaker, text]` pairs or objects. Who speaks first is the user; runs of one are joined."""
-    field = next(name for name in TURNS if name in record)
-    said = [one_turn(item, f"{field}[{n}]") for n, item in enumerate(listed(record[field], field), 1)]
-    first = said[0][0]
+def from_tree(root: dict[str, Any]) -> list[Message]:
+    """A tree of messages and their `replies`, as OASST has it: the best reply, its best reply, and so on."""
+    if any(is_bad(key, value) for key, value in root.items()):
+        raise Unusable("marked as bad", "its first message is marked as bad", "第一条消息标为不好")
     out: list[Message] = []
-    for number, (speaker, text) in enumerate(said):
-        user = speaker == first if speaker is not None else number % 2 == 0
-        role = "user" if user else "assistant"
-        if out and out[-1]["role"] == role:
-            out[-1]["content"] += f"\n{text}"
-        else:
-            out.append({"role": role, "content": text})
+    node: dict[str, Any] | None = root
+    while node is not None:
+        out += [message(role_of(speaker, "prompt"), text, on) for speaker, text, on in turns_of(node, "prompt")]
+        found = [reply for reply in node.get("replies") or () if isinstance(reply, dict)]
+        good = [reply for reply in found if not any(is_bad(key, value) for key, value in reply.items())]
+        node = max(good, key=lambda reply: worths([reply.get("rank")], None)[0], default=None)
     return out
 
 
-def one_turn(item: Any, name: str) -> tuple[str | None, str]:
-    """(speaker if known, text) of one turn."""
-    if isinstance(item, str):
-        return None, item
-    if isinstance(item, list) and len(item) == 2:
-        return string(item[0], name).lower(), string(item[1], name)
-    if isinstance(item, dict):
-        text = next((item[key] for key in SAID if key in item), None)
-        speaker = next((item[key] for key in SPEAKER if key in item), None)
-        return None if speaker is None else str(speaker).lower(), string(text, name)
-    raise Unusable("wrong type", f"{name} is no turn of a dialogue", f"{name} 不是对话里的一句")
-
-
-def is_turns(record: dict[str, Any]) -> bool:
-    """Whether it holds a dialogue without our roles."""
-    for name in TURNS:
-        turns = record.get(name)
-        if isinstance(turns, list) and turns:
-            return name != "messages" or (isinstance(turns[0], dict) and "role" not in turns[0])
-    return False
-
-
-def from_preference(record: dict[str, Any]) -> Content:
-    """`prompt`, `chosen`, `rejected`: the chosen reply."""
-    chosen, asked = record["chosen"], record.get("prompt")
-    if isinstance(chosen, list):
-        first = from_messages({"messages": asked}) if isinstance(asked, list) else []
-        first = pair(asked, "", "prompt", "")[:1] if isinstance(asked, str) else first
-        said = from_messages({"messages": chosen})
-        return said if len(said) > 1 and said[0]["role"] == "user" else first + said
-    if asked is None:
-        return from_transcript(string(chosen, "chosen"))
-    if isinstance(asked, list):
-        return [*from_messages({"messages": asked}), message("assistant", chosen, "chosen")]
-    return pair(asked, chosen, "prompt", "chosen")
-
-
-def from_transcript(text: str) -> list[Message]:
+def from_transcript(text: str, name: str = "chosen") -> list[Message]:
     """`\n\nHuman: ...\n\nAssistant: ...`, as in the HH-RLHF data."""
-    parts = re.split(r"(?:^|\n\n)(Human|Assistant): ?", text)
-    said = [
-        message({"Human": "user"}.get(who, "assistant"), what.strip(), "chosen")
-        for who, what in zip(parts[1::2], parts[2::2], strict=True)
-    ]
-    if not said:
+    parts = SPOKEN.split(text.strip())
+    if len(parts) < 3:
         raise Unusable(
-            "wrong type", "chosen holds no Human: and Assistant: turns", "chosen 里没有 Human: 和 Assistant: 的对话"
+            "wrong type", f"{name} holds no Human: and Assistant: turns", f"{name} 里没有 Human: 和 Assistant: 的对话"
         )
-    return said
+    return [message(ROLES[who.lower()], what.strip()) for who, what in zip(parts[1::2], parts[2::2], strict=True)]
 
 
-def from_instances(record: dict[str, Any]) -> Content:
-    """`instruction` with a list of `input` and `output`: the first."""
-    first = listed(record["instances"], "instances")[0]
-    if not isinstance(first, dict):
-        raise Unusable("wrong type", "instances[1] must be an object", "instances[1] 应当是对象")
-    return from_alpaca({"instruction": record["instruction"], **first})
+def text_in(record: dict[str, Any], at: dict[str, str]) -> str | None:
+    """A plain document: a text, or the lines of a poem or an article under its title."""
+    name = at.get("text") or at.get("lines")
+    if name is None:
+        return None
+    value = record[name]
+    title = record.get(at.get("title", ""))
+    text = string(value, name)
+    return f"{title}\n{text}" if isinstance(value, list) and isinstance(title, str) and title else text
 
 
-def pair(question: Any, answer: Any, asked: str, answered: str) -> list[Message]:
-    """One turn of user and assistant."""
-    return [message("user", question, asked), message("assistant", answer, answered)]
-
-
-def with_system(messages: list[Message], system: Any = None) -> list[Message]:
-    """The messages after their system prompt, if there is one."""
-    if system is not None and string(system, "system").strip():
-        messages = [message("system", system, "system"), *messages]
-    return [m for m in messages if m["role"] != "system" or m["content"].strip()]
-
-
-def from_text(record: dict[str, Any]) -> Content:
-    """A plain document."""
-    name = next(key for key in TEXT if key in record)
-    return string(record[name], name)
-
-
-TURNS = ("turns", "dialog", "dialogue", "dialogs", "utterances", "messages")
-SAID, SPEAKER = ("text", "message", "utterance", "content", "value"), ("speaker", "role", "author", "from", "user")
-TEXT, ASKED, ANSWERED = ("text", "content"), ("prompt", "question"), ("response", "completion", "answer")
-
-
-# name -> (whether it takes the record, how it reads it, an example); the first that takes it reads it.
-def from_paragraphs(record: dict[str, Any]) -> str:
-    """A title and a list of paragraphs, as poems and articles have them."""
-    lines = [string(line, "paragraphs") for line in listed(record["paragraphs"], "paragraphs")]
-    return "\n".join([*([string(record["title"], "title")] if record.get("title") else []), *lines])
-
-
-SHAPES: dict[str, tuple[Callable[[dict], bool], Callable[[dict], Content], str]] = {
-    "turns": (is_turns, from_turns, '{"turns": [[speaker, text]]}'),
-    "messages": (lambda r: "messages" in r, from_messages, '{"messages": [{"role", "content"}]}'),
-    "sharegpt": (lambda r: "conversations" in r, from_sharegpt, '{"conversations": [{"from", "value"}]}'),
-    "alpaca": (
-        lambda r: "instruction" in r and ("output" in r or "response" in r), from_alpaca,
-        '{"instruction", "input", "output"[, "history", "system"]}',
-    ),
-    "preference": (lambda r: "chosen" in r and "rejected" in r, from_preference, '{"prompt", "chosen", "rejected"}'),
-    "preferred messages": (
-        lambda r: "chosen_messages" in r, lambda r: from_messages(r, "chosen_messages"),
-        '{"chosen_messages", "rejected_messages"}',
-    ),
-    "instances": (lambda r: "instruction" in r and "instances" in r, from_instances, '{"instruction", "instances"}'),
-    "pair": (
-        lambda r: any(k in r for k in ASKED) and any(k in r for k in ANSWERED), from_pair,
-        '{"prompt", "response"}',
-    ),
-    "text": (lambda r: any(k in r for k in TEXT), from_text, '{"text"}'),
-    "paragraphs": (
-        lambda r: isinstance(r.get("paragraphs"), list) and all(isinstance(p, str) for p in r["paragraphs"]),
-        from_paragraphs, '{"title", "paragraphs"}',
-    ),
-}  # fmt: skip
-
-COLUMNS = {
-    "messages", "conversations", "instruction", "input", "context", "output", "history", "system",
-    "instances", "chosen", "rejected", "chosen_messages", "paragraphs", "title", *TURNS, *TEXT, *ASKED, *ANSWERED,
-}  # fmt: skip
-
-
-def is_column(name: str) -> bool:
-    """Whether a Parquet column matters; the others (embeddings, metadata) are not even read."""
-    return name in COLUMNS or name.endswith(("_instruction", "_input", "_output"))
+def unknown(record: dict[str, Any]) -> Unusable:
+    """What is wrong with a record that is neither a conversation nor a text."""
+    at = parts_of(tuple(map(plain, record)))
+    names = ", ".join(map(str, list(record)[:8])) + (", ..." if len(record) > 8 else "") or "none"
+    if "text" in at or "lines" in at:
+        name = at.get("text") or at["lines"]
+        return Unusable("wrong type", f"{name} must be a string, not null", f"{name} 应当是字符串，而不是 null")
+    if "question" in at or "dialogue" in at:
+        wanted = ", ".join(PARTS["answer"][:4])
+        return Unusable(
+            "no reply",
+            f"there is no reply; it would be called {wanted} or chosen. Its keys: {names}",
+            f"没有回复；回复的键可以是 {wanted} 或 chosen。它的键：{names}",
+        )
+    shapes = " | ".join(SHAPES)
+    return Unusable(
+        "unknown shape",
+        f"no known shape; its keys: {names}. Known: {shapes}",
+        f"不认识的格式；它的键：{names}。支持：{shapes}",
+    )

@@ -19,12 +19,17 @@ import pyarrow as pa
 
 from yaya.core.say import UserError, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
-from yaya.prepare.read.books import read_docx, read_epub, read_pdf
+from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
-from yaya.prepare.read.files import SourceFile, list_files
+from yaya.prepare.read.files import CONVERT, SourceFile, list_files
 from yaya.prepare.read.hub import Remote
-from yaya.prepare.read.readers import read_csv, read_html, read_json, read_parquet, read_text
+from yaya.prepare.read.markdown import read_markdown
+from yaya.prepare.read.readers import read_html, read_json, read_parquet
+from yaya.prepare.read.sheets import read_xlsx
+from yaya.prepare.read.tables import read_csv
+from yaya.prepare.read.texts import read_text
 from yaya.prepare.read.wiki import read_wiki
+from yaya.prepare.read.word import read_docx
 
 Reader = Callable[[SourceFile, Report], Iterator[Document]]
 
@@ -33,6 +38,7 @@ def sources(main: bool) -> dict[str, Reader]:
     """Kind of file -> its reader. main: of web pages only the main text."""
     return {
         "text": read_text,
+        "markdown": read_markdown,
         "html": partial(read_html, main=main),
         "json": read_json,
         "lines": read_json,
@@ -43,6 +49,7 @@ def sources(main: bool) -> dict[str, Reader]:
         "epub": read_epub,
         "pdf": read_pdf,
         "docx": read_docx,
+        "xlsx": read_xlsx,
     }
 
 
@@ -69,10 +76,15 @@ def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
 
 def say_skipped(source: str, others: list[str]) -> None:
     """One line for all files of a folder that are of no known kind."""
-    endings = Counter(os.path.splitext(name)[1] or "-" for name in others)
+    endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
     count = f"{len(others):,}"
-    say(f"{source}: skipped {count} files that are no text: {kinds}", f"{source}：跳过 {count} 个非文本文件：{kinds}")
+    better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
+    save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
+    say(
+        f"{source}: skipped {count} files of other kinds: {kinds}{save[0]}",
+        f"{source}：跳过 {count} 个其他类型的文件：{kinds}{save[1]}",
+    )
 
 
 def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
@@ -97,14 +109,22 @@ def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[D
             yield document
     except Unusable as unusable:
         report.broken(Broken(file.name, "", unusable))
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno is None:
+            report.broken(damage(file, count, error))
+            return
         why = error.strerror
         report.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        why = str(error).split("\n")[0][:200]
-        en = f"damaged or cut off, {count:,} documents were read: {why}"
-        zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
-        report.broken(Broken(file.name, "", Unusable("damaged", en, zh)))
+    except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        report.broken(damage(file, count, error))
+
+
+def damage(file: SourceFile, count: int, error: Exception) -> Broken:
+    """What is said of a file that is cut off, or is not what it should be inside."""
+    why = str(error).split("\n")[0][:200]
+    en = f"damaged or cut off, {count:,} documents were read: {why}"
+    zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
+    return Broken(file.name, "", Unusable("damaged", en, zh))
 
 
 class Remarks:

@@ -1,4 +1,4 @@
-"""Posts that answer each other (Reddit, Twitter/X, support chats) -> dialogues.
+"""Posts that answer each other (Reddit, Twitter/X, support chats, OpenAssistant) -> dialogues.
 
 From every post that answers nothing in the file one dialogue is read: the best answer, its best answer, and so on.
 The posts lie in a temporary SQLite file, so memory stays flat however many there are.
@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from yaya.prepare.document import Document, Message, Report
+from yaya.prepare.read.dialogue import ROLES
 from yaya.prepare.read.files import SourceFile
+from yaya.prepare.read.marks import is_bad, is_null
 
 MOST_TURNS = 16
 GONE = frozenset({"", "[deleted]", "[removed]", "[ removed by reddit ]"})
 LEADING_HANDLES = re.compile(r"^(?:\s*@\w{1,32})+\s*")
 LAST_LINK = re.compile(r"https?://t\.co/\w{1,32}\s*$")
+LAST = -(1 << 30)  # the score of an answer that comes after all others
 LONGEST_LINK = 60  # characters, with white space behind
 
 
@@ -80,6 +83,17 @@ def support_tweet(record: dict[str, Any]) -> Post:
     )  # fmt: skip
 
 
+def oasst_message(record: dict[str, Any]) -> Post:
+    """A message of OpenAssistant's flat files; what was deleted or judged bad counts as gone."""
+    parent, role = str(record["parent_id"] or ""), ROLES[record["role"]]
+    rank = record.get("rank")
+    gone = any(is_bad(key, value) for key, value in record.items())
+    return Post(
+        str(record["message_id"]), None if parent in ("", "nan") else parent, role, "" if gone else record["text"].strip(),
+        LAST if gone or rank in (None, "") or is_null(rank) else -int(float(str(rank))), role,
+    )  # fmt: skip
+
+
 # name -> (keys that such a record has, how it is read)
 POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
     "reddit comment": (frozenset({"body", "parent_id", "id"}), reddit_comment),
@@ -91,12 +105,17 @@ POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
         frozenset({"tweet_id", "author_id", "inbound", "text", "in_response_to_tweet_id"}),
         support_tweet,
     ),
+    "oasst": (frozenset({"message_id", "parent_id", "text", "role"}), oasst_message),
 }
 
 
 def is_post(record: Any) -> bool:
     """Whether a file whose first record is this one is a file of posts."""
-    return isinstance(record, dict) and any(keys <= record.keys() for keys, _ in POSTS.values())
+    return (
+        isinstance(record, dict)
+        and "replies" not in record
+        and any(keys <= record.keys() for keys, _ in POSTS.values())
+    )
 
 
 def post_of(record: Any) -> Post | None:
@@ -106,7 +125,7 @@ def post_of(record: Any) -> Post | None:
             if keys <= record.keys():
                 try:
                     return read(record)
-                except (TypeError, ValueError, AttributeError):
+                except (TypeError, ValueError, AttributeError, KeyError):
                     return None
     return None
 
@@ -161,9 +180,9 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report
                     yield Document(None, messages, file.name, where)
             report.remark(
                 "threads",
-                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others were not answered"
+                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, or a better one stands beside them"
                 + (f"; {other:,} records are no posts" if other else ""),
-                f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复"
+                f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复，或者有更好的回复"
                 + (f"；{other:,} 条记录不是帖子" if other else ""),
             )
         finally:
@@ -186,7 +205,7 @@ def best_thread(store: sqlite3.Connection, root: str) -> list[tuple[str, str, st
 
 
 def turns(thread: list[tuple[str, str, str | None]]) -> list[Message]:
-    """The posts as messages: the roles that are known, else by turns; it ends with an assistant's."""
+    """The posts as messages: the roles that are known, else by turns; from the first user's to the last assistant's."""
     messages: list[Message] = []
     for number, (_, text, role) in enumerate(thread):
         role = role or ("user", "assistant")[number % 2]
@@ -196,4 +215,6 @@ def turns(thread: list[tuple[str, str, str | None]]) -> list[Message]:
             messages.append({"role": role, "content": text})
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()
+    if messages and messages[0]["role"] == "assistant":  # it answers what is not there
+        del messages[0]
     return messages

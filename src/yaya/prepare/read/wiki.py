@@ -7,50 +7,144 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple
 
 from yaya.prepare.document import Broken, Document, Report, Unusable
 from yaya.prepare.read.files import SourceFile, bytes_read, opening
+from yaya.prepare.read.wikinames import REDIRECT, Site, site_of
+from yaya.prepare.read.wikitemplates import Page
 from yaya.prepare.read.wikitext import to_text
 
-REDIRECT = re.compile(r"^\s*#(?:REDIRECT|重定向|重新導向)", re.IGNORECASE)
+BLOCK = 1 << 16  # bytes
+ROOT = re.compile(rb"<mediawiki[^>]*>")
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class Entry(NamedTuple):
+    """A page as it stands in the dump; `kind`: why it is no article, if it is none."""
+
+    site: Site
+    title: str
+    date: str
+    wikitext: str
+    kind: str
 
 
 def read_wiki(file: SourceFile, report: Report) -> Iterator[Document]:
     """The articles of a dump: title, empty line, prose. `where` is the title."""
+
+    def broken(line: int, error: ET.ParseError) -> None:
+        problem = Unusable("damaged", f"the XML is damaged: {error}", f"XML 已损坏：{error}")
+        report.broken(Broken(file.name, f"line {line}", problem))
+
     with opening(file) as stream:
-        try:
-            for number, page in enumerate(pages(stream), 1):
-                if number % 100 == 0:
-                    report.inside(bytes_read(stream))
-                title, namespace, redirect, text = page
-                where = f"page {title}"
-                if redirect or REDIRECT.match(text):
-                    report.left_out(file.name, where, "redirect")
-                elif namespace != "0":
-                    report.left_out(file.name, where, "not an article")
-                else:
-                    yield Document(f"{title}\n\n{to_text(text)}", None, file.name, where)
-        except ET.ParseError as error:
-            line, column = error.position
-            problem = Unusable(
-                "damaged",
-                f"the XML breaks off or is damaged: {error}",
-                f"XML 不完整或已损坏：第 {line} 行第 {column} 列",
-            )
-            report.broken(Broken(file.name, f"line {line}", problem))
+        for number, entry in enumerate(entries(stream, broken), 1):
+            if number % 100 == 0:
+                report.inside(bytes_read(stream))
+            where = f"page {entry.title}"
+            page = Page(entry.site, entry.title, entry.date)
+            text = "" if entry.kind else to_text(entry.wikitext, page)
+            kind = entry.kind or ("disambiguation" if page.disambiguates else "" if text else "nothing to see")
+            if kind:
+                report.left_out(file.name, where, kind)
+            else:
+                yield Document(f"{entry.title}\n\n{text}", None, file.name, where)
 
 
-def pages(stream: IO[bytes]) -> Iterator[tuple[str, str, bool, str]]:
-    """(title, namespace, whether it redirects, wikitext) of each page; a page is forgotten when the next begins."""
-    root = None
-    for event, element in ET.iterparse(stream, events=("start", "end")):
-        if root is None:
+def entries(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[Entry]:
+    """The pages of a dump, each with its latest revision; a page is forgotten when the next begins."""
+    root: ET.Element | None = None
+    site = Site()
+    for event, element in elements(stream, broken):
+        if element.tag.rpartition("}")[2] == "mediawiki" and event == "start":
+            site = site if root is not None else site_of(element.get(LANGUAGE, ""), ())
             root = element
-        if event == "end" and element.tag.rpartition("}")[2] == "page":
-            space = element.tag[: -len("page")]
-            text = element.findtext(f"{space}revision/{space}text") or ""
-            redirect = element.find(f"{space}redirect") is not None
-            yield element.findtext(f"{space}title") or "", element.findtext(f"{space}ns") or "0", redirect, text
-            root.clear()
+        elif event == "end":
+            name = element.tag.rpartition("}")[2]
+            if name == "siteinfo":
+                lang = root.get(LANGUAGE, "") if root is not None else ""
+                site = site_of(lang or language_of(element), namespaces(element))
+            elif name == "page":
+                yield entry_of(element, site)
+                if root is not None:
+                    root.clear()
+
+
+def elements(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[tuple[str, ET.Element]]:
+    """What an XML file begins and ends, in order. Where it is damaged, it is read on from the next page."""
+    parser: ET.XMLPullParser[Any] = ET.XMLPullParser(("start", "end"))
+    line, at, head = 1, 1, b""  # lines of the file where the block begins, and where this parser began
+    lost = False
+    while block := stream.read(BLOCK) + stream.readline(BLOCK):
+        head = head or b"".join(ROOT.findall(block)[:1])
+        while block:
+            if lost:
+                begins = block.find(b"<page>")
+                line += block.count(b"\n", 0, begins if begins >= 0 else len(block))
+                block = block[begins:] if begins >= 0 else b""
+                if begins < 0:
+                    break
+                parser, at, lost = ET.XMLPullParser(("start", "end")), line, False
+                parser.feed(head or b"<mediawiki>")
+            parser.feed(block)
+            try:
+                yield from parser.read_events()  # type: ignore[misc]
+            except ET.ParseError as error:
+                broken(at - 1 + error.position[0], error)
+                skip = offset(block, at - 1 + error.position[0] - line, error.position[1])
+                line += block.count(b"\n", 0, skip)
+                block, lost = block[skip:], True
+            else:
+                line += block.count(b"\n")
+                block = b""
+    try:
+        if not lost:
+            parser.close()
+    except ET.ParseError as error:
+        broken(at - 1 + error.position[0], error)
+
+
+def offset(block: bytes, line: int, column: int) -> int:
+    """Where a line and column of a block are, counted from 0; past its first byte, so that reading goes on."""
+    start = 0
+    for _ in range(line):
+        start = block.find(b"\n", start) + 1
+    return max(1, start + column)
+
+
+def language_of(siteinfo: ET.Element) -> str:
+    """`<dbname>zhwiki</dbname>` -> zh."""
+    name = next((element.text or "" for element in siteinfo if element.tag.endswith("dbname")), "")
+    found = re.match(r"([a-z_]{2,12})wik", name)
+    return found[1].replace("_", "-") if found else ""
+
+
+def namespaces(siteinfo: ET.Element) -> Iterator[tuple[int, str]]:
+    """(number, name): `<namespace key="6">File</namespace>`."""
+    for element in siteinfo.iter():
+        number = element.get("key", "")
+        if element.tag.rpartition("}")[2] == "namespace" and re.fullmatch(r"-?\d{1,9}", number):
+            yield int(number), (element.text or "").strip()
+
+
+def entry_of(page: ET.Element, site: Site) -> Entry:
+    space = page.tag[: -len("page")]
+    title = page.findtext(f"{space}title") or ""
+    revision = page.findall(f"{space}revision")[-1:]  # full histories have the oldest first
+
+    def said(name: str) -> str:
+        return (revision[0].findtext(space + name) if revision else "") or ""
+
+    text = said("text")
+    number = page.findtext(f"{space}ns")
+    if number is None:
+        prefix, colon, rest = title.partition(":")
+        number = str(site.space(prefix) if colon and not rest.startswith(" ") else 0)
+    if page.find(f"{space}redirect") is not None or REDIRECT.match(text):
+        kind = "redirect"
+    elif number.strip() != "0" or said("model") not in ("", "wikitext"):
+        kind = "not an article"
+    else:
+        kind = ""
+    return Entry(site, title, said("timestamp")[:10], text, kind)

@@ -127,11 +127,11 @@ function reply(turn) {
   const body = make("div", "reply-body");
   if (turn.dropped) body.append(note("dropped", words().dropped(turn.dropped)));
   const text = make("div", "text");
-  text.append(...render(turn.reply, copyButton));
+  text.append(render(turn.reply, copyButton));
   if (busy && !turn.reply) text.append(waitingDots());
   if (!busy && !turn.reply && turn.finish === "stop") text.append(note("empty", words().empty));
   body.append(text);
-  if (busy) text.classList.add("writing");
+  if (busy) lastLine(text).classList.add("writing");
   if (turn.error) {
     const error = note("error", errorText(turn.error));
     error.setAttribute("role", "alert");
@@ -149,6 +149,12 @@ function reply(turn) {
   const face = make("img", "face");
   Object.assign(face, { src: "/page/icon.svg", alt: "", width: 28, height: 28 });
   return make("div", "reply", face, body);
+}
+
+/** The innermost block at the end, where the next words appear. */
+function lastLine(node) {
+  const last = node.lastElementChild;
+  return last?.matches("p, ul, ol, li, blockquote, h3, h4, h5, h6") && node.lastChild === last ? lastLine(last) : node;
 }
 
 function waitingDots() {

@@ -1,0 +1,197 @@
+"""Lists of turns, as data has them -> messages with our roles."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import orjson
+
+from yaya.core.say import UserError
+from yaya.prepare.document import Message, Unusable
+from yaya.prepare.read.keys import parts_of, plain
+from yaya.prepare.read.marks import ON_MESSAGE, is_learned, no_tools
+from yaya.tokenize.chat import UNLEARNED, text_of_content
+
+NAMES = {
+    "system": "system developer 系统",
+    "user": "user human prompter customer client question instruction prompt query 用户 人类 顾客 客户 问",
+    "assistant": "assistant gpt chatgpt bot chatbot model ai agent claude bard bing answer response output"
+    " 助手 助理 机器人 客服 答",
+}
+ROLES = {name: role for role, names in NAMES.items() for name in names.split()}
+TOOL_NAMES = (
+    "tool function observation function_call function_response tool_call tool_calls tool_response tool_result tool_output"
+    " ipython environment"
+)
+TOOL_ROLES = frozenset(TOOL_NAMES.split())
+SPEAKER, SAID = (
+    ("role", "from", "speaker", "author", "user"),
+    ("content", "value", "text", "message", "utterance", "parts"),
+)
+FREE = frozenset({"turns", "dialog", "dialogue", "dialogs", "utterances"})  # here speakers may bear names of their own
+Turn = tuple[str | None, str, bool]  # speaker if known, text, whether it is to be learned
+
+
+def string(value: Any, name: str) -> str:
+    """The value, which must be a string or a list of texts."""
+    if type(value) is str:
+        return value
+    try:
+        return text_of_content(value)
+    except UserError as error:
+        raise Unusable("wrong type", f"{name} {error.en}", f"{name} {error.zh}") from None
+
+
+def listed(value: Any, name: str) -> list[Any]:
+    """The value, which must be a list with something in it, or a table's cell that holds such a list as JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
+    if not isinstance(value, list) or not value:
+        what = "an empty list" if value == [] else type(value).__name__
+        raise Unusable(
+            "wrong type", f"{name} must be a list of messages, not {what}", f"{name} 应当是消息列表，而不是 {what}"
+        )
+    return value
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see in it; looks no further than to the first letter, and copies nothing."""
+    return not text or text.isspace()
+
+
+def is_dialogue(value: Any) -> bool:
+    """Whether it is a list of messages, and no list of texts."""
+    return isinstance(value, list) and any(isinstance(m, dict) and ("role" in m or "from" in m) for m in value)
+
+
+def dialogue(value: Any, name: str) -> list[Message]:
+    """The messages of a list of turns: `{"role", "content"}`, `{"from", "value"}`, questions with answers, strings."""
+    turns = [turn for n, item in enumerate(listed(value, name), 1) for turn in turns_of(item, f"{name}[{n}]")]
+    names = list(dict.fromkeys(speaker for speaker, _, _ in turns))
+    if names == [None]:
+        return [message(("user", "assistant")[n % 2], text, learned) for n, (_, text, learned) in enumerate(turns)]
+    roles = free_roles(names) if name in FREE else {}
+    for number, (speaker, _, _) in enumerate(turns, 1):
+        if speaker not in roles:
+            roles[speaker] = role_of(speaker, f"{name}[{number}]")
+    return [message(roles[speaker], text, learned) for speaker, text, learned in turns]
+
+
+def message(role: str, text: str, learned: bool = True) -> Message:
+    """One message; what the assistant says and the data marks as not to be learned has a role of its own."""
+    return {"role": role if learned or role != "assistant" else UNLEARNED, "content": text}
+
+
+def turns_of(item: Any, name: str) -> list[Turn]:
+    """The turns of one item of a list."""
+    if isinstance(item, str):
+        return [(None, item, True)]
+    if isinstance(item, list) and len(item) == 2:
+        return [(string(item[0], name).strip().lower(), string(item[1], name), True)]
+    if isinstance(item, dict):
+        found = turns_in(item, name) or turns_in({plain(key): value for key, value in item.items()}, name)
+        if found:
+            return found
+    keys = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
+    wanted = ("from", "value") if isinstance(item, dict) and "from" in item else ("role", "content")
+    raise Unusable(
+        "wrong type",
+        f"{name} needs {wanted[0]} and {wanted[1]}; it has {keys}",
+        f"{name} 需要 {wanted[0]} 和 {wanted[1]}；它只有 {keys}",
+    )
+
+
+def turns_in(item: dict[str, Any], name: str) -> list[Turn]:
+    """What one object says: a turn, or a question and its answer; nothing where its keys are unknown."""
+    learned = ON_MESSAGE.isdisjoint(item) or is_learned(item, name)
+    speaker = next((item[key] for key in SPEAKER if item.get(key) is not None), None)
+    for key in SAID:
+        if item.get(key) is not None:
+            who = None if speaker is None else str(speaker).strip().lower()
+            return [(who, string(item[key], f"{name}.{key}"), learned)]
+    at = parts_of(tuple(key for key, value in item.items() if value is not None))
+    if "question" in at and "answer" in at:
+        parts = (("system", "system"), ("user", "question"), ("assistant", "answer"))
+        return [(role, string(item[at[part]], f"{name}.{at[part]}"), learned) for role, part in parts if part in at]
+    for key in SAID:
+        if key in item:
+            string(item[key], f"{name}.{key}")  # says that it is null
+    return []
+
+
+def role_of(speaker: str | None, place: str) -> str:
+    """Our name of a role."""
+    if speaker in ROLES:
+        return ROLES[speaker]
+    if speaker in TOOL_ROLES:
+        raise no_tools(f"{place}, {speaker}")
+    raise Unusable(
+        "wrong type",
+        f"{place} has the role {speaker!r}; known: system, user, assistant and their other names",
+        f"{place} 的角色是 {speaker!r}；支持：system、user、assistant 以及它们的别名",
+    )
+
+
+def free_roles(speakers: list[str | None]) -> dict[str | None, str]:
+    """Speaker -> role, where they bear names of their own: who is called so is the user or the assistant, else who speaks
+    first is the user. A `system` among users is a machine that answers."""
+    if tool := next((speaker for speaker in speakers if speaker in TOOL_ROLES), None):
+        raise no_tools(tool)
+    known = {speaker: ROLES.get(speaker or "") for speaker in speakers}
+    if "assistant" in known.values():
+        return {speaker: role or "user" for speaker, role in known.items()}
+    users = [speaker for speaker, role in known.items() if role == "user"] or speakers[:1]
+    return {speaker: "user" if speaker in users else "assistant" for speaker in speakers}
+
+
+def pairs(value: Any, name: str) -> list[Message]:
+    """`[[question, answer], ...]`, or a list of messages."""
+    turns = listed(value, name)
+    if not isinstance(turns[0], list):
+        return dialogue(turns, name)
+    out = []
+    for number, turn in enumerate(turns, 1):
+        if not isinstance(turn, list) or len(turn) != 2:
+            raise Unusable(
+                "wrong type", f"{name}[{number}] must be [question, answer]", f"{name}[{number}] 应当是 [问, 答]"
+            )
+        texts = [string(text, f"{name}[{number}][{n}]") for n, text in enumerate(turn)]
+        out += [message("user", texts[0]), message("assistant", texts[1])]
+    return out
+
+
+def finished(messages: list[Message]) -> list[Message]:
+    """The conversation as it is learned; Unusable where there is no reply.
+
+    Empty system messages and an empty reply at the end say nothing; who speaks twice in a row says it in one message;
+    what the assistant says before anything else answers nothing, so it is read and not learned.
+    """
+    out: list[Message] = []
+    end = len(messages)
+    while end and messages[end - 1]["role"] != "user" and is_blank(messages[end - 1]["content"]):
+        end -= 1
+    for one in messages[:end]:
+        if out and out[-1]["role"] == one["role"]:
+            texts = (out[-1]["content"], one["content"])
+            out[-1] = {"role": one["role"], "content": "\n".join(text for text in texts if not is_blank(text))}
+        elif one["role"] != "system" or not is_blank(one["content"]):
+            out.append(one)
+    if out and out[0]["role"] == "assistant":
+        out[0] = message("assistant", out[0]["content"], learned=False)
+    if not any(one["role"] == "assistant" for one in out):
+        raise no_reply(messages, out)
+    return out
+
+
+def no_reply(messages: list[Message], out: list[Message]) -> Unusable:
+    """Why a conversation teaches nothing."""
+    if any(one["role"] == UNLEARNED for one in messages):
+        return Unusable("not to be learned", "all its replies are marked so", "它的回复都标了不学")
+    if any(one["role"] == UNLEARNED for one in out):
+        return Unusable("no reply", "the assistant speaks first, nobody asks it", "助手先开口，没有人问它")
+    if any(one["role"] == "assistant" for one in messages):
+        return Unusable("no reply", "the assistant's reply is empty", "助手的回复是空的")
+    roles = ", ".join(dict.fromkeys(one["role"] for one in messages))
+    return Unusable("no reply", f"there is no reply, only {roles}", f"没有助手的回复，只有 {roles}")

@@ -1,0 +1,177 @@
+"""The records of a JSON file that is one value, or some after each other: what is broken costs no more than its record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from yaya.prepare.document import Unusable
+from yaya.prepare.read.records import contents_of
+
+DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity count as absent
+SKIPPED = re.compile(r"[\s,]*")
+FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
+LOOKED_AT = 20  # elements of a list, to see whether it holds records
+MOST_TRIES = 1000  # places where reading may go on after a broken record
+BROKEN = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a file: the line that it begins with, and what it is, or what is wrong with it."""
+
+    line: int
+    value: Any
+    sample: str = ""
+
+
+def not_json(error: Exception) -> Unusable:
+    """The error for what is no JSON."""
+    return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
+
+
+def broken_record(error: Exception) -> Unusable:
+    """The error for one record among others."""
+    return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
+
+
+def parse(text: str) -> Any:
+    """The record of a line. Python's own JSON has NaN, which is in many records' metadata; a comma behind is passed over."""
+    text = text.strip().rstrip(",")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if "NaN" not in text and "Infinity" not in text:
+            raise not_json(error) from None
+    try:
+        return checked(json.loads(text, parse_constant=lambda name: None))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise not_json(error) from None
+
+
+def checked(value: Any) -> Any:
+    """The value, if it can be written as UTF-8."""
+    orjson.dumps(value)
+    return value
+
+
+def values(text: str) -> Iterator[Value]:
+    """The elements of a list, or the values that stand after each other; a broken one is passed over."""
+    at = SKIPPED.match(text).end()  # type: ignore[union-attr]
+    lead = None
+    keys: set[str] = set()
+    line, counted, in_list = 1, 0, False
+    while at < len(text):
+        if (text[at] == "]" and in_list) or (text[at] == "[" and not in_list):
+            in_list = not in_list
+            at = SKIPPED.match(text, at + 1).end()  # type: ignore[union-attr]
+            continue
+        line, counted = line + text.count("\n", counted, at), at
+        if lead is None:
+            lead = text[len(text[:at].rstrip()) : at]
+        if found := FIRST_KEY.match(text, at):
+            keys.add(found[1])
+        value, end = value_at(text, at)
+        if end < 0:
+            end = next_record(text, at, keys, lead)
+            if end == len(text) and at_the_end(value, text):
+                value = Unusable("damaged", "the file ends in the middle of it", "文件在这里中断")
+        sample = text[at : at + 300] if isinstance(value, Unusable) else ""
+        yield Value(line, value, BROKEN.sub("\ufffd", sample))
+        at = SKIPPED.match(text, end).end()  # type: ignore[union-attr]
+
+
+def value_at(text: str, at: int) -> tuple[Any, int]:
+    """The value that begins there and its end, or what is wrong and -1 where its end is not known."""
+    try:
+        value, end = DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError) as error:
+        return broken_record(error), -1
+    try:
+        return checked(value), end
+    except (TypeError, RecursionError) as error:
+        found = BROKEN.search(text, at, end)
+        if found and "\udc80" <= found[0] <= "\udcff":
+            byte = f"0x{ord(found[0]) - 0xDC00:02x}"
+            return Unusable(
+                "bad encoding", f"not UTF-8: it holds the byte {byte}", f"不是 UTF-8 编码：含有字节 {byte}"
+            ), end
+        return broken_record(error), end
+
+
+def next_record(text: str, at: int, keys: set[str], lead: str) -> int:
+    """Where the next record begins after a broken one: it starts with a known key, and is indented as the first is."""
+    if keys:
+        names = "|".join(re.escape(key) for key in keys)
+        for found in islice(re.compile(rf"\{{\s*(?:{names})\s*:").finditer(text, at + 1), MOST_TRIES):
+            place = found.start()
+            if ("\n" not in lead or indent(text, place) == lead.rpartition("\n")[2]) and value_at(text, place)[1] > 0:
+                return place
+    return len(text)
+
+
+def indent(text: str, at: int) -> str | None:
+    """The white space before a position, up to the line's beginning; `None` where there is something else."""
+    start = text.rfind("\n", 0, at) + 1
+    return None if text[start:at].strip() else text[start:at]
+
+
+def at_the_end(problem: Unusable, text: str) -> bool:
+    """Whether JSON broke off because the text did."""
+    found = re.search(r"\(char (\d+)\)", problem.en)
+    return "Unterminated" in problem.en or (found is not None and int(found[1]) >= len(text.rstrip()) - 1)
+
+
+def records_in(value: Any) -> list[tuple[str, Any]]:
+    """(name of its list, record): the value itself, or the records that it holds under some key, by rows or by columns."""
+    if not isinstance(value, dict):
+        return [("", value)]
+    rows = by_columns(value)
+    if rows and isinstance(contents_of(rows[0])[0], list):
+        return [("", record) for record in rows]  # questions in one list and answers in another
+    if is_record(value):
+        return [("", value)]
+    out = [
+        (name, unwrapped(item))
+        for name, items in value.items()
+        if isinstance(items, list) and any(is_record(unwrapped(item)) for item in items[:LOOKED_AT])
+        for item in items
+    ]
+    if out:
+        return out
+    values = list(value.values())
+    if values and all(isinstance(item, dict) for item in values) and is_record(values[0]):
+        return [(name, item) for name, item in value.items()]
+    return [("", record) for record in rows] or [("", value)]
+
+
+def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of `{"question": [...], "answer": [...]}`, as pandas and datasets write tables; none where it is no table."""
+    columns = {
+        name: list(items.values()) if isinstance(items, dict) else items
+        for name, items in value.items()
+        if isinstance(items, list | dict)
+    }
+    if len(columns) < len(value) or len({len(items) for items in columns.values()}) != 1:
+        return []
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return rows if len(rows) > 1 and is_record(rows[0]) else []
+
+
+def unwrapped(item: Any) -> Any:
+    """The record of a row as Hugging Face's viewer gives it."""
+    return item["row"] if isinstance(item, dict) and isinstance(item.get("row"), dict) and "row_idx" in item else item
+
+
+def is_record(value: Any) -> bool:
+    """Whether it is of a shape that is read, right or wrong."""
+    return isinstance(value, dict) and any(
+        not isinstance(content, Unusable) or content.kind not in ("unknown shape", "wrong type")
+        for content in contents_of(value)
+    )

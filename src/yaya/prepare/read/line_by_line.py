@@ -1,0 +1,154 @@
+"""The lines of a file, whatever its encoding: JSON lines, tables and texts are read by them.
+
+No line break is a part of another character in any encoding that is read, UTF-16 and UTF-32 aside, which are turned
+into UTF-8 first. So a broken byte costs its line and no more.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import lzma
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from yaya.prepare.document import Broken, Report, Unusable
+from yaya.prepare.read.encodings import OLD, SEEN, bad_bytes, decode, decode_kept, encoding_of, wide_encoding
+from yaya.prepare.read.files import SourceFile, opening
+
+BEGINNING = 100_000  # bytes that settle the encoding, where there is anything beyond ASCII in them
+LONGEST_LINE = 32 << 20  # bytes; a longer one is set aside
+BLOCK = 1 << 20
+SURE = 4  # characters that are valid UTF-8 by no accident
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a damaged packed file raises
+
+
+def numbered_lines(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, or of its part, as bytes; UTF-16 is turned into UTF-8 on the way. Endless ones are set aside."""
+    if file.whole:
+        first = stream.readline(LONGEST_LINE + 1)
+        wide = wide_encoding(first)
+        if wide:
+            yield from enumerate(wide_lines(first, stream, wide), 1)
+            return
+    else:
+        stream.seek(file.start)
+        first = stream.readline(LONGEST_LINE + 1)
+    number, line = file.first, first
+    while line:
+        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            size = len(line)
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LONGEST_LINE)
+                size += len(line)
+            problem = Unusable("too large", f"a line of {size / 1e6:,.0f} MB", f"这一行有 {size / 1e6:,.0f} MB")
+            report.broken(Broken(file.name, f"line {number}", problem))
+        else:
+            yield number, line
+        number += 1
+        if file.stop and stream.tell() >= file.stop:
+            return
+        line = stream.readline(LONGEST_LINE + 1)
+
+
+def wide_lines(first: bytes, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+    """The lines of UTF-16 or UTF-32 as UTF-8. Unusable where a character is cut off or broken."""
+    tool = codecs.getincrementaldecoder(encoding)()
+    rest, read = b"", 0
+    while first:
+        try:
+            text = tool.decode(first)
+        except UnicodeDecodeError as error:
+            raise bad_bytes(first, error.start, encoding.upper(), read) from None
+        *lines, rest = (rest + text.encode("utf-8", "surrogatepass")).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        read += len(first)
+        first = stream.read(BLOCK)
+    try:
+        tool.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise bad_bytes(b"", 0, encoding.upper(), read) from None
+    if rest:
+        yield rest
+
+
+class LineDecoder:
+    """Turns lines into text: as UTF-8, until one is not; then the whole file is looked at, and the user is told."""
+
+    def __init__(self, file: SourceFile, report: Report, beginning: bytes):
+        self.file, self.report = file, report
+        self.encoding = ""  # not settled
+        if not beginning.isascii() and not wide_encoding(beginning):
+            try:
+                beginning.decode("utf-8")
+                self.encoding = "utf-8"
+            except UnicodeDecodeError:
+                self.settle()
+
+    def settle(self) -> None:
+        """Judges by lines beyond ASCII of the whole file, so that a late one counts too."""
+        try:
+            found = encoding_of(lines_beyond_ascii(self.file))
+        except Unusable:
+            found = "utf-8"  # none fits: each line says for itself what is wrong
+        self.encoding = found if found in OLD else "utf-8"
+        remark_encoding(self.file, self.encoding, self.report)
+
+    def decode(self, line: bytes) -> str:
+        """The text of a line; Unusable names its first byte that does not fit."""
+        if self.encoding in ("", "utf-8"):
+            try:
+                return line.decode("utf-8")
+            except UnicodeDecodeError:
+                if not self.encoding:
+                    self.settle()
+        if self.encoding != "utf-8":
+            with contextlib.suppress(UnicodeDecodeError):
+                text = line.decode("utf-8")
+                if len(text) - len(text.encode("ascii", "ignore")) >= SURE:
+                    return text  # what was appended later
+        return decode(line, self.encoding)
+
+    def decode_kept(self, line: bytes) -> str:
+        """The text of a line, with broken bytes as BROKEN has them."""
+        try:
+            return self.decode(line)
+        except Unusable:
+            return decode_kept(line, self.encoding)
+
+
+def first_lines(file: SourceFile) -> bytes:
+    """Whole lines from the beginning of a file."""
+    lines = b""
+    with contextlib.suppress(Unusable, *DAMAGE), opening(file) as stream:
+        while len(lines) <= BEGINNING:
+            line = stream.readline(BEGINNING)
+            if not line:
+                return lines
+            lines += line
+    return lines[: lines.rfind(b"\n") + 1] or lines
+
+
+def lines_beyond_ascii(file: SourceFile) -> bytes:
+    """Those lines of the whole file, until there are enough to judge by."""
+    found: list[bytes] = []
+    size = 0
+    with contextlib.suppress(*DAMAGE), opening(file) as stream:
+        while size < SEEN and (line := stream.readline(LONGEST_LINE)):
+            if not line.isascii():
+                found.append(line)
+                size += len(line)
+    return b"".join(found)
+
+
+def remark_encoding(file: SourceFile, encoding: str, report: Report) -> None:
+    """Counts a file that is not UTF-8."""
+    name = OLD.get(encoding)
+    if name:
+        report.remark(
+            f"read as {name}",
+            f"{file.name}: read as {name}, because it is not UTF-8",
+            f"{file.name}：不是 UTF-8，按 {name} 读取",
+        )

@@ -1,0 +1,128 @@
+"""Markdown: a text without what is no part of it, front matter and comments. CommonMark 0.31."""
+
+from __future__ import annotations
+
+import bisect
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cached_property
+
+from yaya.prepare.document import Document, Report
+from yaya.prepare.read.files import SourceFile, read_bytes
+from yaya.prepare.read.texts import documents_of, text_of
+
+FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+SPAN = re.compile(r"(`(?<!``)`*)(?!`)(?:(?!\n[ \t\r]*\n).)+?(?<!`)\1(?!`)", re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+YAML = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
+TOML = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
+KEY = r"[\"']?[\w@][\w .@/-]{0,60}[\"']?[ \t]*:(?:\s|$)"
+YAML_LINE = re.compile(rf"{KEY}|[ \t]|- |-$|#|[\]}}]|$")
+YAML_KEY = re.compile(rf"^{KEY}", re.MULTILINE)
+TITLE = re.compile(r"^title[ \t]*:[ \t]*(\S.*)$", re.MULTILINE)
+HEADING = re.compile(r"^# |\A[^\n]+\n=+[ \t]*\r?$", re.MULTILINE)
+
+
+def read_markdown(file: SourceFile, report: Report) -> Iterator[Document]:
+    """A Markdown file without its front matter, of which the title is kept, and without HTML comments."""
+    data = read_bytes(file)
+    text = text_of(file, data, report)
+    if text.strip() or not data.strip():  # else all of it was set aside
+        text = without_comments(without_front_matter(text))
+        yield from documents_of(file, text, report, Code(text))
+
+
+def without_front_matter(text: str) -> str:
+    """Leaves out what site generators read at the beginning; its title becomes the heading of a text that has none."""
+    title = None
+    if found := YAML.match(text):
+        if not is_yaml(found[1]):
+            return text
+        if said := TITLE.search(found[1]):
+            title = said[1].strip()
+            title = title[1:-1] if len(title) > 1 and title[0] == title[-1] and title[0] in "\"'" else title
+    elif found := TOML.match(text):
+        try:
+            title = tomllib.loads(found[1].replace("\r\n", "\n")).get("title")
+        except tomllib.TOMLDecodeError:
+            return text
+    else:
+        return text
+    rest = text[found.end() :].lstrip("\r\n")
+    if isinstance(title, str) and title.strip(" >|") and not HEADING.search(rest):
+        return f"# {title}\n\n{rest}"
+    return rest
+
+
+def is_yaml(text: str) -> bool:
+    """Whether these lines are settings, not prose between two rules."""
+    lines = text.splitlines()
+    return all(YAML_LINE.match(line) for line in lines) and (not text.strip() or YAML_KEY.search(text) is not None)
+
+
+def without_comments(text: str) -> str:
+    """Leaves out `<!-- ... -->` where it is no code; a line that held nothing else goes with it."""
+    if "<!--" not in text:
+        return text
+    code, out, at = Code(text), [], 0
+    for found in COMMENT.finditer(text):
+        start, end = found.span()
+        if start < at or code(start):
+            continue
+        alone = not text[text.rfind("\n", 0, start) + 1 : start].strip() and text[end:].split("\n", 1)[0].strip() == ""
+        if alone:
+            start, end = text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1 or len(text))
+        out.append(text[at:start])
+        at = end
+    return "".join(out) + text[at:]
+
+
+class Code:
+    """Where in a Markdown text there is code: fences, spans and indented blocks. CommonMark 0.31, 4.4, 4.5 and 6.1."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    @cached_property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Fences, and spans between them, in order."""
+        text, out = self.text, []
+        if "`" not in text and "~~~" not in text:
+            return []
+        at = prose = 0
+        while found := FENCE.search(text, at):
+            if found[1][0] == "`" and "`" in found[2]:
+                at = found.end()  # a span, not a fence
+                continue
+            out += self.spans(prose, found.start())
+            closing = re.compile(rf"^ {{0,3}}{re.escape(found[1][0])}{{{len(found[1])},}}[ \t]*\r?$", re.MULTILINE)
+            end = closing.search(text, found.end())
+            at = prose = end.end() if end else len(text)
+            out.append((found.start(), at))
+        return out + self.spans(prose, len(text))
+
+    def spans(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Code within lines."""
+        return [found.span() for found in SPAN.finditer(self.text, start, stop)]
+
+    def __call__(self, position: int) -> bool:
+        """Whether a position lies in code."""
+        n = bisect.bisect_right(self.ranges, (position, len(self.text)))
+        if n and position < self.ranges[n - 1][1]:
+            return True
+        line = self.text.rfind("\n", 0, position) + 1
+        indented = self.text.startswith(("    ", "\t"), line)
+        return indented and self.after_blank(line)
+
+    def after_blank(self, line: int) -> bool:
+        """Whether the indented lines up to this one follow a blank line: then they are code."""
+        while line > 0:
+            before = self.text.rfind("\n", 0, line - 1) + 1
+            content = self.text[before : line - 1]
+            if not content.strip():
+                return True
+            if not content.startswith(("    ", "\t")):
+                return False
+            line = before
+        return True

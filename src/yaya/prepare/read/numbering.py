@@ -1,0 +1,189 @@
+"""The numbers of Word's lists and headings, which stand in no paragraph but are counted. ECMA-376, part 1, 17.9."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+
+LEVELS = 9
+ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
+         (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
+HAN = "〇一二三四五六七八九"
+CHINESE = ("chineseCounting", "chineseCountingThousand", "japaneseCounting", "taiwaneseCounting",
+           "taiwaneseCountingThousand", "ideographTraditional", "koreanCounting")  # fmt: skip
+
+
+def local(element: ET.Element) -> str:
+    """An element's name without its namespace."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def child(element: ET.Element | None, name: str) -> ET.Element | None:
+    """The first child of that name."""
+    return None if element is None else next((e for e in element if local(e) == name), None)
+
+
+def attribute(element: ET.Element | None, name: str) -> str:
+    """The attribute of that name in any namespace, or nothing."""
+    found = () if element is None else element.attrib.items()
+    return next((value for key, value in found if key.rpartition("}")[2] == name), "")
+
+
+def value(element: ET.Element | None, name: str) -> str:
+    """`w:val` of a child."""
+    return attribute(child(element, name), "val")
+
+
+@dataclass(frozen=True)
+class Level:
+    """How one level of a list counts."""
+
+    start: int
+    form: str  # decimal, bullet, lowerLetter, ...
+    text: str  # "%1.%2)"
+    space: bool  # behind it
+    style: str  # of the paragraphs that it belongs to
+    legal: bool  # other levels in it are decimal too
+
+    @classmethod
+    def of(cls, element: ET.Element) -> Level:
+        start = value(element, "start")
+        return cls(
+            int(start) if start.isdecimal() else 1,
+            value(element, "numFmt") or "decimal",
+            value(element, "lvlText"),
+            value(element, "suff") != "nothing",
+            value(element, "pStyle"),
+            child(element, "isLgl") is not None,
+        )
+
+
+@dataclass
+class List:
+    """One `w:num`: the levels that it takes from an abstract list, and where it begins anew."""
+
+    abstract: str
+    levels: dict[int, Level]
+    starts: dict[int, int] = field(default_factory=dict)
+
+
+class Numbering:
+    """Counts. numbering, styles: the roots of these parts, where a document has them."""
+
+    def __init__(self, numbering: ET.Element | None, styles: ET.Element | None):
+        self.styles = {attribute(e, "styleId"): e for e in (styles if styles is not None else ())}
+        self.lists = dict(lists_of(numbering)) if numbering is not None else {}
+        self.counts: dict[str, list[int | None]] = {}
+
+    def label(self, properties: ET.Element | None) -> tuple[str, int]:
+        """The number or bullet before a paragraph, and the level of its list; -1 for a heading and for what is no list."""
+        style = value(properties, "pStyle")
+        number, level = self.place(properties, style)
+        found = self.lists.get(number)
+        if found is None or level not in found.levels:
+            return "", -1
+        here = found.levels[level]
+        counts = self.counts.setdefault(found.abstract, [None] * LEVELS)
+        for n in range(level):
+            if counts[n] is None:
+                counts[n] = found.levels[n].start if n in found.levels else 1
+        before = counts[level]
+        counts[level] = found.starts.pop(level, here.start if before is None else before + 1)
+        counts[level + 1 :] = [None] * (LEVELS - level - 1)
+        at = -1 if self.is_heading(properties, style) else level
+        if here.form == "bullet":
+            return "- ", at
+        forms = {n: "decimal" if here.legal else each.form for n, each in found.levels.items()}
+        text = re.sub(
+            "%([1-9])", lambda m: written(counts[int(m[1]) - 1] or 0, forms.get(int(m[1]) - 1, "decimal")), here.text
+        )
+        return text + (" " if here.space and text else ""), at
+
+    def place(self, properties: ET.Element | None, style: str) -> tuple[str, int]:
+        """Number of the list and level of a paragraph: its own, or those of its style or one that this is based on."""
+        own = child(properties, "numPr")
+        number, level = value(own, "numId"), value(own, "ilvl")
+        if number and (level or not style):
+            return number, int(level or 0)
+        for name, element in self.chain(style):
+            inherited = child(child(element, "pPr"), "numPr")
+            if inherited is None:
+                continue
+            number, level = number or value(inherited, "numId"), level or value(inherited, "ilvl")
+            if number:
+                levels = self.lists[number].levels if number in self.lists else {}
+                linked = next((n for n, each in levels.items() if each.style == name), 0)
+                return number, int(level) if level else linked
+        return number, int(level or 0)
+
+    def chain(self, style: str) -> list[tuple[str, ET.Element]]:
+        """A style, and those that it is based on."""
+        out: list[tuple[str, ET.Element]] = []
+        while style in self.styles and len(out) < 20:
+            out.append((style, self.styles[style]))
+            style = value(self.styles[style], "basedOn")
+        return out
+
+    def is_heading(self, properties: ET.Element | None, style: str) -> bool:
+        """Whether a paragraph stands in the outline."""
+        found = [properties, *(child(element, "pPr") for _, element in self.chain(style))]
+        return any(child(each, "outlineLvl") is not None and value(each, "outlineLvl") != "9" for each in found)
+
+
+def lists_of(numbering: ET.Element) -> list[tuple[str, List]]:
+    """The lists by their number."""
+    abstract = {attribute(e, "abstractNumId"): e for e in numbering if local(e) == "abstractNum"}
+    linked = {value(e, "styleLink"): e for e in abstract.values() if child(e, "styleLink") is not None}
+    out = []
+    for element in numbering:
+        if local(element) != "num":
+            continue
+        name = value(element, "abstractNumId")
+        base = abstract.get(name)
+        base = linked.get(value(base, "numStyleLink"), base)
+        found = List(name, levels_of(base))
+        for override in element:
+            if local(override) == "lvlOverride":
+                level = int(attribute(override, "ilvl") or 0)
+                found.levels |= levels_of(override)
+                if (start := value(override, "startOverride")).isdecimal():
+                    found.starts[level] = int(start)
+        out.append((attribute(element, "numId"), found))
+    return out
+
+
+def levels_of(element: ET.Element | None) -> dict[int, Level]:
+    found = () if element is None else (e for e in element if local(e) == "lvl")
+    return {int(attribute(e, "ilvl") or 0): Level.of(e) for e in found}
+
+
+def written(number: int, form: str) -> str:
+    """A number as a list writes it."""
+    if form in ("lowerLetter", "upperLetter") and number > 0:
+        letters = chr(97 + (number - 1) % 26) * (1 + (number - 1) // 26)
+        return letters if form == "lowerLetter" else letters.upper()
+    if form in ("lowerRoman", "upperRoman"):
+        return roman(number) if form == "lowerRoman" else roman(number).upper()
+    if form in CHINESE and 0 < number < 100:
+        return chinese(number)
+    if form == "decimalZero":
+        return f"{number:02}"
+    if form.startswith("decimalEnclosedCircle") and 0 < number <= 20:
+        return chr(0x2460 + number - 1)
+    return "" if form == "none" else str(number)
+
+
+def roman(number: int) -> str:
+    out = ""
+    for amount, letters in ROMAN:
+        out += letters * (number // amount)
+        number %= amount
+    return out
+
+
+def chinese(number: int) -> str:
+    """1 to 99: 一, 十, 十二, 二十三."""
+    tens, ones = divmod(number, 10)
+    return ((HAN[tens] if tens > 1 else "") + "十" if tens else "") + (HAN[ones] if ones else "")

@@ -1,0 +1,137 @@
+"""Text files and Markdown: one document a file; stories with marks between them, and very long texts, are several."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import IO
+
+from yaya.prepare.document import Broken, Document, Report
+from yaya.prepare.read.encodings import BROKEN, bad_bytes, decode_kept, encoding_of
+from yaya.prepare.read.files import SourceFile, opening
+from yaya.prepare.read.line_by_line import remark_encoding
+from yaya.prepare.read.stories import IsCode, dividing, stories
+
+LONG_TEXT = 16 << 20  # bytes of a text file from which on it is read as several documents
+PART = 1 << 20  # bytes of each
+HELD = 64  # characters at the end of a part without a line end: a mark may be cut in two there
+
+
+def read_text(file: SourceFile, report: Report) -> Iterator[Document]:
+    """The whole file as one document, or divided at marks between stories; a very long one in parts."""
+    with opening(file) as stream:
+        data = stream.read(LONG_TEXT + 1)
+        if len(data) > LONG_TEXT:
+            encoding = encoding_of(data[: data.rfind(b"\n") + 1] or data)
+            remark_encoding(file, encoding, report)
+            yield from long_text(file, chunks(data, stream, encoding), encoding, report)
+            return
+    text = text_of(file, data, report)
+    if text.strip() or not data.strip():
+        yield from documents_of(file, text, report)
+
+
+def text_of(file: SourceFile, data: bytes, report: Report) -> str:
+    """A file's text, without the lines that hold a broken byte."""
+    encoding = encoding_of(data)
+    remark_encoding(file, encoding, report)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return good_lines(file, decode_kept(data, encoding), encoding, report)
+
+
+def good_lines(file: SourceFile, text: str, encoding: str, report: Report, first: int = 1, before: int = 0) -> str:
+    """The text with an empty line in place of each that holds a broken byte: those are set aside.
+
+    first: the number of its first line. before: bytes of the file before it.
+    """
+    if not BROKEN.search(text):
+        return text
+    lines, codec = text.split("\n"), codec_of(encoding)
+    for n, line in enumerate(lines):
+        found = BROKEN.search(line)
+        if found is not None:
+            at = before + len(line[: found.start()].encode(codec, "surrogateescape"))
+            problem = bad_bytes(found[0].encode("ascii", "surrogateescape"), 0, codec.upper(), at)
+            sample = BROKEN.sub("\ufffd", line[max(0, found.start() - 100) : found.start() + 200])
+            report.broken(Broken(file.name, f"line {first + n}", problem, sample))
+            lines[n] = ""
+        before += len(line.encode(codec, "surrogateescape")) + 1
+    return "\n".join(lines)
+
+
+def codec_of(encoding: str) -> str:
+    """The codec without the mark at the beginning of a file."""
+    return encoding.removesuffix("-sig")
+
+
+def documents_of(file: SourceFile, text: str, report: Report, is_code: IsCode | None = None) -> Iterator[Document]:
+    """One document, or one for each story."""
+    found = list(stories(text, is_code=is_code))
+    remark_divided(file, len(found), report)
+    for line, story in found:
+        yield Document(story, None, file.name, f"line {line}" if len(found) > 1 else "")
+
+
+def remark_divided(file: SourceFile, count: int, report: Report) -> None:
+    """Says that a file is many documents."""
+    if count > 1:
+        report.remark(
+            "divided",
+            f"{file.name}: {count:,} documents, because marks such as <|endoftext|> stand between them",
+            f"{file.name}：{count:,} 篇文档，因为中间有 <|endoftext|> 之类的分隔标记",
+        )
+
+
+def chunks(data: bytes, stream: IO[bytes], encoding: str) -> Iterator[str]:
+    """The text in pieces of about PART bytes, with broken bytes as BROKEN has them."""
+    tool = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    read = 0
+    while data:
+        for at in range(0, len(data), PART):
+            try:
+                yield tool.decode(data[at : at + PART])
+            except UnicodeDecodeError as error:
+                raise bad_bytes(data, at + error.start, encoding.upper(), read) from None
+        read += len(data)
+        data = stream.read(PART)
+    yield tool.decode(b"", final=True)
+
+
+def whole_lines(file: SourceFile, pieces: Iterator[str], encoding: str, report: Report) -> Iterator[tuple[str, bool]]:
+    """(text, whether it is the last) of whole lines, without broken ones."""
+    rest, lines, size = "", 1, 0  # the line that has not ended; lines and bytes before it
+    for piece in pieces:
+        rest += piece
+        cut = rest.rfind("\n") + 1 or max(0, len(rest) - HELD)
+        text, rest = rest[:cut], rest[cut:]
+        yield good_lines(file, text, encoding, report, lines, size), False
+        lines += text.count("\n")
+        size += len(text.encode(codec_of(encoding), "surrogateescape"))
+    yield good_lines(file, rest, encoding, report, lines, size), True
+
+
+def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Report) -> Iterator[Document]:
+    """Stories, or parts that end at blank lines or at least at line ends; `where` is the line that each begins with."""
+    text, line, count = "", 1, 0  # what is no document yet, and the line that it begins with
+    divides = False
+    for piece, last in whole_lines(file, pieces, encoding, report):
+        text += piece
+        cuts = dividing(text, last)
+        divides = divides or bool(cuts)
+        end = len(text) if last else cuts[-1][1] if cuts else cut_of(text) if len(text) >= PART // 2 else 0
+        for at, story in stories(text[:end], line) if cuts else [(line, text[:end])]:
+            if story:
+                count += 1
+                yield Document(story, None, file.name, f"line {at}")
+        if cuts:
+            end += len(text) - end - len(text[end:].lstrip("\r\n"))
+        line += text.count("\n", 0, end)
+        text = text[end:]
+    remark_divided(file, count if divides else 1, report)
+
+
+def cut_of(text: str) -> int:
+    """Where a part of a long text ends: after its last blank line, line, word, or at its end."""
+    return text.rfind("\n\n") + 2 if "\n\n" in text else text.rfind("\n") + 1 or text.rfind(" ") + 1 or len(text)

@@ -1,0 +1,268 @@
+"""Word files (.docx): what a reader of the document sees, without its headers and footers. ECMA-376, part 1, 17.
+
+Tags are compared without their namespace, since files of the strict kind have others.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Iterable, Iterator
+
+from yaya.prepare.document import Broken, Document, Report, Unusable
+from yaya.prepare.read.files import SourceFile
+from yaya.prepare.read.numbering import Numbering, attribute, child, local
+from yaya.prepare.read.zipped import damaged, member, parse_xml, unzipped
+
+# What is not shown: what was deleted or moved away, placeholders' properties, codes of fields, comments, pronunciations.
+UNSEEN = frozenset({
+    "del", "moveFrom", "rPr", "pPr", "sdtPr", "tblPr", "trPr", "tcPr", "instrText", "delText", "delInstrText", "rt",
+    "annotationRef", "sectPr", "txbxContent", "footnoteRef", "endnoteRef", "separator", "continuationSeparator",
+})  # fmt: skip
+CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": "", "ptab": "\t"}
+MATHS = {"f": "/", "sSup": "^", "sSub": "_"}  # fraction, power, index
+GREEK = dict(zip("ABCDEFGHIKLMNOPQRSTUWXYZabcdefghiklmnopqrstuwxyz",
+                 "ΑΒΧΔΕΦΓΗΙΚΛΜΝΟΠΘΡΣΤΥΩΞΨΖαβχδεφγηικλμνοπθρστυωξψζ", strict=True))  # fmt: skip
+SYMBOL = {0xA3: "≤", 0xB3: "≥", 0xB1: "±", 0xB4: "×", 0xB8: "÷", 0xB9: "≠", 0xBB: "≈", 0xB7: "•", 0xA5: "∞", 0xB0: "°",
+          0xAE: "→", 0xAC: "←", 0xD6: "√", 0xE5: "∑", 0xF2: "∫"}  # fmt: skip
+WINGDINGS = {
+    0xFC: "✓",
+    0xFB: "✗",
+    0xFE: "☑",
+    0xFD: "☒",
+    0xA8: "☐",
+    0x6F: "☐",
+    0xE0: "→",
+    0xDF: "←",
+    0xA7: "▪",
+    0x4A: "☺",
+}
+DEEPEST = 200  # elements within each other
+
+
+def read_docx(file: SourceFile, report: Report) -> Iterator[Document]:
+    """Paragraphs, lists, tables and text boxes in order, then the notes; a table's cells with bars between."""
+    with unzipped(file, ".docx") as book:
+        path = document_path(book)
+        root = parse_xml(member(book, path), path)
+        body = next((e for e in root.iter() if local(e) == "body"), None)
+        if body is None:
+            raise damaged("no document in it", "里面没有文档")
+        folder = posixpath.dirname(path)
+        parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), report) for name in PARTS}
+    text = Text(Numbering(parts["numbering"], parts["styles"]))
+    blocks = [*text.blocks(body), block(text.goes_on), *text.notes(parts)]
+    yield Document(join(blocks), None, file.name, "")
+
+
+PARTS = ("numbering", "styles", "footnotes", "endnotes")
+
+
+def document_path(book: zipfile.ZipFile) -> str:
+    """Where the archive holds the document; a template or an old file may have it elsewhere than others."""
+    if "_rels/.rels" in book.namelist():
+        for link in parse_xml(member(book, "_rels/.rels"), "_rels/.rels"):
+            if (link.get("Type") or "").endswith("/officeDocument"):
+                return (link.get("Target") or "").lstrip("/")
+    return "word/document.xml"
+
+
+def optional(file: SourceFile, book: zipfile.ZipFile, path: str, report: Report) -> ET.Element | None:
+    """A part that not every document has, and that can be done without."""
+    try:
+        return parse_xml(member(book, path), path) if path in book.namelist() else None
+    except Unusable as problem:
+        report.broken(Broken(file.name, path, problem))
+        return None
+
+
+class Block(str):
+    """A paragraph or a table. close: it follows the block before it without an empty line, as items of a list do."""
+
+    close = False
+
+
+def block(text: str, close: bool = False) -> Block:
+    made = Block(text)
+    made.close = close
+    return made
+
+
+def join(blocks: list[Block]) -> str:
+    """Blocks with an empty line between; items of a list only with a line break."""
+    out: list[str] = []
+    before_close = False
+    for part in blocks:
+        if part.strip():
+            out += ["\n" if part.close and before_close else "\n\n", part] if out else [part]
+            before_close = part.close
+    return "".join(out)
+
+
+class Text:
+    """Takes a document apart. It knows how far each list has counted, and which notes were referred to."""
+
+    def __init__(self, numbering: Numbering):
+        self.numbering = numbering
+        self.noted: list[tuple[str, str]] = []  # kind of note, its number in the file
+        self.fields: list[bool] = []  # for each field around this place: whether its code goes on
+        self.goes_on = ""  # text of a paragraph whose end was deleted
+
+    def blocks(self, element: Iterable[ET.Element], depth: int = 0) -> list[Block]:
+        """The paragraphs and tables within an element."""
+        out: list[Block] = []
+        for part in element if depth < DEEPEST else ():
+            name = local(part)
+            if name == "p":
+                out += self.paragraph(part, depth)
+            elif name == "tbl":
+                out += self.table_blocks(part, depth + 1)
+            elif name == "AlternateContent":
+                out += self.blocks(alternative(part), depth + 1)
+            elif name not in UNSEEN and not is_placeholder(part):
+                out += self.blocks(part, depth + 1)
+        return out
+
+    def paragraph(self, element: ET.Element, depth: int) -> list[Block]:
+        """A paragraph with its number, then the text boxes that hang on it."""
+        boxes: list[ET.Element] = []
+        text = self.goes_on + "".join(self.inline(element, boxes, depth))
+        self.fields = [False] * len(self.fields)  # the code of a field ends with its paragraph
+        properties = child(element, "pPr")
+        if any(child(child(properties, "rPr"), mark) is not None for mark in ("del", "moveFrom")):
+            self.goes_on, text = text, ""
+        else:
+            self.goes_on = ""
+        text = text.strip()
+        label, level = self.numbering.label(properties) if text else ("", -1)
+        out = [block("  " * max(level, 0) + label + text, level >= 0)]
+        for box in boxes:
+            out += self.blocks(box, depth + 1)
+        return out
+
+    def inline(self, element: Iterable[ET.Element], boxes: list[ET.Element], depth: int) -> Iterator[str]:
+        """The text of runs; text boxes go to `boxes`."""
+        for part in element if depth < DEEPEST else ():
+            name = local(part)
+            if name == "fldChar":
+                self.field(attribute(part, "fldCharType"))
+            elif name == "txbxContent":
+                boxes.append(part)
+            elif name in UNSEEN or is_placeholder(part) or (name == "r" and is_hidden(part)):
+                continue
+            elif name == "AlternateContent":
+                yield from self.inline(alternative(part), boxes, depth + 1)
+            elif name == "t":
+                yield "" if any(self.fields[:-1]) else part.text or ""  # a field in the code of another is not shown
+            elif name == "sym":
+                yield symbol(attribute(part, "font"), attribute(part, "char"))
+            elif name in CHARACTERS:
+                yield CHARACTERS[name]
+            elif name in ("footnoteReference", "endnoteReference"):
+                self.noted.append((name.removesuffix("Reference"), attribute(part, "id")))
+                yield f"[{len(self.noted)}]"
+            elif name in MATHS:
+                sides = (side for side in part if local(side) != f"{name}Pr")
+                yield MATHS[name].join("".join(self.inline(side, boxes, depth + 1)) for side in sides)
+            else:
+                yield from self.inline(part, boxes, depth + 1)
+
+    def field(self, kind: str) -> None:
+        """Of a field (a date, a link, a page number) the result is shown, not its code. 17.16.18."""
+        if kind == "begin":
+            self.fields.append(True)
+        elif kind == "separate" and self.fields:
+            self.fields[-1] = False
+        elif kind == "end" and self.fields:
+            self.fields.pop()
+
+    def notes(self, parts: dict[str, ET.Element | None]) -> list[Block]:
+        """The foot- and endnotes that were referred to, in that order."""
+        found = {
+            (kind, attribute(note, "id")): note
+            for kind in ("footnote", "endnote")
+            for note in children(parts[f"{kind}s"])
+            if local(note) == kind
+        }
+        out = []
+        for number, place in enumerate(list(self.noted), 1):
+            if place in found:
+                text = " ".join(line.strip() for line in self.blocks(found[place]) if line.strip())
+                out.append(block(f"[{number}] {text}", close=True))
+        return out
+
+    def table_blocks(self, element: ET.Element, depth: int) -> list[Block]:
+        """A table as one block; one that only draws a frame around paragraphs as those."""
+        rows = [list(within(row, "tc")) for row in within(element, "tr")]
+        if all(len(row) <= 1 for row in rows):
+            return [each for row in rows for cell in row for each in self.blocks(cell, depth)]
+        return [block(self.table(element, depth))]
+
+    def table(self, element: ET.Element, depth: int, between: str = " | ", rows_between: str = "\n") -> str:
+        """The rows of a table; a cell that is merged with the one above it is empty."""
+        rows = []
+        for row in within(element, "tr"):
+            if child(child(row, "trPr"), "del") is None:
+                cells = [self.cell(cell, depth) for cell in within(row, "tc")]
+                if any(cells):
+                    rows.append(between.join(cells).strip())
+        return rows_between.join(rows)
+
+    def cell(self, element: ET.Element, depth: int) -> str:
+        """What a cell holds, in one line; a table within it has semicolons between its rows."""
+        merged = child(child(element, "tcPr"), "vMerge")
+        if merged is not None and attribute(merged, "val") != "restart":
+            return ""
+        parts: list[str] = []
+        for part in element:
+            parts += (
+                [self.table(part, depth + 1, ", ", "; ")] if local(part) == "tbl" else self.blocks([part], depth + 1)
+            )
+        return " ".join(" ".join(part.split()) for part in parts if part.strip())
+
+
+def children(element: ET.Element | None) -> list[ET.Element]:
+    """The elements in one, or none."""
+    return [] if element is None else list(element)
+
+
+def within(element: ET.Element, name: str) -> Iterator[ET.Element]:
+    """The rows of a table or the cells of a row, also those in content controls, but not those of inner tables."""
+    for part in element:
+        if local(part) == name:
+            yield part
+        elif local(part) not in (*UNSEEN, "tbl", "tc", "tr") and not is_placeholder(part):
+            yield from within(part, name)
+
+
+def alternative(element: ET.Element) -> ET.Element:
+    """One of the forms in which the same is written for different programs: the first, if it holds anything."""
+    choices = [part for part in element if local(part) in ("Choice", "Fallback")]
+    return next(
+        (part for part in choices if any(local(e) in ("t", "txbxContent") for e in part.iter())), ET.Element("none")
+    )
+
+
+def is_placeholder(element: ET.Element) -> bool:
+    """Whether it is a content control that nobody has filled in: "Click here to enter text"."""
+    return local(element) == "sdt" and child(child(element, "sdtPr"), "showingPlcHdr") is not None
+
+
+def is_hidden(run: ET.Element) -> bool:
+    hidden = child(child(run, "rPr"), "vanish")
+    return hidden is not None and attribute(hidden, "val") not in ("0", "false", "off")
+
+
+def symbol(font: str, code: str) -> str:
+    """A character of a symbol font: what it looks like, where that is known."""
+    try:
+        number = int(code, 16)
+    except ValueError:
+        return ""
+    number = number - 0xF000 if 0xF000 <= number <= 0xF0FF else number
+    if font.lower() == "symbol":
+        return SYMBOL.get(number, GREEK.get(chr(number), chr(number) if number < 0x80 else ""))
+    if "wingdings" in font.lower() or "webdings" in font.lower():
+        return WINGDINGS.get(number, "")
+    return chr(number) if 0x20 <= number < 0x110000 and not 0xD800 <= number < 0xF900 else ""

@@ -1,0 +1,85 @@
+"""Files that are zip archives inside: books, Word and Excel files. What is wrong with one is said in the user's words."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import xml.etree.ElementTree as ET
+import zipfile
+import zlib
+from typing import Any
+
+from yaya.core.say import UserError
+from yaya.prepare.document import Unusable
+from yaya.prepare.read.files import LARGEST, SourceFile, read_bytes
+from yaya.prepare.read.signatures import kind_of, what_it_is
+
+LARGEST_MEMBER = 64 << 20  # bytes of one file inside, unpacked
+
+
+def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
+    """The archive; Unusable where it is none, is of another kind, or holds more than anyone's book. ending: `.docx`."""
+    data = read_bytes(file)
+    what = what_it_is(data)
+    if what and f"({ending})" not in what[0] and "zip" not in what[0]:
+        raise other_kind(what, ending)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise damaged(f"not a zip file inside: {error}", f"内部不是 zip 文件：{error}") from None
+    if sum(info.file_size for info in archive.infolist()) > LARGEST:
+        raise Unusable("too large", f"unpacks to more than {LARGEST >> 20} MB", f"解压后超过 {LARGEST >> 20} MB")
+    return archive
+
+
+def other_kind(what: tuple[str, str], ending: str) -> Unusable:
+    """The error for a file that is not what its name says."""
+    if kind_of(what) == "password":
+        return password("this Office file", "这个 Office 文件")
+    return Unusable(kind_of(what), f"no {ending} file: this is {what[0]}", f"不是 {ending} 文件：这是{what[1]}")
+
+
+def member(archive: zipfile.ZipFile, path: str) -> bytes:
+    """One file inside, up to LARGEST_MEMBER bytes whatever the archive says of its size."""
+    try:
+        with archive.open(path) as stream:
+            data = stream.read(LARGEST_MEMBER + 1)
+    except KeyError:
+        raise damaged(f"{path} is missing", f"缺少 {path}") from None
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+        if isinstance(error, RuntimeError) and "password" in str(error):
+            raise password("this archive", "这个压缩包") from None
+        raise damaged(f"{path} cannot be read: {error}", f"{path} 读不了：{error}") from None
+    if len(data) > LARGEST_MEMBER:
+        size = f"{LARGEST_MEMBER >> 20} MB"
+        raise Unusable("too large", f"{path} unpacks to more than {size}", f"{path} 解压后超过 {size}")
+    return data
+
+
+def parse_xml(data: bytes, path: str) -> ET.Element:
+    """The XML of a member."""
+    try:
+        return ET.fromstring(data)
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise damaged(f"{path} is broken XML: {error}", f"{path} 的 XML 已损坏：{error}") from None
+
+
+def damaged(en: str, zh: str) -> Unusable:
+    """The error for a file of the right kind that is not whole."""
+    return Unusable("damaged", en, zh)
+
+
+def password(en: str, zh: str) -> Unusable:
+    """The error for a file that is encrypted; en, zh: what it is."""
+    return Unusable("password", f"{en} needs a password", f"{zh}需要密码")
+
+
+def library(module: str, package: str) -> Any:
+    """An imported library of the extra."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(
+            f'This kind of file needs {package}: pip install "yaya[data]"',
+            f'读这种文件需要 {package}：pip install "yaya[data]"',
+        ) from None

@@ -1,0 +1,171 @@
+"""The limits of the quality rules, each just kept and just exceeded. The numbers are the papers', not read from our code.
+
+Gopher: arXiv 2112.11446, A.1.1 and table A1. C4: arXiv 1910.10683, 2.2. FineWeb: arXiv 2406.17557, 3.6, and the pipeline that made
+it (datatrove's FineWebQualityFilter), whose duplicate characters begin at 0.01.
+"""
+
+from itertools import count, islice, product
+
+import pytest
+from prepared import lines, prepare, rows
+
+from yaya.prepare.clean.quality import RULES, Reading, c4_lines
+
+
+def words(number: int, length: int = 6, start: int = 0) -> list[str]:
+    """Words of so many letters, no two alike; other starts give others."""
+    letters = "bcdfghjklmnpqrstvwxz"
+    found = islice(product(letters, repeat=4), start, start + number)
+    return [("a".join(word) + "e" * length)[:length] if length >= 7 else "".join(word)[:length] for word in found]
+
+
+def running(number: int, a_line: int = 10, end: str = ".", extra: tuple[str, ...] = ("the", "of")) -> str:
+    """Words in lines, with two stop words among them."""
+    all_words = [*extra, *words(number - len(extra), 9)]
+    return "\n".join(" ".join(all_words[at : at + a_line]) + end for at in range(0, number, a_line))
+
+
+def lengths(total: int, number: int = 100) -> str:
+    """So many words with so many letters in all."""
+    rest, left = number - 2, total - 6
+    sizes = [left // rest + (n < left % rest) for n in range(rest)]
+    return "the and " + " ".join("bcdfghjklmnpqr"[n % 14] * size for n, size in enumerate(sizes))
+
+
+def han(number: int, first: int = 0x4E00) -> str:
+    """Different Chinese characters, the commonest two among them."""
+    return "的是" + "".join(chr(first + n % 20000) for n in range(number - 2))
+
+
+GOPHER = [
+    # name, kept, dropped, reason
+    ("50 words", running(50), running(49), "too short"),
+    ("100,000 words", running(100_000), running(100_001), "too long"),
+    ("mean length 3", lengths(300), lengths(299), "words too short"),
+    ("mean length 10", lengths(1000), lengths(1001), "words too long"),
+    ("# to words 0.1", running(100) + " #" * 10, running(100) + " #" * 11, "too many #"),
+    ("... to words 0.1", running(100) + " ..." * 10 + " a", running(100) + " ..." * 11 + " a", "too many ellipses"),
+    ("bullets 0.9", "\n".join(("• " if n < 18 else "") + line for n, line in enumerate(running(200).split("\n"))),
+     "\n".join(("• " if n < 19 else "") + line for n, line in enumerate(running(200).split("\n"))), "mostly bullets"),
+    ("lines ending in ... 0.3", "\n".join(line + ".." * (n < 6) for n, line in enumerate(running(200).split("\n"))),
+     "\n".join(line + ".." * (n < 7) for n, line in enumerate(running(200).split("\n"))), "lines cut short"),
+    ("letters 0.8", running(80) + " 1234" * 20, running(79) + " 1234" * 21, "too few letters"),
+    ("two stop words", running(60), running(60, extra=("the",)), "no stop words"),
+    ("one stop word twice", running(60, extra=("the", "that")), running(60, extra=("the", "the")), "no stop words"),
+    ("Chinese, 100 characters", han(100), han(99), "too short"),
+    ("Chinese, 200,000 characters", han(200_000), han(200_001), "too long"),
+    ("Chinese, letters 0.6", han(600) + " 12" * 400, han(599) + " 12" * 401, "too few letters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kept", "dropped", "reason"), GOPHER, ids=[row[0] for row in GOPHER])
+def test_limits_of_gophers_quality(name, kept, dropped, reason):
+    assert RULES["gopher_quality"](Reading(kept)) is None
+    assert RULES["gopher_quality"](Reading(dropped)) == reason
+
+
+def short_and_long(repeated: int, short: int, long: int, gap: str) -> str:
+    """Parts, of which so many short ones repeat an earlier one; they are few of the characters."""
+    parts = ["tiny part one"] * (repeated + 1) + [f"small part {n}" for n in range(short - repeated - 1)]
+    return gap.join(parts + [" ".join(words(80, 9, 80 * n)) for n in range(long)])
+
+
+def one_long(size: int, total: int, gap: str) -> str:
+    """A part of so many characters that comes twice, in a text of about so many characters; few parts repeat."""
+    again, stream = " ".join(words(size, 9))[:size], iter(words(total, 9, 20_000))
+    out = [again, again]
+    while len(gap.join(out)) < total:
+        out.append(" ".join(next(stream) for _ in range(6)))
+    return gap.join(out)[:total]
+
+
+@pytest.mark.parametrize(("name", "gap"), [("lines", "\n"), ("paragraphs", "\n\n")])
+def test_limits_of_gophers_repeated_parts(name, gap):
+    """0.30 of the parts, 0.20 of the characters."""
+    rule = RULES["gopher_repetition"]
+    assert rule(Reading(short_and_long(6, 10, 10, gap))) is None
+    assert rule(Reading(short_and_long(7, 10, 10, gap))) == f"repeated {name}"
+    assert rule(Reading(one_long(198, 1000, gap))) != f"repeated {name}"
+    assert rule(Reading(one_long(202, 1000, gap))) == f"repeated {name}"
+
+
+def exactly(text: str, size: int) -> str:
+    """The text with other words behind it, so many characters in all."""
+    stream = iter(words(size, 9, 40_000))
+    while len(text) < size:
+        text += " " + next(stream)
+    return text[:size]
+
+
+@pytest.mark.parametrize(
+    ("run", "limit"), [("good morning", 0.20), ("very good morning", 0.18), ("so very good morning", 0.16)]
+)
+def test_limits_of_gophers_most_frequent_runs(run, limit):
+    others = iter(words(100, 9))
+    text = " ".join(f"{run} {next(others)}" for _ in range(36))
+    size = 36 * len(run) / limit
+    assert RULES["gopher_repetition"](Reading(exactly(text, int(size) + 1))) is None
+    assert RULES["gopher_repetition"](Reading(exactly(text, int(size) - 1))) == f"one run of {len(run.split())} words"
+
+
+@pytest.mark.parametrize(("n", "limit"), [(5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)])
+def test_limits_of_gophers_repeated_runs(n, limit):
+    """Ten runs of n words come twice. The words are long, so that it does not matter whether spaces count."""
+    others = iter(words(20, 9))
+    runs = [" ".join(words(n, 40, 100 + n * k)) for k in range(10)]
+    text = " ".join(f"{run} {next(others)}" for run in [*runs, *runs])
+    size = sum(map(len, runs)) / limit
+    assert RULES["gopher_repetition"](Reading(exactly(text, round(size * 1.04)))) is None
+    assert RULES["gopher_repetition"](Reading(exactly(text, round(size * 0.96)))) == f"repeated runs of {n} words"
+
+
+def sized(number: int, size: int, end: str, start: int = 0) -> list[str]:
+    """Lines of so many characters, with the mark at their end."""
+    out = []
+    for at in range(number):
+        line = " ".join(words(size // 5 + 2, 9, start + at * 7))[: size - len(end)]
+        out.append(line[:-1] + "x" + end if line.endswith(" ") else line + end)
+    return out
+
+
+FINEWEB = [
+    ("lines with end marks 0.12", sized(4, 60, ".") + sized(21, 60, "", 999), sized(3, 60, ".") + sized(22, 60, "", 999), "lines without end marks"),
+    ("short lines 0.67", sized(66, 30, ".") + sized(34, 60, ".", 999), sized(67, 30, ".") + sized(33, 60, ".", 999), "short lines"),
+    ("short is 30 characters", sized(80, 31, ".") + sized(20, 60, ".", 999), sized(80, 30, ".") + sized(20, 60, ".", 999), "short lines"),
+    ("repeated characters 0.01", [*sized(102, 60, "."), *sized(1, 60, ".")], [*sized(98, 60, "."), *sized(1, 60, ".")], "repeated lines"),
+    ("line breaks to words 0.3", [f"{a} {b} {c}." for a, b, c in zip(*[iter(words(90, 20))] * 3, strict=True)],
+     [f"{a} {b}." for a, b in zip(*[iter(words(90, 20))] * 2, strict=True)], "a list"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kept", "dropped", "reason"), FINEWEB, ids=[row[0] for row in FINEWEB])
+def test_limits_of_fineweb(name, kept, dropped, reason):
+    assert RULES["fineweb_quality"](Reading("\n".join(kept))) is None
+    assert RULES["fineweb_quality"](Reading("\n".join(dropped))) == reason
+
+
+def test_limits_of_c4():
+    """Five sentences a page, three words a line."""
+    sentence = count()
+    four, five = (" ".join(f"Here is sentence number {next(sentence)}." for _ in range(n)) for n in (4, 5))
+    assert RULES["c4_quality"](Reading(four)) == "too few sentences" and RULES["c4_quality"](Reading(five)) is None
+    assert c4_lines(Reading("Two words.\nThree words here.\nNo end mark here")) == "Three words here."
+
+
+@pytest.mark.parametrize("preset", ["documents", "web", "chat"])
+def test_examination_questions_are_kept_out_unless_somebody_says_otherwise(tmp_path, preset):
+    from yaya.prepare import primer
+
+    asked = next(
+        q.messages[-1]["content"]
+        for q in primer.questions("phrasings", "en")
+        if len(q.messages[-1]["content"].split()) >= 10
+    )
+    talks = [[{"role": "user", "content": content}, {"role": "assistant", "content": "Let me think about that for a moment."}]
+             for content in (asked, "Which of the two bridges over the river is the older one, and who built it in those days?")]  # fmt: skip
+    source = lines(tmp_path / "a.jsonl", [{"messages": talk} for talk in talks])
+    draft = prepare(tmp_path / "out", source, preset=preset, decontaminate="auto", validation_fraction=0)
+    assert [row["messages"][0]["content"] for row in rows(draft, "train")] == [talks[1][0]["content"]]
+    assert [row["reason"].split(":")[0] for row in rows(draft, "dropped")] == ["contamination"]
+    kept = prepare(tmp_path / "all", source, preset=preset, decontaminate=[], validation_fraction=0)
+    assert len(rows(kept, "train")) == 2

@@ -1,0 +1,47 @@
+"""What is said never controls the terminal, and never fails for a character."""
+
+import io
+import sys
+
+import pytest
+
+from yaya.core.progress import Bar
+from yaya.core.say import is_text, say, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "plain, 中文, é, e\u0301, 👩\u200d👧, שלום\u200f\n\tnext",
+            "plain, 中文, é, e\u0301, 👩\u200d👧, שלום\u200f\n\tnext",
+        ),
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("\x9b31m\x90q\x9c\x9d0;t\x07", r"\x9b31m\x90q\x9c\x9d0;t\x07"),  # the same in C1
+        ("a\rb\x08c\x00\x7f\x0b\x0c\x85", r"a\x0db\x08c\x00\x7f\x0b\x0c\x85"),
+        (b"caf\xe9.txt".decode("utf-8", "surrogateescape"), r"caf\xe9.txt"),
+        (b"\x80\xff".decode("utf-8", "surrogateescape"), r"\x80\xff"),
+        ("half \ud83d", r"half \xd83d"),
+    ],
+)
+def test_control_characters_are_written_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert is_text(shown)
+
+
+def test_what_is_text() -> None:
+    assert is_text("") and is_text("中文\x1b👍")
+    assert not is_text("a\udcff") and not is_text("\ud83d")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_messages_reach_every_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, encoding=encoding, errors="replace"))
+    say("file \x1b[31m\udcff 中.txt")
+    with Bar("prepare", 3, "document") as bar:
+        bar.print("a reply \x1b]0;owned\x07 中█")
+        bar.advance()
+    sys.stderr.flush()
+    shown = written.getvalue()
+    assert b"\x1b" not in shown and rb"file \x1b[31m\xff " in shown and rb"a reply \x1b]0;owned\x07 " in shown
