@@ -67,7 +67,7 @@ class Copy:
             process.wait()
             out.seek(0)
             said = out.read()
-        failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", said, re.MULTILINE)
+        failed = re.search(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", said, re.MULTILINE)
         return status, failed[1] if failed else said[-500:]
 
     def attempt(self, change: Change, tests: Sequence[str], seconds: float) -> dict[str, Any]:
