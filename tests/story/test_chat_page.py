@@ -28,6 +28,7 @@ FLAGS = [
 ]
 MARKDOWN = "Some **bold** and `code`.\n\n1. one\n2. two\n\n```python\nprint('<b>')\n```\nend"
 FENCES = "1. one\n\n   ~~~~py\n   ```\n     x\n   ~~~~\n2. two\n   - three" + HOLD
+DEEP = ">" * 60 + "deep\n\n" + "- " * 60 + "deep\n\n|" + "wide" * 40 + "|\n|-|\n"
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> **<i onclick=x>b</i>** `<u>c</u>`"
 
 
@@ -36,6 +37,7 @@ def reply(text: str) -> str:
         "markdown": MARKDOWN,
         "long": "word word word word" + HOLD,
         "evil": EVIL,
+        "deep": DEEP,
         "fences": FENCES,
         "tall": "1\n\n" * 40,
     }.get(text, f"You said: {text}")
@@ -284,6 +286,7 @@ def test_a_phone(phone: Chat) -> None:
     assert page.evaluate(widest) <= 360
     phone.send("x" * 300)
     phone.send("markdown")
+    phone.send("deep")
     phone.send("tall")
     assert page.evaluate(widest) <= 360
     box = page.locator("#composer").bounding_box()

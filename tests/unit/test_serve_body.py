@@ -195,6 +195,7 @@ def test_many_flaws_are_told_at_once(http: httpx.Client, body: str) -> None:
         ("fr-FR, zh;q=0.9, en;q=0.8", True),
         ("fr, en;q=0.3, zh;q=0.2", False),
         ("zh;q=0, en;q=0.1", False),
+        ("zh;q=0", False),
         ("fr", False),
         ("zhuang", False),
         ("zh;q=x", True),

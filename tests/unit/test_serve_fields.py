@@ -281,6 +281,7 @@ WRONG = [
     ("top_k", 2.5),
     ("top_k", 2**40),
     ("repetition_penalty", 0),
+    ("repetition_penalty", 1e-300),
     ("seed", "1"),
     ("seed", 2**63),
     ("max_tokens", 0),

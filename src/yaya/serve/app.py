@@ -196,8 +196,8 @@ def add_error_handlers(app: FastAPI) -> None:
         where, allowed = f"{request.method} {request.url.path:.100}", (error.headers or {}).get("Allow")
         known = {
             404: (
-                f"There is nothing at {where}. Ask {ROUTES}, or open / in a browser.",
-                f"没有 {where} 这个地址。可用的有 {ROUTES}，也可以在浏览器里打开 /。",
+                f"There is nothing at {where}. This server has {ROUTES}, and the chat page at /.",
+                f"没有 {where} 这个地址。本服务器有 {ROUTES}，聊天网页在 /。",
             ),
             405: (f"{where} is not allowed; {allowed} is.", f"不允许 {where}，请用 {allowed}。"),
         }

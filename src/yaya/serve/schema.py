@@ -76,7 +76,7 @@ class SamplingFields(Fields):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: Whole | None = Field(None, ge=-1, lt=2**31)  # -1 is 0: that is how vLLM's clients switch it off
-    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    repetition_penalty: float | None = Field(None, ge=0.01, le=10)
     stop: Stop = Field(default=[])
     seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
 

@@ -2,7 +2,7 @@
 // HTML, and links to definitions elsewhere in the text, stay text.
 import { element, inline, unescape } from "./inline.js";
 
-const MOST_NESTED = 40; // quotes and lists in one another; deeper marks are text
+const MOST_NESTED = 16; // quotes and lists in one another: more do not fit on a phone, so deeper marks are text
 const RULE = /^(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$/;
 const FENCE = /^(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
 const MARKER = /^(?:([-+*])|(\d{1,9})([.)]))(?=[ \t]|$)/;
