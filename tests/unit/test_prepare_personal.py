@@ -127,6 +127,8 @@ WORDS_AROUND = [
     ("a@163.com, b@139.com, c@x.rs, logo@2x.png a@2x.avif", "[EMAIL_1], [EMAIL_2], [EMAIL_3], logo@2x.png a@2x.avif"),
     ("ann (at) mail (dot) example (dot) org at noon", "[EMAIL_1] at noon"), ("Meet at 5 dot com", None),
     ("Chrome/115.0.0.0, x==1.2.3.4, v1.2.3.4, 45.76.188.21", "Chrome/115.0.0.0, x==1.2.3.4, v1.2.3.4, [IP_1]"),
+    ("黑名单列表：45.76.18.21；节点 45.76.18.22", "黑名单列表：[IP_1]；节点 [IP_2]"), ("kernel: DROP SRC=23.45.12.34", "kernel: DROP SRC=[IP_1]"),
+    ("第 3.4.5.6 条；固件 4.2.13.7 有误，请退回 4.2.13.5", None),
     ("微信号：wo_ai_ni1，QQ 123456789，QQ群 500 人", "微信号：[ACCOUNT_1]，QQ [ACCOUNT_2]，QQ群 500 人"),
     ("GB82 WEST 1234 5698 7654 32, GB83 WEST 1234 5698 7654 32", "[ACCOUNT_1], GB83 WEST 1234 5698 7654 32"),  # Wikipedia's
     ("身分證 A123456789，A123456788；A123456(3)、A123456(4)", "身分證 [ID_1]，A123456788；[ID_2]、A123456(4)"),  # as in their descriptions

@@ -11,7 +11,7 @@ HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 HIRAGANA = re.compile("[\u3041-\u306d\u306f-\u3096]")  # without の, which shops in Taiwan and China like, too
 KATAKANA = re.compile("[\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d]")
 HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
-OTHERS = re.compile(f"{HIRAGANA.pattern}|{KATAKANA.pattern}|{HANGUL.pattern}")
+OTHERS = re.compile("[" + "".join(kind.pattern.strip("[]") for kind in (HIRAGANA, KATAKANA, HANGUL)) + "]")
 PIECE = re.compile('[^\n。！？!?；「」『』“”"（）()《》]+')
 # What neither Japanese nor Korean writes, and what modern Japanese does not: such a piece is Chinese.
 ONLY_CHINESE = re.compile("[這这們们嗎吗呢吧啊你您妳她它牠很沒哪怎說说麼么还让对时问东车门见现发书买卖妈马鸟龙个]")
@@ -54,17 +54,18 @@ def converter(script: str) -> Callable[[list[str]], list[str]]:
         return out
 
     def convert_all(texts: list[str]) -> list[str]:
-        japanese, korean = mostly_others(texts) if any(map(OTHERS.search, texts)) else (False, False)
-        return [convert_chinese(text, convert, japanese, korean) for text in texts]
+        mixed = any(not text.isascii() and OTHERS.search(text) for text in texts)
+        japanese, korean = mostly_others(texts) if mixed else (False, False)
+        return [convert_chinese(text, convert, mixed, japanese, korean) for text in texts]
 
     return convert_all
 
 
-def convert_chinese(text: str, convert: Callable[[str], str], japanese: bool, korean: bool) -> str:
-    """The text with its Chinese pieces converted. japanese, korean: the document is, so that a heading in Han is, too."""
+def convert_chinese(text: str, convert: Callable[[str], str], mixed: bool, japanese: bool, korean: bool) -> str:
+    """The text with its Chinese converted; in a mixed document piece by piece. What a document mostly is, its headings are."""
     if text.isascii():
         return text
-    if not (japanese or korean or OTHERS.search(text)):
+    if not mixed:
         return convert(text)
     return PIECE.sub(lambda piece: convert(piece[0]) if is_chinese(piece[0], japanese, korean) else piece[0], text)
 

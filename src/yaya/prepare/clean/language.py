@@ -1,6 +1,8 @@
 """Which language a text is in, by fastText's small model of 176 languages, which comes with the package.
 
 Paper: Joulin et al., "Bag of tricks for efficient text classification" (arXiv 1607.01759).
+
+C characters (UTF-16 units) of a sample.
 """
 
 from __future__ import annotations
@@ -9,16 +11,19 @@ import re
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from yaya.core.say import UserError
 
 SEEN = 2000  # characters that are judged, of three places: the beginning of a page is often a menu
-# What says nothing of the language around it: code in fences, addresses, tags.
-NO_PROSE = re.compile(r"```.*?(?:```|\Z)|https?://\S+|www\.\S+|\S+@\S+|</?[A-Za-z][^<>]{0,200}>", re.DOTALL)
-HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-KANA_OR_HANGUL = re.compile("[\u3041-\u30ff\uac00-\ud7a3]")
-LETTER = re.compile(r"[^\W\d_]")
+LONGEST = 50_000  # characters that are looked through for what is no prose
+# What says nothing of the language around it: code in fences, addresses, tags; and what each of them holds.
+NO_PROSE = re.compile(
+    r"```.*?(?:```|\Z)|https?://\S{1,300}|www\.\S{1,300}|[\w.+\-]{1,64}@[\w.\-]{1,100}|</?[A-Za-z][^<>]{0,200}>",
+    re.DOTALL,
+)
+SIGNS = ("```", "://", "www.", "@", "</")
 FEW = 4  # letters of which nobody can tell a language; a Han character counts as three
-SHORT = 100  # characters
 SURE, LIKELY = 0.25, 0.2  # scores; to what the model has never seen it gives "en", 0.12
 LONG = 20  # Han characters: Japanese has kana among so many
 # Languages that are written alike and go by one code, as in ISO 639-3.
@@ -62,24 +67,30 @@ def wanted_codes(names: list[str]) -> frozenset[str]:
 
 def languages_of(text: str) -> list[str]:
     """Codes of the languages that a text may be in, the likeliest first; none where nothing can be told."""
-    part = sample(text)
-    plain = NO_PROSE.sub(" ", part) if not part.isalpha() else part
-    han = 0 if plain.isascii() else len(HAN.findall(plain))
-    letters = len(LETTER.findall(plain)) + 2 * han if han or len(plain) < SHORT else FEW
+    plain = sample(text)
+    units = np.frombuffer(plain.encode("utf-16-le", "surrogatepass"), np.uint16)  # (C,)
+    han = within(units, 0x3400, 0x9FFF)
+    kana_or_hangul = within(units, 0x3041, 0x30FF) + within(units, 0xAC00, 0xD7A3)
+    letters = 3 * han + kana_or_hangul + within(units | 32, ord("a"), ord("z")) + within(units, 0xC0, 0x1FFF)
     if letters < FEW:
         return []
     found = detector().detect(plain, k=3)
     codes = [str(one["lang"]) for one in found if one["score"] >= LIKELY] if found[0]["score"] >= SURE else []
-    if 4 * 3 * han >= letters and not KANA_OR_HANGUL.search(plain):  # Han is a quarter of it
+    if han and 4 * 3 * han >= letters and not kana_or_hangul:  # Han is a quarter of it
         codes = [code for code in codes if code != "ja" or han < LONG]
         codes += [] if {"zh", "yue", "wuu"} & set(codes) else ["zh"]
     return codes
 
 
+def within(units: np.ndarray, first: int, last: int) -> int:
+    """How many of the characters lie in a range."""
+    return int(np.count_nonzero((units >= first) & (units <= last)))
+
+
 def sample(text: str) -> str:
-    """A short text as it is, of a long one parts from three places."""
-    if "```" in text:
-        text = NO_PROSE.sub(" ", text)
+    """The prose of a text: of a short one all of it, of a long one parts from three places."""
+    if any(sign in text for sign in SIGNS):
+        text = NO_PROSE.sub(" ", text[:LONGEST])
     if len(text) <= 2 * SEEN:
         start = max(0, (len(text) - SEEN) // 2)
         return " ".join(text[start : start + SEEN].split())

@@ -43,12 +43,12 @@ IPV4 = re.compile(
 IPV6 = re.compile(r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z_:])")
 # Words before four numbers that say what they count: versions, chapters, object identifiers.
 VERSION = re.compile(
-    r"\b[vV]$|§|[=<>~]=|\b(?:ver|versions?|releases?|builds?|firmware|upgrade|update|patch|drivers?|kernel|sections?|chapters?|clauses?|oids?|appendix"
-    r"|figure|table|equation|step)\b|版本|固件|升级|补丁|驱动|章|节|条款|附录|图|表",
+    r"\b[vV]$|§|[=<>~]=|\b(?:ver|versions?|releases?|builds?|firmware|upgrade|update|patch|drivers?|kernel|sections?|chapters?|clauses?|oids?"
+    r"|appendix)\b|版本|固件|升级|补丁|驱动|章节|条款|附录|第 ?$",
     re.IGNORECASE,
 )
 HOST = re.compile(
-    r"\bip\b|address|server|host|ping|from|by|client|peer|客户端|服务器|地址|主机|来自|访问|網址|伺服器", re.IGNORECASE
+    r"\bip\b|addr|server|host|ping|from|by|client|peer|src|dst|客户端|服务器|地址|主机|来自|访问|伺服器", re.IGNORECASE
 )
 CLAUSE = re.compile(r" ?[条章节款项版]")
 SMALL = 64  # in a version or a chapter no part is larger
