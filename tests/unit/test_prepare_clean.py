@@ -83,7 +83,6 @@ def test_every_filter_has_a_case():
         (text("。"), ""),
         (chat("hi", ""), "an empty message"),
         (chat("hi", "there"), ""),
-        (chat("hi"), "no reply"),
     ],
 )
 def test_what_is_empty_is_dropped(document, reason):

@@ -576,7 +576,7 @@ def test_from_the_data_to_the_loss_only_what_is_not_marked_is_learned(tmp_path, 
     draft = prepare(tmp_path / "out", source, validation_fraction=0)
     encode_split(tokenizer, corpus_files(draft.path, "train"), tmp_path, "train")
     shard = open_shard(tmp_path, "train", "chat", tokenizer.vocab_size)
-    batch = Mixture([(Rows(shard, 512, 0), 1.0)], [0.0, 0.0, 0.0, 1.0, 0.0]).batch(0, 1)
+    batch = Mixture([(Rows(shard, 512, 0, [0.0, 0.0, 0.0, 1.0, 0.0]), 1.0)]).batch(0, 1)
     read = tokenizer.decode(batch.input_ids[0].tolist())
     assert "five." in read and "Go away." not in read
     learned = batch.labels[batch.weights > 0].tolist()
