@@ -89,6 +89,14 @@ class Window:
         )  # an editor writes it again with every key, without \r
         self.send(keys)
 
+    def paste(self, text: str) -> None:
+        """As a terminal pastes: between marks if the program has asked for them."""
+        self.send(f"{PASTE}{text}{END}" if self.marks()[-1:] == ["h"] else text)
+
+    def marks(self) -> list[str]:
+        """How marks around pastes were switched on (h) and off (l)."""
+        return re.findall(r"\x1b\[\?2004([hl])", self.screen)
+
     def heard(self, expected: str, turn: int | None = None) -> None:
         """The model was told exactly this, as its nth message."""
         self.wait(rf"heard {turn or '[0-9]+'} " + re.escape(f"{expected!r}."))
@@ -96,13 +104,12 @@ class Window:
     def ended(self, code: int = 0) -> None:
         """The chat is over, with this exit code; the shell has its terminal back as it was, and ran nothing by itself."""
         self.wait(r"shell\$ ")
+        assert self.marks()[-2:] in ([], ["l", "h"])  # off, before the shell's own
         self.send("echo code=$? $(stty -a | grep -oE '[-]?(icanon|echo|isig|icrnl) ')\r")
         self.wait(f"code={code} icrnl isig icanon echo")
         self.wait(r"shell\$ ")
         assert not list(self.folder.glob("PWN*"))
         assert "Traceback" not in self.screen and "not found" not in self.screen
-        marks = re.findall(r"\x1b\[\?2004([hl])", self.screen[: self.screen.rindex("code=")])
-        assert marks[-1:] in ([], ["l"])  # off, as the shell has it while a command runs
 
     def program(self) -> int:
         """The process of what the shell runs."""
@@ -154,6 +161,8 @@ def test_nothing_of_a_paste_reaches_the_shell(window: Open) -> None:
         "\n".join(f"line {i} 一二三四五六七八九十" for i in range(150)) + "\n"
     )  # longer than the system's buffer of 4,096
     w.heard("\n".join(f"line {i} 一二三四五六七八九十" for i in range(150)), 6)
+    w.say("x" * 1023 + "\n\ntouch PWNED\n")  # it is read in pieces of 1,024
+    w.heard("x" * 1023 + "\n\ntouch PWNED")
     w.say(f"/bye{CTRL_A}{PASTE}\n\n{END}\r")  # empty lines around it are no message
     w.ended()
 
@@ -175,13 +184,14 @@ def test_what_is_typed_while_the_model_loads_is_the_first_message(window: Open, 
     w.wait("Loading m")
     w.send("early\n\ntouch PWNED\n" + "长" * 1500 + BACKSPACE + "\n")  # more than the system keeps of a line
     (tmp_path / "go").touch()
+    assert "early" not in w.wait("Chatting with")  # it is shown once, by the prompt
     w.heard("early\n\ntouch PWNED\n" + "长" * 1499, 1)
     w.say("count\r")
     w.wait("5 6 7")
-    w.send(f"{PASTE}while it\n\nwrites{END}")
+    w.paste("while it\r\n\r\nwrites\r\n")
     w.wait("29 heard 2 'count'")
     w.say("!\r")
-    w.heard("while it\n\nwrites!", 3)
+    w.heard("while it\n\nwrites\n!", 3)
     w.say(CTRL_D)
     w.ended()
 
@@ -390,7 +400,7 @@ def test_suspended_and_gone_on_with(window: Open) -> None:
     w.wait(r"\d+ \d+ ")
     w.send("touch PWNED\n")  # not shown: it waits for the prompt
     w.send(CTRL_C)
-    w.wait("stopped")
+    assert "touch" not in w.wait("stopped")
     w.say("forever\r")
     w.wait("5 6 7")
     w.send(CTRL_Z)
@@ -468,7 +478,16 @@ def test_a_real_model(window: Open, tmp_path: Path) -> None:
 def piped(data: bytes, *arguments: str, shell: str = "", **env: str) -> tuple[int, str, str]:
     """(exit code, standard output, standard error) of the talker behind a pipe, with shell's redirections."""
     done = subprocess.run(
-        ["bash", "-c", f'"$0" "$@" {shell}', sys.executable, str(TALKER), *(arguments or ("chat", "m"))],
+        [
+            "bash",
+            "-o",
+            "pipefail",
+            "-c",
+            f'"$0" "$@" {shell}',
+            sys.executable,
+            str(TALKER),
+            *(arguments or ("chat", "m")),
+        ],
         input=data,
         capture_output=True,
         env={**os.environ, "YAYA_LANG": "en", **env},
@@ -520,8 +539,8 @@ def test_streams_that_are_closed() -> None:
     assert piped(b"hi\n\xff\n", shell="2>&-") == (1, "heard 1 'hi'.\n", "")
     assert piped(b"hi\n", shell="<&- >&- 2>&-") == (0, "", "")
     assert piped(b"", "--help", shell=">&-") == (0, "", "")
-    assert piped(b"forever\n", shell="| head -c 5") == (0, "0 1 2", "")
-    assert piped(b"\xff\n" * 9000, shell="2>&1 | head -c 6")[1] == "Line 1"
+    assert piped(b"forever\n", shell="| head -c 5") == (1, "0 1 2", "")
+    assert piped(b"\xff\n" * 9000, shell="2>&1 >/dev/null | head -c 6")[:2] == (1, "Line 1")
 
 
 def test_one_message() -> None:
@@ -530,6 +549,8 @@ def test_one_message() -> None:
     assert raw.startswith("\x1b]0;owned\x07\x9b2J") and "\r\nred" in raw  # a file gets what the model wrote
     code, out, said = piped(b"", "chat", "m", "--system", "x" * 9950, "--once", "hi")
     assert (code, out) == (1, "") and "system message leaves no room" in said
+    said = piped(b"a\nb\n", "chat", "m", "--system", "x" * 9950)[2]
+    assert said.startswith("Error: ") and said.count("leaves no room") == 1  # at once, not at every message
 
 
 def test_ctrl_c_says_nothing_of_going_on() -> None:
