@@ -170,7 +170,8 @@ def test_an_endless_text_is_read_in_parts(tmp_path, monkeypatch):
 def test_a_page_a_hundred_thousand_tags_deep(tag, reader):
     page = "<p>before</p>" + tag * (100_000 // tag.count("<")) + "inside" + "<p>after</p>"
     text = reader(page)
-    assert "before" in text and "inside" in text
+    assert "before" in text
+    assert "inside" in text or (reader is html.main_text and "menu" in tag)
 
 
 def test_a_wiki_dump_that_is_cut_off_keeps_the_whole_pages(tmp_path):
