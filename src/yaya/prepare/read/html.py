@@ -180,9 +180,9 @@ class MainText:
         for at in reversed(headings):
             end = min(inside.stop, section_end(blocks, at, self.main))
             keep[at] = any(keep[at + 1 : end]) or (all_heads and self.values[at] >= LONG)
-            if RELATED.fullmatch(blocks[at].text) and any(map(is_linked, blocks[at:end])):
-                if text[end] - text[at] < MOST_RELATED * whole:
-                    keep[at:end] = [False] * (end - at)
+            related = RELATED.fullmatch(blocks[at].text) and any(map(is_linked, blocks[at:end]))
+            if related and text[end] - text[at] < MOST_RELATED * whole:
+                keep[at:end] = [False] * (end - at)
         if not any(keep):
             for at in headings:
                 keep[at] = self.values[at] > 0
