@@ -24,6 +24,11 @@ def fold(text: str) -> str:
     return text if text.isascii() else text.translate(FOLD)
 
 
+def has_words(text: str) -> bool:
+    """Whether there is anything but digits and marks of ASCII; a quick look before a slow one."""
+    return not text.isascii() or text.lower() != text.upper()
+
+
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -224,6 +229,8 @@ class Context:
 
 def label(head: str) -> str:
     """What the words at the end of `head` say of a number that comes next."""
+    if not has_words(head):
+        return ""
     head = fold(head).replace("WhatsApp", "Whatsapp").replace("WeChat", "Wechat")
     stripped = head.rstrip(BETWEEN)
     between = head[len(stripped) :]
