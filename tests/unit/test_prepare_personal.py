@@ -121,7 +121,7 @@ WORDS_AROUND = [
     ("Ann(13812345678)", "Ann([PHONE_1])"), ("13812345678 bytes，13812345678元", None), ("$13812345678 3.13812345678", None),
     ("v13812345678 0x13812345678 138-1234-5678-9012", None),
     # other kinds
-    ("110101199913321238 990101199901011236", None),  # the check digit is right, there is no 32nd of a 13th month and no province 99
+    ("110101199913321238 160101199901011231", None),  # the check digit is right, there is no 32nd of a 13th month and no province 16
     ("身份证 110101900307123；流水号 110101900307123", "身份证 [ID_1]；流水号 110101900307123"),
     ("In any case 4111 1111 1111 1111, order 4111 1111 1111 1111", "In any case [CARD_1], order 4111 1111 1111 1111"),
     ("a@163.com, b@139.com, c@x.rs, logo@2x.png a@2x.avif", "[EMAIL_1], [EMAIL_2], [EMAIL_3], logo@2x.png a@2x.avif"),
