@@ -24,6 +24,11 @@ def fold(text: str) -> str:
     return text if text.isascii() else text.translate(FOLD)
 
 
+def has_words(text: str) -> bool:
+    """Whether there is anything but digits and marks of ASCII; a quick look before a slow one."""
+    return not text.isascii() or text.lower() != text.upper()
+
+
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -56,7 +61,7 @@ NUMBERED = THINGS | words(
 )
 PAPERS = words("note slip form label")
 MARKS = words("number num no nr id code key")
-LINKING = words("is was are were equals")
+LINKING = words("is was are were equals reads says")
 COMES_TO = (["came", "to"], ["comes", "to"], ["amounts", "to"])
 FILLING = LINKING | words(
     "came comes amounts me us him her them you back now today tonight tomorrow at on via le au to or the this our my your his their please directly"
@@ -73,6 +78,8 @@ IDIOMS = {
 ABBREVIATED = words("no nos nr num tel ph mob fax ref inv tél тел")
 WORD = re.compile(r"[A-Z]?[a-zß-öø-ÿа-яё]+|[A-Z]+(?![a-z])|\d+")
 BETWEEN = " \t\n:=#(\"'“”‘’[<>*`~|\\-→/+&№{"
+TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+POINT = re.compile(r"(?<![A-Za-z])([Tt]el|[Pp]h|[Mm]ob|[Ff]ax)\. ")  # "Tel. no. ..."
 SIGNATURE = re.compile(r"(?:^|[\n|,;/(] ?)[TMPCF][:.] ?\Z")  # "T: ... | M: ..."
 BRACKET = re.compile(r"\(([^()]{0,20})\)$")
 CLAUSE = re.compile(r"[,;!?|()\n:\u2e80-\uffff]|\. ")
@@ -114,7 +121,8 @@ LIST = re.compile(
     r"[\s\"'`]{0,3}(?:,|、|，|;|；|/|and|or|&|和|及|与|與|或|或者|以及|跟|到|至|~|-|to|, ?and|, ?or)?[\s\"'`]{0,3}"
 )
 
-ALSO = re.compile(r"[，、；/] ?[\u4e00-\u9fff]{1,3}[:： ]?")  # "手机138...，家里6293..."
+# "手机138...，家里6293...", "Phone (day): ...; (night): ..."
+ALSO = re.compile(r"[，、；/] ?[\u4e00-\u9fff]{1,3}[:： ]?|[,;/|] ?(?:\([a-z]{1,10}\)|[a-z]{1,10}): ?", re.IGNORECASE)
 IN_COMMAS = re.compile(r", (?:has|have|had|is|was|will|which|that) ")  # "your order, 136..., has been packed"
 
 CELL_END = re.compile(r"[0-9 \-.()\"'*`]{0,40}([|\t,])")
@@ -224,7 +232,11 @@ class Context:
 
 def label(head: str) -> str:
     """What the words at the end of `head` say of a number that comes next."""
+    if not has_words(head):
+        return ""
     head = fold(head).replace("WhatsApp", "Whatsapp").replace("WeChat", "Wechat")
+    head = TAG.sub(" ", head) if "<" in head else head
+    head = POINT.sub(r"\1 ", head)
     stripped = head.rstrip(BETWEEN)
     between = head[len(stripped) :]
     if stripped.endswith(")") and (inside := BRACKET.search(stripped)):  # "Tel. (mobile): ..."

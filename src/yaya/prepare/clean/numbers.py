@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from yaya.prepare.clean.context import CARD, PHONE, THING, Context, fold, words
+from yaya.prepare.clean.context import CARD, PHONE, THING, Context, fold, has_words, words
 
 # A cheap look first, since most texts have none: seven digits near each other.
 RUN = re.compile(r"[0-9０-９](?:[ .()/\-（）／．－＋‐-―−\u00a0\u2009\u202f\u3000]{0,3}[0-9０-９]){6,}")
@@ -201,7 +201,7 @@ def is_hong_kong(number: Number) -> bool:
 
 
 def is_passport(number: Number) -> bool:
-    return bool(SAYS_PASSPORT.search(number.before()))
+    return has_words(number.before()) and bool(SAYS_PASSPORT.search(number.before()))
 
 
 def is_qq(number: Number) -> bool:
@@ -209,7 +209,7 @@ def is_qq(number: Number) -> bool:
 
 
 def is_social(number: Number) -> bool:
-    return bool(SAYS_SOCIAL.search(number.before()))
+    return has_words(number.before()) and bool(SAYS_SOCIAL.search(number.before()))
 
 
 def is_iban(number: Number) -> bool:

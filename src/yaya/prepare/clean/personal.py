@@ -12,7 +12,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from yaya.prepare.clean.context import fold, words
+from yaya.prepare.clean.context import fold, has_words, words
 from yaya.prepare.clean.numbers import numbers_in
 
 # Cheap looks first, since most texts have none: four numbers with dots, two colons.
@@ -171,10 +171,10 @@ def is_ip(found: re.Match[str]) -> bool:
         return sum(map(bool, found[0].split(":"))) >= 3 and int(address) >> 125 == 1  # 2000::/3, what is given out
     if CLAUSE.match(found.string, found.end()):
         return False
-    words = found.string[max(0, found.start() - 60) : found.start()]
-    versions = list(VERSION.finditer(words))
-    if not versions or HOST.search(words, versions[-1].end()):
+    before = found.string[max(0, found.start() - 60) : found.start()]
+    versions = list(VERSION.finditer(before)) if has_words(before) or "=" in before else []
+    if not versions or HOST.search(before, versions[-1].end()):
         return True
-    between, parts = words[versions[-1].end() :], found[0].split(".")
+    between, parts = before[versions[-1].end() :], found[0].split(".")
     named = re.match(r"\W{0,4}(\d+)\.", between)  # another version of the same
     return len(between) > 4 and max(map(int, parts)) > SMALL and not (named and named[1] == parts[0])
