@@ -16,6 +16,7 @@ from yaya.prepare.document import Unusable
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.sources import files_of
+from yaya.prepare.shards import DOCUMENTS
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
 from yaya.tokenize.tokenizer import Tokenizer, train
@@ -583,3 +584,16 @@ def test_from_the_data_to_the_loss_only_what_is_not_marked_is_learned(tmp_path, 
     ends = [n for n, index in enumerate(learned) if index == tokenizer.turn_end]
     replies = {tokenizer.decode(learned[: ends[0]]), tokenizer.decode(learned[ends[0] + 1 : ends[1]])}
     assert replies == {"Hello.", "Sorry, it is four."} and ends[1:] == [len(learned) - 1]
+
+
+def test_a_long_conversation_is_cut_after_an_unlearned_reply_too(tmp_path, tokenizer):
+    turns = [Q, {"role": UNLEARNED, "content": "five."}] * 20 + [{"role": "user", "content": "Two plus two?"}, A]
+    row = {"id": "", "kind": "chat", "text": None, "messages": turns, "source": "", "augmented": ""}
+    pq.write_table(pa.Table.from_pylist([row], DOCUMENTS), tmp_path / "train-00000.parquet")
+    encode_split(tokenizer, corpus_files(tmp_path, "train"), tmp_path, "train")
+    shard = open_shard(tmp_path, "train", "chat", tokenizer.vocab_size)
+    rows = Rows(shard, 64, 0, [0.0, 0.0, 0.0, 1.0, 0.0])
+    batch = Mixture([(rows, 1.0)]).batch(0, rows.per_epoch())
+    assert rows.per_epoch() == 1 and "Two plus two?" in tokenizer.decode(batch.input_ids[0].tolist())
+    learned = batch.labels[batch.weights > 0].tolist()
+    assert tokenizer.decode(learned[:-1]) == "good" and learned[-1] == tokenizer.turn_end
