@@ -94,6 +94,7 @@ def converse(talk: Talk, source: Messages) -> int:
 
 
 def obey(command: str, talk: Talk, source: Messages) -> None:
+    """Does what a command other than /bye asks for; UserError where there is none of that name."""
     if command == "/new":
         talk.begin()
         say("(a new conversation)", "（新的对话）")

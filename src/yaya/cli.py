@@ -106,8 +106,7 @@ def main(argv: list[str] | None = None) -> None:
             1,
         )
     except BrokenPipeError:
-        for stream in (sys.stdout, sys.stderr):  # whichever it was: what is left in it is written nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         fail(explain_os_error(error), 1)

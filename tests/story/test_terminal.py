@@ -398,6 +398,7 @@ def test_suspended_and_gone_on_with(window: Open) -> None:
     w.send("fg\r")
     w.wait("fg")
     w.wait(r"\d+ \d+ ")
+    assert w.marks()[-1] == "h"
     w.send("touch PWNED\n")  # not shown: it waits for the prompt
     w.send(CTRL_C)
     assert "touch" not in w.wait("stopped")
