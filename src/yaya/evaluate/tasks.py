@@ -65,7 +65,7 @@ def assistant_spans(roles: np.ndarray) -> list[tuple[int, int]]:
 def parts_of(span: tuple[int, int], context: int, stride: int) -> list[tuple[int, int]]:
     """A reply's tokens, at most `stride` at a time where it is longer than the context: each has something before it."""
     begin, end = span
-    step = min(stride, context) if end - begin > context else end - begin
+    step = min(stride, context) if end - begin > context else max(1, end - begin)
     return [(at, min(at + step, end)) for at in range(begin, end, step)]
 
 
