@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,8 +37,14 @@ from lines import COVERAGE, Lines
 ROOMS = ("tokenize", "prepare/clean", "model", "train", "inference", "core/artifact.py")
 AT_ONCE = 2  # changes tried at the same time
 SECONDS = 300.0  # of tests for one change; a longer list is cut, and the log says so
+MEMORY_BYTES = 10 << 30  # of address space, for each process; what needs more fails in the map, and is not counted on
 NOT_COPIED = (".git", ".venv", "runs", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
 Attempt = tuple[Change, Sequence[str], float]  # a change, the tests in their order, how many seconds they may take
+
+
+def limit_memory() -> None:
+    """A loop without end must not take the machine with it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 class Copy:
@@ -55,9 +62,8 @@ class Copy:
         env = {**os.environ, "TMPDIR": str(self.temporary), "PYTHONPATH": paths, **env}
         command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *options, *tests]
         with open(self.temporary / "out.txt", "w+", encoding="utf-8", errors="replace") as out:
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=env, stdout=out, stderr=out, start_new_session=True
-            )
+            about: dict[str, Any] = {"cwd": self.folder, "env": env, "stdout": out, "stderr": out}
+            process = subprocess.Popen(command, **about, start_new_session=True, preexec_fn=limit_memory)
             try:
                 status: int | None = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -68,7 +74,7 @@ class Copy:
             out.seek(0)
             said = out.read()
         failed = re.search(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", said, re.MULTILINE)
-        return status, failed[1] if failed else said[-500:]
+        return status, failed[1] if failed else f"exit status {status}: {said[-300:]}"
 
     def attempt(self, change: Change, tests: Sequence[str], seconds: float) -> dict[str, Any]:
         """What became of it: caught, survived, or broken (the tests could not be run)."""
