@@ -205,7 +205,7 @@ def test_html():
     <table><tr><td>x</td><td>y</td></tr></table><pre>def f():
     return  1</pre>&#20013;&#22269;</body></html>"""
     assert html_to_text(page) == (
-        "T & t\n\nHead\n\nOne two\nthree four,\n\nfive\nsix\n\na\nb\n\nx y\n\ndef f():\n    return  1\n\n中国"
+        "T & t\n\nHead\n\nOne two\nthree four,\n\nfive\nsix\n\n- a\n- b\n\nx | y\n\ndef f():\n    return  1\n\n中国"
     )
 
 
