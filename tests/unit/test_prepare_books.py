@@ -127,3 +127,29 @@ def test_scanned_pages_among_others_are_counted(tmp_path):
     writer.write(out)
     draft = prepare(tmp_path / "out", write(tmp_path / "a.pdf", out.getvalue()), validation_fraction=0)
     assert balanced(draft)["dropped"] == {"reading: a picture without text": 1}
+
+
+def test_a_page_whose_content_is_garbage_is_named_and_a_blank_one_is_not(tmp_path):
+    """pypdf raises nothing for a stream that cannot be unpacked: it logs, and gives back no text."""
+    pypdf = pytest.importorskip("pypdf")
+    name = pypdf.generic.NameObject
+    writer, out = pypdf.PdfWriter(io.BytesIO(pages("The first", "The second", "", "The last"))), io.BytesIO()
+    garbage = pypdf.generic.EncodedStreamObject()
+    garbage._data = b"no zlib stream at all"
+    garbage[name("/Filter")] = name("/FlateDecode")
+    writer.pages[1][name("/Contents")] = writer._add_object(garbage)
+    writer.write(out)
+    (document,), broken = read(write(tmp_path / "a.pdf", out.getvalue()))
+    assert document.text == "The first\n\nThe last"
+    assert [problem.where for problem in broken] == ["page 2"]
+
+
+def test_pages_that_the_file_promises_and_lacks_are_said(tmp_path):
+    pypdf = pytest.importorskip("pypdf")
+    number = pypdf.generic.NumberObject
+    writer, out = pypdf.PdfWriter(io.BytesIO(pages("The first", "The second"))), io.BytesIO()
+    writer._pages.get_object()[pypdf.generic.NameObject("/Kids")].insert(1, number(7))
+    writer._pages.get_object()[pypdf.generic.NameObject("/Count")] = number(3)
+    writer.write(out)
+    (document,), (broken,) = read(write(tmp_path / "a.pdf", out.getvalue()))
+    assert document.text == "The first\n\nThe second" and "1 of its 3 pages" in broken.reason

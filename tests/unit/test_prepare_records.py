@@ -597,3 +597,9 @@ def test_a_long_conversation_is_cut_after_an_unlearned_reply_too(tmp_path, token
     assert rows.per_epoch() == 1 and "Two plus two?" in tokenizer.decode(batch.input_ids[0].tolist())
     learned = batch.labels[batch.weights > 0].tolist()
     assert tokenizer.decode(learned[:-1]) == "good" and learned[-1] == tokenizer.turn_end
+
+
+def test_a_reply_of_several_lines_is_joined_and_of_two_texts_the_first_is_the_better():
+    assert said({"instruction": "q", "output": ["one,", "two,", "three."]}) == "us: q | as: one,\ntwo,\nthree."
+    assert said({"instruction": "q", "output": ["good", "bad"]}) == "us: q | as: good"
+    assert said({"question": "q", "answers": ["one", "also one", "uno"]}) == "us: q | as: one"

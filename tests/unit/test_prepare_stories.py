@@ -9,7 +9,17 @@ from prepared import balanced, chat, lines, prepare, read, rows, write
 
 from yaya.prepare.read.stories import stories, without_marks
 
-MARKS = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[EOS]", "<EOD>", "<|eos|>", "<｜end▁of▁sentence｜>"]
+MARKS = [
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "[EOS]",
+    "<EOD>",
+    "<|eos|>",
+    "<｜end▁of▁sentence｜>",
+]
 
 
 @pytest.mark.parametrize("mark", MARKS)

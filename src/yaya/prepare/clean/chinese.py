@@ -24,6 +24,7 @@ LONG = 16  # Han characters of a piece: no Japanese does without kana for so lon
 
 # 著 is 着 in simplified Chinese, but where it means to write or to be known (zhù): 著名, 原著, 鲁迅著.
 WRITTEN_BEFORE = re.compile("[土原名巨遗专撰卓昭拙旧所显论译编合杂]$|明较$")
+ALWAYS_WRITTEN = re.compile("(?:(?<![彰凸突])显|卓|昭|土|原|名)$")  # 显著地, 土著眼里: whatever follows
 VERBS = re.compile("(?:[彰凸突]显|[讨谈议争辩评]论|翻译|改编|[配融混结符吻联聚整组综适迎]合|[夹混掺]杂)$")
 WRITTEN_BEHIND = re.compile("名(?!字)|作(?![业文曲客战案弄祟])|称(?![赞呼])|述|者|录(?![音影像])")
 UNDECIDED = re.compile("[书成有《，。！？；：、）)】》」』”]|\\s|$")  # 著书 or 看着书, 鲁迅著。 or 他说着。
@@ -108,6 +109,8 @@ def simplify_particles(text: str, distinguishes: bool) -> str:
     def one(found: re.Match[str]) -> str:
         at = found.end()
         before = text[max(0, at - 3) : at - 1]
+        if ALWAYS_WRITTEN.search(before):
+            return "著"
         if OTHER_WORDS.match(text, at):
             return "着"
         if WRITTEN_BEHIND.match(text, at):

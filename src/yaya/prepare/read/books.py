@@ -82,7 +82,7 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
 def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     """The text layer, page by page; a scan without one is set aside."""
     pypdf = library("pypdf", "pypdf")
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what matters is said by us
+    said = Heard()
     data = read_bytes(file)
     what = what_it_is(data)
     if what and "(.pdf)" not in what[0]:
@@ -100,10 +100,18 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     except Exception as error:  # damaged files raise almost anything
         raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
     texts, problems, pictures = [], [], []
+    if (wanted := pages_promised(reader)) > count:
+        lost = damaged(
+            f"{wanted - count} of its {wanted} pages are not there", f"{wanted} 页里缺了 {wanted - count} 页"
+        )
+        problems.append(Broken(file.name, "", lost))
     for number in range(count):
         try:
+            said.clear()
             page = reader.pages[number]
             texts.append((page.extract_text() or "").strip())
+            if not texts[-1] and said:
+                raise ValueError(said[-1])
             if not texts[-1] and has_picture(page):
                 pictures.append(number + 1)
         except Exception as error:  # so do damaged pages
@@ -118,6 +126,24 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
         report.left_out(file.name, f"page {page_number}", "a picture without text")
     if any(texts):
         yield Document("\n\n".join(text for text in texts if text), None, file.name, "")
+
+
+class Heard(list[str]):
+    """What pypdf has to say of a file: it only logs that a page's content is garbage, and gives back no text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        logger, heard = logging.getLogger("pypdf"), logging.Handler()
+        heard.emit = lambda record: self.append(record.getMessage())  # type: ignore[method-assign]
+        logger.handlers, logger.propagate = [heard], False  # what matters is said by us
+
+
+def pages_promised(reader: Any) -> int:
+    """Pages that the file says it has."""
+    try:
+        return int(reader.trailer["/Root"]["/Pages"]["/Count"])
+    except Exception:  # damaged files raise almost anything
+        return 0
 
 
 def has_picture(page: Any) -> bool:

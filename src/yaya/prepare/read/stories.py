@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-NAMES_END = "end_?of_?(?:text|document|doc|story|sentence)|eo[stdf]|eod|sep|doc_?sep|document_?sep"
+NAMES_END = "end_?of_?(?:text|document|doc|story|sentence)|eo[stdf]|eo[tm]_id|sep|doc_?sep|document_?sep"
 NAMES_BEGIN = "(?:start|begin|beginning)_?of_?(?:text|document|doc|story|sentence)|bo[stdf]"
 END = rf"<\|(?:{NAMES_END})\|>|<｜end▁of▁sentence｜>|</s>|<eo[sd]>|<end_of_text>|\[(?:EOS|EOD|SEP)\]"
 BEGIN = rf"<\|(?:{NAMES_BEGIN})\|>|<｜begin▁of▁sentence｜>|<s>|<bos>|\[BOS\]"
