@@ -25,7 +25,7 @@ ROWS = HASHES // BANDS  # documents of Jaccard s meet in some band with probabil
 BLOCK = 2048  # shingles at a time: the table of BLOCK x HASHES stays in the cache
 MET_AT_MOST = 64  # documents of one bucket that each other one is compared with
 PAIRS_AT_ONCE = 1 << 16
-END_MARKS = " .!?…。！？"  # whether a question ends with one makes it no other question
+END_MARKS = " \n.!?…。！？"  # whether a question ends with one makes it no other question
 
 _random = np.random.default_rng(20260101)
 MASKS = _random.integers(0, 1 << 32, (HASHES, 1), np.uint32)
@@ -41,13 +41,10 @@ def shingles(words: np.ndarray) -> np.ndarray:
 def shingles_of_reply(messages: list[Message], words: list[np.ndarray]) -> np.ndarray:
     """The shingles of a conversation's last reply, which no conversation has that differs before. words: (N,) of each message."""
     last = max(n for n, message in enumerate(messages) if message["role"] == "assistant")
-    before = "\0".join(f"{m['role']}\0{_bare(m['content'])}" for n, m in enumerate(messages) if n != last)
+    # Without case, line breaks and repeated blanks, and a message without its last marks
+    parts = [f"{m['role']}\0{m['content'].rstrip(END_MARKS)}" for n, m in enumerate(messages) if n != last]
+    before = " ".join("\0".join(parts).casefold().split())
     return mix(shingles(words[last]) ^ np.uint64(xxhash.xxh3_64_intdigest(before.encode())))  # (S,)
-
-
-def _bare(text: str) -> str:
-    """The text without case, line breaks, repeated blanks and its last marks."""
-    return " ".join(text.casefold().split()).rstrip(END_MARKS)
 
 
 def signature(shingles: np.ndarray) -> np.ndarray:

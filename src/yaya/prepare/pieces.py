@@ -279,9 +279,16 @@ class Work:
 
 def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[list[np.ndarray]]:
     """Hashes of the words of each text of each document; what a filter has found already is taken over."""
-    rest = [reading for _, readings, _ in waiting for reading in readings if not reading.has_tokens]
-    found = iter(words_of_each([reading.text for reading in rest]) if rest else ())
-    return [[r.tokens.words if r.has_tokens else next(found) for r in readings] for _, readings, _ in waiting]
+    known = [
+        readings[0].tokens.words if len(readings) == 1 and readings[0].has_tokens else None
+        for _, readings, _ in waiting
+    ]
+    rest = [r.text for words, (_, readings, _) in zip(known, waiting, strict=True) if words is None for r in readings]
+    found = iter(words_of_each(rest) if rest else ())
+    return [
+        list(islice(found, len(readings))) if words is None else [words]
+        for words, (_, readings, _) in zip(known, waiting, strict=True)
+    ]
 
 
 def shingles_of(document: Document, words: list[np.ndarray]) -> np.ndarray:

@@ -147,7 +147,9 @@ def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -
         return dialogue(value, name)
     if isinstance(value, list) and not any(isinstance(part, dict) and "type" in part for part in value):
         ranks, scores = (record.get(at.get(part, "")) for part in ("ranks", "scores"))
-        is_several = ranks or scores or name.endswith("s") or len(value) == 2  # of two the first is LLaMA-Factory's better
+        is_several = (
+            ranks or scores or name.endswith("s") or len(value) == 2
+        )  # of two the first is LLaMA-Factory's better
         if not is_several and all(isinstance(part, str) for part in value):
             return [message("assistant", string(value, name))]  # the lines of one reply
         return [message("assistant", best(value, name, worths(ranks, scores)))]
