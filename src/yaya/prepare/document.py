@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PRIMER = "primer"  # the source that comes with yaya
 Message = dict[str, str]
@@ -18,6 +18,7 @@ class Document:
     messages: list[Message] | None
     source: str
     where: str
+    _size: int = field(default=-1, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
@@ -29,6 +30,13 @@ class Document:
         if self.messages is None:
             return [self.text or ""]
         return [message["content"] for message in self.messages]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its texts in UTF-8, counted once: every pass asks for them."""
+        if self._size < 0:
+            self._size = len("".join(self.texts).encode())
+        return self._size
 
     @property
     def content(self) -> bytes:

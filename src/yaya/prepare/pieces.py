@@ -6,7 +6,7 @@ A piece knows by itself what to read and where to write, so it can be worked on 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -93,7 +93,7 @@ class Work:
         self.waiting: list[tuple[Document, Texts, int]] = []  # with the number of the source
         self.waiting_characters = 0
         self.looked_s = 0.0  # time for contamination
-        self.sources: dict[int, Counter[str]] = {}
+        self.sources: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.reasons: Counter[str] = Counter()
         self.lengths: Counter[int] = Counter()
         self.remarks: list[tuple[str, str, str]] = []
@@ -128,11 +128,13 @@ class Work:
             yield from islice(found, self.piece.limit or None)
 
     def counts(self) -> Counter[str]:
-        return self.sources.setdefault(self.at, Counter())
+        return self.sources[self.at]
 
     def add(self, document: Document) -> None:
         """One document from outside."""
-        self.counts().update({"in": 1, "bytes": sum(len(text.encode()) for text in document.texts)})
+        counts = self.counts()
+        counts["in"] += 1
+        counts["bytes"] += document.size
         outcome = self.cleaner.clean(document)
         if outcome.dropped_by:
             self.drop(document, outcome)
@@ -171,7 +173,7 @@ class Work:
     def account_contamination(self, document: Document, name: str | None) -> bool:
         """Whether the document stays, because it holds no question of an evaluation set."""
         account = self.cleaner.accounts.setdefault("contamination", Account())
-        size = sum(len(text.encode()) for text in document.texts)
+        size = document.size
         account.documents_in += 1
         account.bytes_in += size
         if name is None:
@@ -188,7 +190,7 @@ class Work:
         self.counts()["clean"] += 1
         self.sets.append(self.at)
         self.chats.append(document.messages is not None)
-        self.sizes.append(sum(len(text.encode()) for text in document.texts))
+        self.sizes.append(document.size)
         self.ids.append(xxhash.xxh3_128_digest(document.content))
         self.lengths[characters.bit_length()] += 1
         if signature is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class Finishing:
         self.dropped = Shard(task.out / f"dropped-{task.number:05}.parquet", DROPPED)
         self.copy_dropped()
         self.accounts = {name: Account() for name in task.steps}
-        self.sources: dict[int, Counter[str]] = {}
+        self.sources: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.boilerplate: dict[int, np.ndarray] = {}
         self.reasons: Counter[str] = Counter()
         self.drops: dict[str, list[dict[str, str]]] = {}
@@ -88,8 +88,8 @@ class Finishing:
                 number += 1
 
     def add(self, document: Document, id: bytes, source: int, number: int) -> None:
-        counts = self.sources.setdefault(source, Counter())
-        size = sum(len(text.encode()) for text in document.texts)
+        counts = self.sources[source]
+        size = document.size
         kept, likeness = int(self.first[number]), float(self.likeness[number])
         for name, here in (("duplicates", likeness == EXACT), ("near_duplicates", 0 < likeness < EXACT)):
             if name not in self.accounts:
@@ -113,7 +113,7 @@ class Finishing:
                 return
             if cleaned is not document:
                 document, id = cleaned, xxhash.xxh3_128_digest(cleaned.content)
-        written = self.place(document, id, source, sum(len(text.encode()) for text in document.texts))
+        written = self.place(document, id, source, document.size)
         if written is None:
             counts["dropped"] += 1
             self.reasons["mixing: more than its share"] += 1
@@ -211,7 +211,7 @@ class Finishing:
             self.shards[split] = DocumentShard(self.task.out / f"{split}-{self.task.number:05}.parquet")
         row = (id.hex(), document.kind, document.text, document.messages, document.source, method)
         self.shards[split].add(row, sum(map(len, document.texts)))
-        return sum(len(text.encode()) for text in document.texts)
+        return document.size
 
     def drop(self, document: Document, reason: str) -> None:
         sample = mask_personal("\n".join(document.texts)[:SAMPLE])

@@ -166,10 +166,10 @@ class Cleaner:
         """One document through all filters."""
         texts = [Reading(text) for text in document.texts]
         sizes = [len(reading.text.encode()) for reading in texts]
+        size = sum(sizes)
         outcome = Outcome(texts, [])
         for name, run in self.filters.items():
             account = self.accounts[name]
-            size = sum(sizes)
             account.documents_in += 1
             account.bytes_in += size
             started = time.perf_counter()
@@ -190,9 +190,10 @@ class Cleaner:
                         after = len(new.encode())
                         account.added += max(0, after - sizes[at])
                         account.removed += max(0, sizes[at] - after)
+                        size += after - sizes[at]
                         texts[at], sizes[at] = Reading(new), after
                 if changed:
                     account.changed += 1
                     outcome.changed_by.append(name)
-            account.bytes_out += sum(sizes)
+            account.bytes_out += size
         return outcome
