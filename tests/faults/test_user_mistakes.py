@@ -303,6 +303,12 @@ QWEN3 = dict(
         {"partial_rotary_factor": 0.25},
         {"quantization_config": {"bits": 4}},
         {"final_logit_softcapping": 30.0},
+        {"attn_logit_softcapping": 50.0},
+        {"hidden_activation": "gelu_pytorch_tanh"},
+        {"embedding_multiplier": 12.0},
+        {"residual_multiplier": 0.22},
+        {"logits_scaling": 8.0},
+        {"no_rope_layers": [1, 1, 0]},
     ],
 )
 def test_what_a_model_computes_otherwise_is_refused_by_name(
@@ -315,7 +321,19 @@ def test_what_a_model_computes_otherwise_is_refused_by_name(
     name = next(iter(changes))
     name = "partial_rotary_factor" if "partial" in json.dumps(changes) else "rope" if "rope" in name else name
     assert code == 1 and name in said and "is not supported" in said
+
+
+@pytest.mark.parametrize("value", [None, 0])
+def test_a_key_that_changes_nothing_is_no_reason(value: Any, tell: Callable[..., Told], here: Path) -> None:
+    """What other programs write to say "without it"."""
     plain = {"hidden_act": "swish", "mlp_bias": False, "layer_types": ["full_attention"], "quantization_config": None}
+    plain |= {"final_logit_softcapping": value, "attn_logit_softcapping": value, "use_sliding_window": False}
+    plain |= {"hidden_activation": "silu" if value is None else None, "no_rope_layers": None if value is None else []}
+    plain |= dict.fromkeys(
+        ("embedding_multiplier", "residual_multiplier", "logits_scaling"), None if value is None else 1.0
+    )
+    plain |= {"partial_rotary_factor": 1.0, "rope_scaling": None}
+    (here / "model").mkdir()
     (here / "model" / "config.json").write_text(json.dumps(QWEN3 | plain))
     assert "model.safetensors" in tell("chat", "./model")[1]
 

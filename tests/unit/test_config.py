@@ -251,6 +251,36 @@ def test_the_least_value_is_allowed_and_less_is_not() -> None:
     assert "at least 1" in refused({"minutes": 0}).en
 
 
+TRAINING = {
+    "steps": 1, "num_train_epochs": 0.001, "batch_tokens": 1, "micro_batch_tokens": 1, "per_device_train_batch_size": 1,
+    "gradient_accumulation_steps": 1, "learning_rate": 0, "matrix_learning_rate": 0, "momentum": 0, "weight_decay": 0,
+    "warmup_steps": 0, "decay_fraction": 0, "decay_steps": 1, "max_grad_norm": 0, "evaluations": 0, "samples": 0,
+    "save_seconds": 0, "save_steps": 1, "save_total_limit": 1, "user_weight": 0, "assistant_weight": 0,
+}  # fmt: skip
+LEAST: dict[str, dict[str, float]] = {
+    "run": {"minutes": 0.05, "price_per_hour": 1e-6, "seed": 0, "threads": 1},
+    "prepare": {"conversations": 0, "stories": 0, "validation_fraction": 0, "near_threshold": 0.5, "epochs_at_most": 1,
+                "hub_megabytes": 0, "workers": 0, "preview": 0},
+    "tokenize": {"vocab_size": 300, "han_run": 0, "sample_bytes": 1000},
+    "pretrain": TRAINING | {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32, "num_key_value_heads": 1,
+                            "context_length": 16, "chat_fraction": 0, "text_weight": 0},
+    "finetune": TRAINING | {"system_weight": 0},
+    "evaluate": {"questions_per_skill": 1, "max_new_tokens": 1, "stride": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", LEAST)
+def test_the_least_value_of_every_key(where: str) -> None:
+    """A negative number of steps or a vocabulary without room for the bytes is refused, what may be nothing is not."""
+    for name, least in LEAST[where].items():
+        assert as_dict(build(CONFIGS[where], {name: least}, where))[name] == least
+        with pytest.raises(UserError, match=f"{name} must be at least"):
+            build(CONFIGS[where], {name: least - 1 if isinstance(least, int) else least * 0.99}, where)
+    assert {name for name, field in keys(CONFIGS[where]).items() if field.metadata.get("least") is not None} == {
+        *LEAST[where]
+    }
+
+
 def test_not_a_number_is_below_every_least() -> None:
     refused({"salt": math.nan})
 

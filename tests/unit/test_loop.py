@@ -185,6 +185,21 @@ def test_the_seed_decides_weights_and_order_of_rows(stage: str, own_run: Path, t
     )  # other rows, not only another order
 
 
+@pytest.mark.parametrize(
+    ("width", "feed_forward", "heads"), [(64, 160, 2), (128, 352, 4), (160, 416, 5), (256, 672, 8)]
+)
+def test_sizes_that_the_recipe_leaves_open(width: int, feed_forward: int, heads: int, own_run: Path) -> None:
+    """8/3 of the width, to the nearest 32, and heads of 32 with keys of their own; what is set stays."""
+    data = artifact.load(own_run / "tokenize")
+    shape = pretrain.fill_shape(PretrainConfig(), data, width, 3)
+    assert (shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers) == (width, feed_forward, 3)
+    assert shape.num_key_value_heads == heads
+    mine = PretrainConfig(
+        hidden_size=96, intermediate_size=64, num_hidden_layers=5, num_key_value_heads=1, chat_fraction=0.3
+    )
+    assert pretrain.fill_shape(mine, data, width, 3) == mine
+
+
 def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a learning rate of 0 a training leaves the weights that it began with."""
     monkeypatch.chdir(with_base(own_run, tmp_path))

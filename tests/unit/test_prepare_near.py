@@ -8,7 +8,7 @@ from prepared import balanced, examples, lines, prepare, rows, write
 
 from yaya.prepare import near
 from yaya.prepare.clean.contamination import Known, known_from
-from yaya.prepare.clean.tokens import tokens_of
+from yaya.prepare.clean.tokens import BETWEEN, tokens_of, words_of_each
 from yaya.prepare.lines import repeated, without
 
 EN = [
@@ -211,3 +211,11 @@ def test_what_holds_a_question_is_dropped_with_the_name_of_the_set(tmp_path):
     draft = prepare(tmp_path / "out", source, decontaminate=[str(asked)], validation_fraction=0)
     assert balanced(draft)["dropped"] == {f"contamination: overlaps {asked}": 1}
     assert [row["text"] for row in rows(draft, "train")] == ["The Regnitz flows on."]
+
+
+def test_words_of_many_texts_are_those_of_each() -> None:
+    """Also where a text holds the mark that stands between them."""
+    texts = ["One two, three.", "", "今天天气很好", f"a{BETWEEN}b", "4.5 o'clock"]
+    for some in (texts, texts[:3]):
+        for found, text in zip(words_of_each(some), some, strict=True):
+            assert found.tolist() == tokens_of(text).words.tolist()
