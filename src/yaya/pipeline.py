@@ -70,6 +70,7 @@ class Run:
         self.runtime: Runtime | None = None
         self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training
         self.remarked: set[str] = set()  # stages whose older rules have been spoken of
+        self.verified: set[Path] = set()  # folders of results that are whole
         self.deadlines: dict[str, float] = {}  # time.monotonic(), for trainings whose steps follow from minutes
 
     def recall(self) -> None:
@@ -117,6 +118,13 @@ class Run:
             "The resolved recipe of this run: `yaya run` on it repeats or resumes the run and measures nothing anew."
         )
         write_atomic(self.folder / "recipe.toml", to_toml(run, tables, heading))
+
+    def verify(self, inputs: Mapping[str, Artifact]) -> None:
+        """What a stage is made from must be whole: each file is read once more than needed, a gigabyte a second."""
+        for found in inputs.values():
+            if found.path not in self.verified and ranks.is_main():
+                artifact.verify(found)
+            self.verified.add(found.path)
 
     def input_of(self, name: str) -> Artifact | None:
         """A finished stage of this run, else of the run named by `from=`."""
@@ -173,12 +181,14 @@ class Run:
         again = found is not None and module.outdated(found) is not None
 
         def make(draft: Draft) -> None:
+            self.verify(inputs)
             self.write_recipe()  # not sooner: a request that is refused changes nothing
             if name in self.said and ranks.is_main() and not draft.resumed:  # the report shows it beside what came
                 write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
             draft.deadline, draft.revised = self.deadlines.get(name), revised
             if stage.trains or ranks.is_main():
                 module.run(config, inputs, draft)
+            self.verified.add(self.folder / name)
 
         def revised(changes: dict[str, Any]) -> None:
             self.configs[name] = replace(self.configs[name], **changes)
@@ -221,6 +231,7 @@ class Run:
         timed = [n for n, c in configs.items() if c.steps is None and c.num_train_epochs is None]
         if all(planner.is_settled(c) for c in configs.values()) and not asked:
             return
+        self.verify(inputs)
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
         if timed and not self.deadlines and ranks.agree(left <= 0):

@@ -177,6 +177,18 @@ def load(path: Path, kind: str | None = None) -> Artifact | None:
     return Artifact(path, manifest)
 
 
+def verify(found: Artifact) -> None:
+    """UserError where a file of a finished result is not what was written: what is made from it would be damaged silently."""
+    for name, digest in found.manifest.get("files", {}).items():
+        path = found.path / name
+        if not path.is_file() or file_digest(path) != digest:
+            what = ("is damaged, or was changed", "已损坏，或被改动过") if path.exists() else ("is missing", "不见了")
+            raise UserError(
+                f"{path} {what[0]} after {found.kind} wrote it. Delete {found.path} and run its stage again.",
+                f"{path} 在 {found.kind} 写好之后{what[1]}。请删除 {found.path}，再运行这一阶段。",
+            )
+
+
 def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Mapping[str, Any]) -> list[str]:
     """What distinguishes a request from a manifest (or from the identity of an unfinished build)."""
     old = other["config"]

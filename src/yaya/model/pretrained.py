@@ -154,8 +154,11 @@ def read_config(folder: Path) -> ModelConfig:
             f"{folder}: model_type {kind!r} is not supported; known: {known}.",
             f"{folder}：不支持 model_type {kind!r}；支持：{known}。",
         )
-    scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    rope = {"rope_type": scaling.get("rope_type", scaling.get("type", "default"))}
+    # Old and new name of the same; a folder may have both, and who stretches the context by hand adds one
+    ropes = [raw[name] for name in ("rope_parameters", "rope_scaling") if raw.get(name)]
+    scaling = {name: value for rope in reversed(ropes) for name, value in rope.items()}
+    types = [rope.get("rope_type", rope.get("type", "default")) for rope in ropes]
+    rope = {"rope_type": next((kind for kind in types if kind != "default"), "default")}
     windows = {"layer_types": sorted(set(raw.get("layer_types") or ["full_attention"]))}
     seen = raw | {n: scaling[n] for n in ("partial_rotary_factor",) if n in scaling} | rope | windows
     for name, computed in COMPUTED.items():

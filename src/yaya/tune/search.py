@@ -164,12 +164,17 @@ def build_artifact(
     identity = as_dict(asked.tune, deciding=True) | {"space": {d.name: str(d) for d in dimensions}}
     identity |= {f"{stage}.{name}": value for name, value in as_dict(asked.config(stage), deciding=True).items()}
     identity |= {name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")}  # as asked, not as measured
+
+    def make(draft: Draft) -> None:
+        job.verify(inputs)  # once, not by each trial
+        Search(asked, job, dimensions, inputs, draft).run()
+
     made = artifact.build(
         job.folder / KIND,
         KIND,
         identity | {"seed": job.config.seed},
         {name: found.digest for name, found in inputs.items()},
-        lambda draft: Search(asked, job, dimensions, inputs, draft).run(),
+        make,
         seed=job.config.seed,
         keep=True,  # half an hour of search is not replaced by surprise
         resumes=True,

@@ -35,6 +35,7 @@ def train(folder: Path, stage: str, inputs: dict[str, Path]) -> None:
     pipeline.RUNS = folder.parent
     job = TrialRun(read_recipe(folder / RECIPE) | {"name": folder.name})
     job.inputs = inputs
+    job.verified.update(inputs.values())  # the search has looked at them
     job.stage(stage)
 
 
