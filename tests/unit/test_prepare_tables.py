@@ -13,6 +13,7 @@ from prepared import balanced, prepare, read, rows, write
 from yaya.core.say import UserError
 from yaya.prepare.document import FIXES, LEFT_OUT
 from yaya.prepare.labels import KINDS
+from yaya.prepare.read import tables
 
 RAINS = ["Apples, pears, and plums; all ripe.", "The cat\tsleeps | warm.", 'She said "no" and left.']
 
@@ -311,3 +312,25 @@ def test_without_the_library_the_command_is_named(tmp_path, monkeypatch):
 
 def test_all_that_can_be_wrong_has_a_name_in_both_languages():
     assert set(FIXES) - LEFT_OUT == set(KINDS)
+
+
+def test_many_columns_of_one_name_get_numbers_in_one_pass():
+    names = tables.distinct(["a", "a 2", "", "a", "a", ""] + ["b"] * 50_000)
+    assert names[:6] == ["a", "a 2", "", "a 3", "a 4", ""] and names[-1] == "b 50000"
+    assert len(set(names)) == len(names) - 1
+
+
+def test_quotes_that_never_close_do_not_read_a_file_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MOST_VAIN", 1000)
+    count = 0
+
+    class Decoder(tables.LineDecoder):
+        def decode(self, line):
+            nonlocal count
+            count += 1
+            return super().decode(line)
+
+    monkeypatch.setattr(tables, "LineDecoder", Decoder)
+    found, broken = read(write(tmp_path / "a.csv", "text,label\n" + 'a","b\n' * 2000 + '"good\n\nend",1\n'))
+    assert [d.text for d in found][-1] == "good\n\nend" and len(found) + len(broken) == 2001
+    assert count < 2000 * (tables.FEW_LINES + 2)
