@@ -219,7 +219,7 @@ def test_unreadable_file(tmp_path, permissions_hold):
 def test_unreadable_file_even_for_root(tmp_path, monkeypatch, number, why):
     path = write(tmp_path / "a.txt", "x")
 
-    def deny(file):
+    def deny(*_):
         raise OSError(number, why)
 
     monkeypatch.setattr("yaya.prepare.read.texts.opening", deny)

@@ -123,7 +123,7 @@ def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
 def parsed_lines(file: SourceFile, report: Report) -> Iterator[tuple[str, Any]]:
     """(where, record) for each good line."""
     decoder = LineDecoder(file, report, first_lines(file))
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         for number, raw in numbered_lines(file, stream, report):
             line = raw.strip()
             if number == 1:

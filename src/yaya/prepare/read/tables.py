@@ -64,7 +64,7 @@ class Dialect:
 
 def read_csv(file: SourceFile, report: Report) -> Iterator[Document]:
     """One record per row, named by the first; commas, semicolons, tabs or bars between, whichever the file has."""
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         yield from from_rows(file, csv_rows(file, stream, report), report, strict=True)
 
 

@@ -19,7 +19,7 @@ HELD = 64  # characters at the end of a part without a line end: a mark may be c
 
 def read_text(file: SourceFile, report: Report) -> Iterator[Document]:
     """The whole file as one document, or divided at marks between stories; a very long one in parts."""
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         data = stream.read(LONG_TEXT + 1)
         if len(data) > LONG_TEXT:
             encoding = encoding_of(data[: data.rfind(b"\n") + 1] or data)
