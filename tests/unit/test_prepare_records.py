@@ -12,10 +12,10 @@ from prepared import balanced, lines, prepare, read, rows, write
 
 from yaya.core.say import UserError
 from yaya.prepare import planning
-from yaya.prepare.document import Unusable
+from yaya.prepare.document import Broken, Report, Unusable
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
-from yaya.prepare.read.sources import files_of
+from yaya.prepare.read.sources import files_of, read_file
 from yaya.prepare.shards import DOCUMENTS
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
@@ -730,3 +730,17 @@ def test_threads_of_unknown_authors_and_likes_from_a_table(tmp_path):
         {"id": 2, "text": "good", "user": "v", "in_reply_to_status_id": 1, "favorite_count": "3.0"},
     ]
     assert [d.messages for d in read(lines(tmp_path / "c.jsonl", tweets))[0]] == [[Q, A]]
+
+
+@pytest.mark.parametrize("odd", [{"other": 1}, {"body": "x", "parent_id": "t1_0", "id": "1"}])
+def test_what_a_part_of_a_file_begins_with_says_nothing_about_the_file(tmp_path, monkeypatch, odd):
+    monkeypatch.setattr("yaya.prepare.planning.PIECE_BYTES", 1000)
+    records = [odd | {"pad": "p" * 20} if n % 2 else {"text": f"text {n:03} is one of many texts"} for n in range(200)]
+    (file, _) = files_of([str(lines(tmp_path / "a.jsonl", records))])[0]
+    parts = list(planning.parts(file))
+    assert any((part.first - 1) % 2 for part in parts[1:])
+    broken: list[Broken] = []
+    report = Report(broken.append, lambda *remark: None, lambda *left_out: None)
+    found = [document for part in parts for document in read_file(part, report)]
+    assert len(found) == sum("text" in record for record in records)
+    assert {b.problem.kind for b in broken} == {"unknown shape"} and len(broken) == len(records) - len(found)

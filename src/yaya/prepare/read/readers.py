@@ -185,13 +185,13 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
 
     A file that the user named stops the run; of a folder it is set aside, and said.
     """
-    understood = False
+    understood = file.first > 1  # what a later part of a file begins with says nothing about the whole
     records = iter(records)
     head = next(records, None)
     if head is None:
         return
     records = itertools.chain([head], records)
-    if is_post(head[1]):
+    if is_post(head[1]) and not understood:
         yield from dialogues(file, records, report)
         return
     for where, record in records:
