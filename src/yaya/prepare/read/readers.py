@@ -26,6 +26,7 @@ from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.stories import stories, without_marks
 from yaya.prepare.read.threads import dialogues, is_post
 
+PLAIN = rb"\n \u0041 +AGE- xn--a-ecp.ru"  # the same in every charset of web pages, but not in all that Python knows
 PARQUET_BATCH = 200  # rows in memory at once
 
 
@@ -40,8 +41,10 @@ def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], Non
     if page[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         declared = re.search(r"""charset=["']?([\w-]+)""", content_type + page[:2048].decode("latin-1"))
         for charset in ("utf-8-sig", declared[1] if declared else ""):
+            codec = LABELS.get(charset.lower(), charset)
             with contextlib.suppress(UnicodeError, LookupError):
-                return page.decode(LABELS.get(charset.lower(), charset))
+                if PLAIN.decode(codec) == PLAIN.decode("ascii"):
+                    return page.decode(codec)
     if is_damaged_utf8(page):
         return page.decode("utf-8", "replace")  # as browsers do: one broken byte is no reason to lose a page
     encoding = encoding_of(page)
