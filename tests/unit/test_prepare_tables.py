@@ -5,6 +5,7 @@ import datetime
 import io
 import random
 import re
+import time
 import zipfile
 
 import pytest
@@ -334,3 +335,18 @@ def test_quotes_that_never_close_do_not_read_a_file_again_and_again(tmp_path, mo
     found, broken = read(write(tmp_path / "a.csv", "text,label\n" + 'a","b\n' * 2000 + '"good\n\nend",1\n'))
     assert [d.text for d in found][-1] == "good\n\nend" and len(found) + len(broken) == 2001
     assert count < 2000 * (tables.FEW_LINES + 2)
+
+
+def test_cells_that_are_merged_over_many_rows_take_linear_time(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for number in range(20_000):
+        book.active.append(
+            [("Shop", "Main shop")[number] if number < 2 else None, "Item" if not number else f"thing {number}"]
+        )
+    book.active.merge_cells("A2:A20000")
+    book.save(tmp_path / "a.xlsx")
+    started = time.process_time()
+    (document,), _ = read(tmp_path / "a.xlsx")
+    assert document.text.count("Shop: Main shop\nItem: thing") == 19_999
+    assert time.process_time() - started < 4
