@@ -148,7 +148,7 @@ def test_wrong_types_are_set_aside(tmp_path, record):
     [
         ({"messages": [{"role": "narrator", "content": "x"}]}, "messages[1] has the role 'narrator'"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "'image_url'; only text"),
-        ({"instruction": "a", "output": 1}, "output must be a string, not int"),
+        ({"instruction": "a", "output": 1}, "output must be a string, not a number"),
         ({"instruction": "a", "output": "b", "history": [["a"]]}, "history[1]"),
         ({"conversations": [{"from": "human"}]}, "conversations[1] needs from and value"),
         ({"prompt": "a", "response": None}, "there is no reply; it would be called output, response, completion"),
@@ -219,7 +219,7 @@ def test_unreadable_file(tmp_path, permissions_hold):
 def test_unreadable_file_even_for_root(tmp_path, monkeypatch, number, why):
     path = write(tmp_path / "a.txt", "x")
 
-    def deny(file):
+    def deny(*_):
         raise OSError(number, why)
 
     monkeypatch.setattr("yaya.prepare.read.texts.opening", deny)

@@ -150,7 +150,7 @@ def test_accounts_balance_when_things_go_wrong(tmp_path):
     )
     by_line = {row["where"]: row["reason"] for row in dropped}
     assert by_line["line 5"].startswith("quarantined: bad json: ")
-    assert by_line["line 6"] == "quarantined: wrong type: text must be a string, not int"
+    assert by_line["line 6"] == "quarantined: wrong type: text must be a string, not a number"
     assert by_line["line 8"].startswith("quarantined: unknown shape: no known shape; its keys: other")
 
 

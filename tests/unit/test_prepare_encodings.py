@@ -8,6 +8,7 @@ from prepared import read, write
 
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.encodings import OLD, encoding_of
+from yaya.prepare.read.readers import decode_page
 
 # Sentences of ours, each in the encodings that its language was written in.
 SAMPLES = {
@@ -64,6 +65,33 @@ def test_a_few_western_letters_and_signs_are_just_that(text):
     for frame in ("{}", "The name is {} and it is old.\n", "a,b\n1,{}\n"):
         data = frame.format(text).encode("cp1252")
         assert encoding_of(data) == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "déjà vu, ça va bien ici mon ami",
+        "Été, hiver, là-bas, à côté, près du château, élégant, forêt, où, ça",
+        "¿Dónde está el baño? Aquí, señor. Más allá, también hay más cafés.",
+        "Perché non può venire? È già più tardi, così è la città.",
+        "L'any passat vàrem anar a Girona amb la família. Això és molt bo, però també català.",
+        "José García, Müller, François, Søren, Zoë",
+        "Não há nenhuma razão para você não aprender português. São três opções: ação, coração.",
+    ],
+)
+@pytest.mark.parametrize("times", [1, 3, 50])
+def test_western_text_is_not_taken_for_that_of_its_neighbours(text, times):
+    data = (text + "\n").encode("cp1252") * times
+    assert encoding_of(data) == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "punycode", "idna", "cp037", "hex"]
+)
+def test_a_page_is_read_in_no_charset_that_is_none(charset):
+    page = rf"<html><meta charset={charset}><p>C:\new\u0041 +AGE- déjà vu, ça va bien ici mon ami".encode("cp1252")
+    assert r"C:\new\u0041 +AGE- déjà vu" in decode_page(page)
+    assert "Привет" in decode_page("<meta charset=koi8-r>Привет".encode("koi8-r"))
 
 
 @pytest.mark.parametrize("word", ["Привет", "солнце", "Καλημέρα"])

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from prepared import balanced, prepare, read, write
 
+from yaya.prepare.read import json_values
+
 RECORDS = [{"instruction": f"Spell {word}.", "input": "", "output": "-".join(word), "score": 0.5} for word in
            ("owl", "fox", "cat", "hen", "bee", "ant", "cow", "dog")]  # fmt: skip
 COMPACT, PRETTY = json.dumps(RECORDS), json.dumps(RECORDS, indent=1)
@@ -138,3 +140,25 @@ def test_a_row_group_that_is_damaged_costs_no_other(tmp_path):
     documents, (broken,) = read(write(tmp_path / "b.parquet", bytes(data)))
     assert [d.text for d in documents] == texts[:1000] + texts[1500:] and broken.where == "rows 1001 to 1500"
     assert documents[1000].where == "row 1501" and broken.problem.kind == "damaged"
+
+
+def test_thousands_of_broken_records_cost_no_good_one(tmp_path):
+    broken = '{"text": "x" "y"}, ' * 3000
+    answers, problems = kept(tmp_path, f'[{{"text": "first"}}, {broken}{{"text": "last"}}]')
+    assert answers == ["first", "last"] and [p.where for p in problems] == ["record 2 (line 1)"]
+
+
+def test_an_error_looks_at_no_more_than_it_needs(monkeypatch):
+    """An error's place is counted in lines, of all that the parser was given."""
+    given = []
+
+    class Decoder(json.JSONDecoder):
+        def raw_decode(self, text, at=0):
+            given.append(len(text))
+            return super().raw_decode(text, at)
+
+    monkeypatch.setattr(json_values, "DECODER", Decoder())
+    good, bad = '{"text": "%s"},' % ("a" * 30_000), '{"text": 1 2},'
+    found = [v.value for v in json_values.values("[" + (good + bad * 2 + good[:20]) * 2 + good + bad * 500 + "]")]
+    assert [v["text"][:1] for v in found if isinstance(v, dict)] == ["a", "a", "a"]
+    assert sum(given) < 10_000_000  # of 500 times 100,000

@@ -12,10 +12,10 @@ from prepared import balanced, lines, prepare, read, rows, write
 
 from yaya.core.say import UserError
 from yaya.prepare import planning
-from yaya.prepare.document import Unusable
+from yaya.prepare.document import Broken, Report, Unusable
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
-from yaya.prepare.read.sources import files_of
+from yaya.prepare.read.sources import files_of, read_file
 from yaya.prepare.shards import DOCUMENTS
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
@@ -97,13 +97,124 @@ def test_preferences_give_the_better_answer(record):
     "record",
     [
         {"prompt": "q", "rejected": "bad"},
-        {"prompt": "q", "better": "A", "response_a": "bad", "response_b": "good"},
-        {"prompt": "q", "response_0": "bad", "response_1": "good", "better_response_id": 1},
         {"conversations": [HUMAN], "rejected": {"from": "gpt", "value": "bad"}},
     ],
 )
 def test_where_nobody_says_which_answer_is_better_none_is_learned(record):
     assert said(record).startswith("no reply: there is no reply")
+
+
+TWO = {"prompt": "q", "response_0": "bad", "response_1": "good"}
+BATTLE = {"conversation_a": [Q, BAD], "conversation_b": [Q, A]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {**TWO, "better_response_id": 1, "safer_response_id": 0},
+        {**TWO, "better_response_id": 1.0, "is_response_0_safe": False, "is_response_1_safe": True},
+        {**TWO, "safer_response_id": "1"},
+        {**TWO, "chosen_id": 1, "label": 0},
+        {**TWO, "chosen": "response_1"},
+        {**TWO, "score_0": 0.2, "score_1": 0.8},
+        {**TWO, "score_0": "9", "score_1": "10"},
+        {**TWO, "rank_0": 2, "rank_1": 1},
+        {"Prompt": "q", "Response 0": "bad", "Response 1": "good", "Better Response ID": 1},
+        {"question": "q", "answer_0": "bad", "answer_1": "good", "preferred": 1},
+        {"instruction": "q", "input": "", "output_1": "bad", "output_2": "good", "preference": 2},
+        {"prompt": "q", "better": "B", "response_a": "bad", "response_b": "good"},
+        {"prompt": "q", "response_a": "bad", "response_b": "good", "winner": "model_b"},
+        {"prompt": "q", "response_a": "bad", "response_b": "good", "winner_model_a": 0, "winner_model_b": 1, "winner_tie": 0},
+        {**BATTLE, "winner": "model_b", "tstamp": 1.5},
+        {"prompt": "q", "responses": ["bad", "good"], "best_response_index": 1},
+        {"question": "q", "answers": ["bad", "good"], "scores": ["9", "10"]},
+        {"question": "q", "answers": [{"Text": "bad", "Score": "9"}, {"Text": "good", "Score": "10"}]},
+        {"question": "q", "completions": [{"response": "bad", "fine-grained_score": 2}, {"response": "good", "fine-grained_score": 4.5}]},
+        {"chosen": "Human: q\nAssistant: good", "rejected": "Human: q\nAssistant: bad"},
+    ],
+)  # fmt: skip
+def test_of_numbered_replies_the_one_that_is_named_is_learned(record):
+    assert said(record) == LEARNED
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (TWO, "nothing says which is better: response_0, response_1"),
+        ({**TWO, "better_response_id": 2}, "nothing says which is better"),
+        ({**TWO, "winner": "tie"}, "nothing says which is better"),
+        ({**TWO, "score_0": 1, "score_1": 1}, "nothing says which is better"),
+        ({**TWO, "label": 1}, "nothing says which is better"),
+        ({**TWO, "overall_preference": 1}, "nothing says which is better"),  # of -3 to 3
+        ({**BATTLE, "winner": "tie (bothbad)"}, "nothing says which is better: conversation_a, conversation_b"),
+        ({"prompt": "q", "responses": ["a", "b"], "best_response_id": 7}, "best_response_id is 7, which names none of the 2"),
+        ({"prompt": "q", "responses": ["a", "b"], "winner": "tie"}, "winner is 'tie', which names none"),
+    ],
+)  # fmt: skip
+def test_of_replies_that_nobody_compares_none_is_learned(record, why):
+    assert said(record).startswith(f"no choice: {why}")
+
+
+def test_the_better_of_two_is_refused_where_it_is_said_to_be_bad():
+    record = {**TWO, "better_response_id": 1, "is_response_0_safe": True, "is_response_1_safe": False}
+    assert said(record) == "marked as bad: is_response_1_safe is false, so it is marked as bad"
+
+
+def test_numbered_replies_are_read_from_parquet_and_csv(tmp_path):
+    pq.write_table(
+        pa.Table.from_pylist([{**TWO, "better_response_id": 1, "is_response_1_safe": True}]), tmp_path / "a.parquet"
+    )
+    write(tmp_path / "b.csv", "prompt,response_0,response_1,better_response_id\nq,bad,good,1\nq,bad,good,0\n")
+    documents, broken = read(tmp_path / "a.parquet", tmp_path / "b.csv")
+    assert [d.messages for d in documents] == [[Q, A], [Q, A], [Q, BAD]] and not broken
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"prompt": "\n\nHuman: q\n\nAssistant:", "completion": "good"}, LEARNED),
+        ({"messages": [Q, {"role": "assistant", "content": ""}], "response": "good"}, LEARNED),
+        ({"messages": [], "prompt": "q", "response": "good"}, LEARNED),
+        ({"messages": [], "text": "T"}, "T"),
+        ({"conversations": "[]", "text": "T"}, "T"),
+        ({"history": [], "response": "good"}, "no reply: the assistant speaks first, nobody asks it"),
+        ({"messages": [{"role": "system", "content": "S"}], "prompt": "q", "response": "good"}, SYSTEM),
+        ({"prompt": {"role": "prompter", "text": "q", "replies": [
+            {"role": "assistant", "text": "bad", "rank": "1"}, {"role": "assistant", "text": "good", "rank": "0"}]}}, LEARNED),
+    ],
+)  # fmt: skip
+def test_an_empty_place_for_the_reply_takes_the_reply(record, expected):
+    assert said(record) == expected
+
+
+def test_each_instance_is_learned():
+    record = {"instruction": "i", "instances": [{"input": "x", "output": "y"}, {"input": "", "output": "z"}], "id": "1"}
+    assert contents_of(record) == [
+        [{"role": "user", "content": "i\nx"}, {"role": "assistant", "content": "y"}],
+        [{"role": "user", "content": "i"}, {"role": "assistant", "content": "z"}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "what"),
+    [
+        (None, "a record must be an object, not null"),
+        (5, "a record must be an object, not a number"),
+        ([1], "a record must be an object, not a list"),
+        ("x", "a record must be an object, not a string"),
+        (True, "a record must be an object, not true"),
+        ({"messages": {}}, "messages must be a list of messages, not an object"),
+        ({"messages": [None]}, "messages[1] must be a message, not null"),
+        ({"messages": [{"x": 1}]}, "messages[1] needs role and content; its keys: x"),
+        ({"messages": [{"role": None, "content": "q"}, A]}, "messages[1] has no role"),
+        ({"messages": [{"role": {"a": 1}, "content": "q"}, A]}, "messages[1].role must be a string, not an object"),
+        ({"text": [None]}, "text holds null where a text belongs"),
+        ({"text": b"x"}, "text must be a string, not binary data"),
+    ],
+)
+def test_what_is_wrong_is_named_as_json_names_it(record, what):
+    assert said(record) == f"wrong type: {what}"
+    assert not any(name in contents_of(record)[0].zh for name in ("NoneType", "int", "dict", "list", "bool", "bytes"))
 
 
 PAIR = {"prompt": "q", "completion": "good"}
@@ -603,3 +714,33 @@ def test_a_reply_of_several_lines_is_joined_and_of_two_texts_the_first_is_the_be
     assert said({"instruction": "q", "output": ["one,", "two,", "three."]}) == "us: q | as: one,\ntwo,\nthree."
     assert said({"instruction": "q", "output": ["good", "bad"]}) == "us: q | as: good"
     assert said({"question": "q", "answers": ["one", "also one", "uno"]}) == "us: q | as: one"
+
+
+def test_threads_of_unknown_authors_and_likes_from_a_table(tmp_path):
+    rows = [
+        {"id": "1", "parent_id": "t3_0", "body": "q", "score": "1"},
+        {"id": "2", "parent_id": "t1_1", "body": "bad", "score": "9"},
+        {"id": "3", "parent_id": "t1_1", "body": "good", "score": "10"},
+    ]
+    assert [d.messages for d in read(lines(tmp_path / "a.jsonl", rows))[0]] == [[Q, A]]
+    gone = [{**row, "author": "[deleted]"} for row in rows]
+    assert [d.messages for d in read(lines(tmp_path / "b.jsonl", gone))[0]] == [[Q, A]]
+    tweets = [
+        {"id": 1, "text": "q", "user": "u", "in_reply_to_status_id": None, "favorite_count": None},
+        {"id": 2, "text": "good", "user": "v", "in_reply_to_status_id": 1, "favorite_count": "3.0"},
+    ]
+    assert [d.messages for d in read(lines(tmp_path / "c.jsonl", tweets))[0]] == [[Q, A]]
+
+
+@pytest.mark.parametrize("odd", [{"other": 1}, {"body": "x", "parent_id": "t1_0", "id": "1"}])
+def test_what_a_part_of_a_file_begins_with_says_nothing_about_the_file(tmp_path, monkeypatch, odd):
+    monkeypatch.setattr("yaya.prepare.planning.PIECE_BYTES", 1000)
+    records = [odd | {"pad": "p" * 20} if n % 2 else {"text": f"text {n:03} is one of many texts"} for n in range(200)]
+    (file, _) = files_of([str(lines(tmp_path / "a.jsonl", records))])[0]
+    parts = list(planning.parts(file))
+    assert any((part.first - 1) % 2 for part in parts[1:])
+    broken: list[Broken] = []
+    report = Report(broken.append, lambda *remark: None, lambda *left_out: None)
+    found = [document for part in parts for document in read_file(part, report)]
+    assert len(found) == sum("text" in record for record in records)
+    assert {b.problem.kind for b in broken} == {"unknown shape"} and len(broken) == len(records) - len(found)

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from prepared import balanced, chat, lines, prepare, read, rows, write
 
+from yaya.prepare.read import texts
+from yaya.prepare.read.markdown import Code, without_comments
 from yaya.prepare.read.stories import stories, without_marks
 
 MARKS = [
@@ -36,6 +38,18 @@ def test_marks_divide_stories(tmp_path, mark, form):
     told = ["Once there was a bee. It sang.", "从前有一只蜜蜂。它会唱歌。", '"Who is there?" asked the owl.\n\nNobody.']
     documents, _ = read(write(tmp_path / "a.txt", form.format(*told, m=mark)))
     assert [document.text for document in documents] == told
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_the_mark_that_divides_is_named(tmp_path, mark, monkeypatch, capsys):
+    monkeypatch.setenv("YAYA_LANG", "en")
+    text = f"Not `<|eod|>` here.\n\nOne.\n{mark}\n{mark}\nTwo.\n{mark}\nThree.\n"
+    write(tmp_path / "a.md", text)
+    write(tmp_path / "b.txt", text.replace("Not `<|eod|>` here.\n\n", ""))
+    monkeypatch.setattr(texts, "LONG_TEXT", 10)
+    read(tmp_path / "a.md", tmp_path / "b.txt")
+    said = capsys.readouterr().err
+    assert said.count(f"3 documents, because marks such as {mark} stand") == 2
 
 
 @pytest.mark.parametrize(
@@ -203,3 +217,36 @@ def test_a_file_of_nothing_but_front_matter_is_counted(tmp_path):
     write(tmp_path / "d" / "a.md", "Text.\n")
     records = balanced(prepare(tmp_path / "out", tmp_path / "d"))
     assert records["in"] == 2 and records["kept"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\n<!-- b -->\nc", "a\nc"),
+        ("a\n  <!-- b\nc -->  \nd", "a\nd"),
+        ("a <!-- b --> c <!-- d -->\ne", "a  c \ne"),
+        ("<!-- a --> <!-- b -->\nc\n<!-- d -->", " \nc\n"),
+        ("<!-->a<!-- b", "a<!-- b"),
+        ("`<!-- a` b <!-- c --> d", "`<!-- a` b <!-- c --> d"),
+        ("<!-- a -->\n<!-- b -->\n<!-- c -->\nd", "d"),
+    ],
+)
+def test_comments_leave_with_their_lines(text, expected):
+    assert without_comments(text) == expected
+
+
+def test_marks_and_comments_look_at_each_line_once(monkeypatch):
+    """Ten thousand of them in one block of code, or none that ends."""
+    looked = 0
+
+    class Text(str):
+        def rfind(self, *args):
+            nonlocal looked
+            looked += 1
+            return super().rfind(*args)
+
+    code = Code(Text("\n" + "    x </s> y\n" * 10_000))
+    assert all(code(position) for position in range(1, len(code.text), 13))
+    assert looked < 30_000
+    text = "<!--" * 50_000
+    assert without_comments(text) == text

@@ -5,6 +5,7 @@ import datetime
 import io
 import random
 import re
+import time
 import zipfile
 
 import pytest
@@ -13,6 +14,7 @@ from prepared import balanced, prepare, read, rows, write
 from yaya.core.say import UserError
 from yaya.prepare.document import FIXES, LEFT_OUT
 from yaya.prepare.labels import KINDS
+from yaya.prepare.read import tables
 
 RAINS = ["Apples, pears, and plums; all ripe.", "The cat\tsleeps | warm.", 'She said "no" and left.']
 
@@ -311,3 +313,40 @@ def test_without_the_library_the_command_is_named(tmp_path, monkeypatch):
 
 def test_all_that_can_be_wrong_has_a_name_in_both_languages():
     assert set(FIXES) - LEFT_OUT == set(KINDS)
+
+
+def test_many_columns_of_one_name_get_numbers_in_one_pass():
+    names = tables.distinct(["a", "a 2", "", "a", "a", ""] + ["b"] * 50_000)
+    assert names[:6] == ["a", "a 2", "", "a 3", "a 4", ""] and names[-1] == "b 50000"
+    assert len(set(names)) == len(names) - 1
+
+
+def test_quotes_that_never_close_do_not_read_a_file_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MOST_VAIN", 1000)
+    count = 0
+
+    class Decoder(tables.LineDecoder):
+        def decode(self, line):
+            nonlocal count
+            count += 1
+            return super().decode(line)
+
+    monkeypatch.setattr(tables, "LineDecoder", Decoder)
+    found, broken = read(write(tmp_path / "a.csv", "text,label\n" + 'a","b\n' * 2000 + '"good\n\nend",1\n'))
+    assert [d.text for d in found][-1] == "good\n\nend" and len(found) + len(broken) == 2001
+    assert count < 2000 * (tables.FEW_LINES + 2)
+
+
+def test_cells_that_are_merged_over_many_rows_take_linear_time(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for number in range(20_000):
+        book.active.append(
+            [("Shop", "Main shop")[number] if number < 2 else None, "Item" if not number else f"thing {number}"]
+        )
+    book.active.merge_cells("A2:A20000")
+    book.save(tmp_path / "a.xlsx")
+    started = time.process_time()
+    (document,), _ = read(tmp_path / "a.xlsx")
+    assert document.text.count("Shop: Main shop\nItem: thing") == 19_999
+    assert time.process_time() - started < 4

@@ -222,3 +222,41 @@ def test_deep_files_end(tmp_path):
         sdt("").replace("<w:sdtContent>", "<w:sdtContent>" * 3000).replace("</w:sdtContent>", "</w:sdtContent>" * 3000)
     )
     assert text(tmp_path, p("before") + deep + p("after")) == "before\n\nafter"
+
+
+@pytest.mark.parametrize("at", ["x", "²", "-1", "9", "12", "9" * 5000])
+def test_levels_that_no_list_has_are_none(tmp_path, at):
+    body = p("a", properties=f'<w:numPr><w:ilvl w:val="{at}"/><w:numId w:val="1"/></w:numPr>') + item("b", 1)
+    assert text(tmp_path, body, numbering=NUMBERING) == "a\n\n1. b"
+    override = (
+        f'<w:lvlOverride w:ilvl="{at}"><w:startOverride w:val="{at}"/>{level(0, "decimal", "%1.")}</w:lvlOverride>'
+    )
+    odd = f'<w:abstractNum w:abstractNumId="0">{level(0, "decimal", "%1.")}</w:abstractNum>{num(1, 0, override)}'
+    odd = odd.replace('w:ilvl="0"', f'w:ilvl="{at}"')
+    assert text(tmp_path, item("b", 1), numbering=odd) == "b"
+
+
+@pytest.mark.parametrize("form", ["upperRoman", "lowerLetter", "decimal", "chineseCounting"])
+def test_numbers_stay_short_whatever_a_list_begins_with(tmp_path, form):
+    for start in ("999999", "9" * 5000, "-1", "²"):
+        numbering = f'<w:abstractNum w:abstractNumId="0">{level(0, form, "%1.")}</w:abstractNum>{num(1, 0)}'
+        numbering = numbering.replace('<w:start w:val="1"/>', f'<w:start w:val="{start}"/>')
+        assert len(text(tmp_path, item("b", 1), numbering=numbering)) < 20
+
+
+def test_tables_and_rows_within_each_other_end(tmp_path):
+    cell = f"<w:tc>{p('y')}</w:tc>"
+    body = (
+        "<w:tbl><w:tr><w:tc>" * 3000 + p("x") + f"</w:tc>{cell}</w:tr></w:tbl>" + f"</w:tc>{cell}</w:tr></w:tbl>" * 2999
+    )
+    assert text(tmp_path, p("before") + body + p("after")).startswith("before\n\n")
+    rows = "<w:tbl>" + "<w:sdt>" * 3000 + f"<w:tr>{cell}{cell}</w:tr>" + "</w:sdt>" * 3000 + "</w:tbl>"
+    assert text(tmp_path, p("before") + rows + p("after")) == "before\n\nafter"
+
+
+def test_a_note_that_is_referred_to_twice_stands_once(tmp_path):
+    reference = '<w:r><w:footnoteReference w:id="1"/></w:r>'
+    found = text(
+        tmp_path, p("a", reference, "b", reference), footnotes=f'<w:footnote w:id="1">{p("note")}</w:footnote>'
+    )
+    assert found == "a[1]b[2]\n\n[1] note"

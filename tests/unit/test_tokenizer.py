@@ -443,12 +443,13 @@ def test_parts_of_a_content_list_are_joined_by_line_breaks(content, text):
     ("content", "what"),
     [
         (None, "not null"),
-        (5, "not int"),
-        ({"text": "a"}, "not dict"),
+        (5, "not a number"),
+        ({"text": "a"}, "not an object"),
         ([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}], "type 'image_url'"),
         ([{"type": "reasoning", "text": "a"}], "type 'reasoning'"),
-        ([{"type": "text"}], "type 'text'"),
-        ([["a"]], "type 'list'"),
+        ([{"type": "text"}], "a part without a text"),
+        ([["a"]], "holds a list where a text belongs"),
+        ([None], "holds null where a text belongs"),
     ],
 )
 def test_content_that_is_no_text_is_named(content, what):

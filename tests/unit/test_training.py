@@ -414,6 +414,8 @@ def test_a_long_conversation_is_cut_between_turns_and_keeps_its_system_prompt() 
         ([("user", 4), ("assistant", 4), ("assistant", 60)], [5 + 32 - 18 + 1], 1, 0),
         ([("assistant", 5), ("user", 5), ("assistant", 25)], [6, 32 - 11 + 1], 1, 0),
         ([("user", 40)], [0], 0, 0),
+        ([("system", 20), ("user", 10), ("assistant", 15)], [15 + 1], 0, 0),  # fills the row to its last token
+        ([("user", 3), ("assistant", 3), ("system", 5), ("user", 5), ("assistant", 6)], [4, 6 + 1], 0, 0),
     ],
 )
 def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list[int], cut: int, left_out: int) -> None:

@@ -62,7 +62,7 @@ class Unusable(Exception):
 
 
 LEFT_OUT = frozenset(
-    {"marked as bad", "not to be learned", "no reply"}
+    {"marked as bad", "not to be learned", "no reply", "no choice"}
 )  # read well, and nothing to learn: dropped, not set aside
 FIXES = {
     "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
@@ -70,6 +70,10 @@ FIXES = {
     "no reply": (
         'Add the assistant\'s replies. Plain text belongs in {"text"}.',
         '请补上助手的回复。普通文本请写成 {"text"}。',
+    ),
+    "no choice": (
+        "Name the better one by its number in better_response_id, or leave such records out.",
+        "请用 better_response_id 写明更好的是几号，或者去掉这样的记录。",
     ),
     "tool calls": ("Leave such records out of sources.", "请从 sources 里去掉这样的记录。"),
     "bad json": ("Write one JSON record per line.", "请把每条记录写成一行 JSON。"),

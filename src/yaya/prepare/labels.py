@@ -48,6 +48,7 @@ REASONS: dict[str, Pair] = {
     "nothing to see": ("nothing visible in it", "没有任何可见内容"),
     "an empty message": ("a message without words", "有一句话是空的"),
     "no reply": ("without a reply", "没有回复"),
+    "no choice": ("several replies, none said to be the best", "有几个回复，没说哪个最好"),
     "marked as bad": ("marked as bad in the data", "数据里标为不好"),
     "not to be learned": ("marked as not to be learned", "数据里标为不学"),
     "a word of the blocklist": ("has a word of the blocklist", "含有屏蔽词"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, takewhile
 from typing import TYPE_CHECKING, Any
 
-from yaya.core.say import UserError
+from yaya.core.say import UserError, json_kind
 
 if TYPE_CHECKING:
     from yaya.tokenize.tokenizer import Tokenizer
@@ -34,18 +34,22 @@ def text_of_content(content: Any) -> str:
         return content
     if isinstance(content, list):
         return "\n".join(map(_text_of_part, content))
-    kind = "null" if content is None else type(content).__name__
-    raise UserError(f"must be a string, not {kind}", f"应当是字符串，而不是 {kind}")
+    en, zh = json_kind(content)
+    raise UserError(f"must be a string, not {en}", f"应当是字符串，而不是{zh}")
 
 
 def _text_of_part(part: Any) -> str:
-    text: Any = part
-    kind: Any = type(part).__name__
-    if isinstance(part, dict):
-        kind = part.get("type")
-        text = part.get("text", part.get("value")) if kind in TEXT_PARTS else None
-    if not isinstance(text, str):
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        en, zh = json_kind(part)
+        raise UserError(f"holds {en} where a text belongs", f"含有{zh}；只支持文本")
+    kind = part.get("type")
+    if kind not in TEXT_PARTS:
         raise UserError(f"holds a part of type {kind!r}; only text is read", f"含有 {kind!r} 类型的内容；只支持文本")
+    text = part.get("text", part.get("value"))
+    if not isinstance(text, str):
+        raise UserError("holds a part without a text", "有一部分没有文本；只支持文本")
     return text
 
 

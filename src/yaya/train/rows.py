@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yaya.tokenize.chat import ASSISTANT, ROLES, SYSTEM, TEMPLATE, TEXT, USER
+from yaya.tokenize.chat import ASSISTANT, ROLES, SYSTEM, TEMPLATE, TEXT
 from yaya.tokenize.shards import Shard
 
 IGNORE_INDEX = -100
@@ -112,7 +112,7 @@ class LongConversations:
 
 
 def cut_conversations(shard: Shard, row_length: int) -> tuple[Segments, LongConversations]:
-    """Conversations whole, or cut between turns, so that every reply keeps its question and the system prompt."""
+    """Conversations whole, or cut between turns, so that every reply keeps its question; the system prompt too, if it fits."""
     lengths = np.diff(shard.offsets) - 1
     whole = (lengths > 0) & (lengths <= row_length)
     segments, account = Segments.plain(shard.offsets[:-1][whole], lengths[whole]), LongConversations()
@@ -144,7 +144,8 @@ def _cut_conversation(
             continue
         at += 1
         spoken = shard.roles[begin + start : begin + turns[at]] == ASSISTANT
-        replies = np.flatnonzero(np.diff(np.r_[False, spoken].astype(np.int8)) > 0)  # where each begins
+        edges = np.flatnonzero(np.diff(np.r_[False, spoken, False]))
+        replies, ends = edges[::2], edges[1::2]
         room = row_length - row_length // LEAST_REPLY
         if len(replies) and replies[0] + head > room:
             head = 0  # rather without the system prompt than without the reply
@@ -152,7 +153,7 @@ def _cut_conversation(
         account.replies_left_out += len(replies) - kept
         if kept:
             size = min(row_length, head + turns[at] - start - 1)
-            account.replies_cut += size == row_length
+            account.replies_cut += int((ends[:kept] > size - head + 1).sum())
             out.append((begin + start, size, begin, head))
     return out
 
@@ -164,7 +165,9 @@ def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
     said_by = [int(codes[0]) if len(codes) else TEMPLATE for codes in spoken]
     first = next((n for n, code in enumerate(said_by) if code != SYSTEM), 0)
     replies = (ASSISTANT, TEMPLATE)  # the latter: one that is read and not learned
-    later = [messages[n] for n in range(first + 1, len(said_by)) if said_by[n] == USER and said_by[n - 1] in replies]
+    later = [
+        messages[n] for n in range(first + 1, len(said_by)) if said_by[n] not in replies and said_by[n - 1] in replies
+    ]
     return messages[first], [messages[first], *later, len(tokens)]
 
 

@@ -6,7 +6,6 @@ Format: ISO 28500 (WARC 1.1): records of header lines, an empty line, Content-Le
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import re
 import zlib
@@ -18,6 +17,7 @@ from typing import IO, Any
 from yaya.prepare.document import Broken, Document, Report, Unusable
 from yaya.prepare.read.files import SourceFile, Unpacked, bytes_read, opening
 from yaya.prepare.read.html import html_to_text, main_text
+from yaya.prepare.read.packed import GZIP, Streams
 from yaya.prepare.read.readers import decode_page
 
 LARGEST_RECORD = 32 << 20  # bytes; a larger one is set aside
@@ -91,12 +91,16 @@ def records(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tup
 @contextmanager
 def opening_members(file: SourceFile, report: Report) -> Iterator[IO[bytes]]:
     """The contents of a file; of one that gzip packed record by record, damaged members are passed over."""
-    with opening(file) as stream:
-        if isinstance(stream, Unpacked) and isinstance(stream.raw, gzip.GzipFile) and isinstance(file.path, Path):
+    with opening(file, report) as stream:
+        if isinstance(stream, Unpacked) and is_gzip(stream.inner) and isinstance(file.path, Path):
             stream.disk.seek(0)
             yield Unpacked(Members(stream.disk, lambda at: report.broken(bad_member(file, at))), stream.disk)
         else:
             yield stream
+
+
+def is_gzip(inner: io.RawIOBase) -> bool:
+    return isinstance(inner, Streams) and inner.packing is GZIP
 
 
 def bad_member(file: SourceFile, at: int) -> Broken:

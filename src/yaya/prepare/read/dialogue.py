@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from yaya.core.say import UserError
+from yaya.core.say import UserError, json_kind
 from yaya.prepare.document import Message, Unusable
 from yaya.prepare.read.keys import parts_of, plain
 from yaya.prepare.read.marks import ON_MESSAGE, is_learned, no_tools
@@ -49,9 +49,9 @@ def listed(value: Any, name: str) -> list[Any]:
         with contextlib.suppress(orjson.JSONDecodeError):
             value = orjson.loads(value)
     if not isinstance(value, list) or not value:
-        what = "an empty list" if value == [] else type(value).__name__
+        en, zh = ("an empty list", "空列表") if value == [] else json_kind(value)
         raise Unusable(
-            "wrong type", f"{name} must be a list of messages, not {what}", f"{name} 应当是消息列表，而不是 {what}"
+            "wrong type", f"{name} must be a list of messages, not {en}", f"{name} 应当是消息列表，而不是{zh}"
         )
     return value
 
@@ -94,23 +94,25 @@ def turns_of(item: Any, name: str) -> list[Turn]:
         found = turns_in(item, name) or turns_in({plain(key): value for key, value in item.items()}, name)
         if found:
             return found
-    keys = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
-    wanted = ("from", "value") if isinstance(item, dict) and "from" in item else ("role", "content")
+    if not isinstance(item, dict):
+        en, zh = json_kind(item)
+        raise Unusable("wrong type", f"{name} must be a message, not {en}", f"{name} 应当是一条消息，而不是{zh}")
+    keys = ", ".join(map(str, item)) or "none"
+    wanted = ("from", "value") if "from" in item else ("role", "content")
     raise Unusable(
         "wrong type",
-        f"{name} needs {wanted[0]} and {wanted[1]}; it has {keys}",
-        f"{name} 需要 {wanted[0]} 和 {wanted[1]}；它只有 {keys}",
+        f"{name} needs {wanted[0]} and {wanted[1]}; its keys: {keys}",
+        f"{name} 需要 {wanted[0]} 和 {wanted[1]}；它的键：{keys}",
     )
 
 
 def turns_in(item: dict[str, Any], name: str) -> list[Turn]:
     """What one object says: a turn, or a question and its answer; nothing where its keys are unknown."""
     learned = ON_MESSAGE.isdisjoint(item) or is_learned(item, name)
-    speaker = next((item[key] for key in SPEAKER if item.get(key) is not None), None)
+    speaker = next((called(item[key], f"{name}.{key}") for key in SPEAKER if item.get(key) is not None), None)
     for key in SAID:
         if item.get(key) is not None:
-            who = None if speaker is None else str(speaker).strip().lower()
-            return [(who, string(item[key], f"{name}.{key}"), learned)]
+            return [(speaker, string(item[key], f"{name}.{key}"), learned)]
     at = parts_of(tuple(key for key, value in item.items() if value is not None))
     if "question" in at and "answer" in at:
         parts = (("system", "system"), ("user", "question"), ("assistant", "answer"))
@@ -121,8 +123,15 @@ def turns_in(item: dict[str, Any], name: str) -> list[Turn]:
     return []
 
 
+def called(speaker: Any, name: str) -> str:
+    """The name of who speaks, which may be a number."""
+    return str(speaker) if isinstance(speaker, int | float) else string(speaker, name).strip().lower()
+
+
 def role_of(speaker: str | None, place: str) -> str:
     """Our name of a role."""
+    if speaker is None:
+        raise Unusable("wrong type", f"{place} has no role", f"{place} 没有角色")
     if speaker in ROLES:
         return ROLES[speaker]
     if speaker in TOOL_ROLES:

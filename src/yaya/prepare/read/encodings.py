@@ -42,6 +42,16 @@ FEW = 5  # characters beyond ASCII that say little: then Western letters and sig
 WESTERN = re.compile(
     r"[\x00-\x7fàâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÍÎÏÑÓÔÖÕØÙÚÛÜŒ€“”‘’‚„…–—«»°§©®£²³½¼·•×±¿¡ªº™\xa0]*"
 )
+# Common words without accents, alike in all encodings: what tells Spanish from Polish where the letters fit both.
+WEST = frozenset(
+    b"le les des du et est une dans pour que qui pas sur avec mon vous nous il elle va bien ici el los las y por con como para del"
+    b" muy os as um uma com mais em che di non per sono della der die das und ist nicht ein eine mit von zu den auf het een van en ook"
+    b" niet met och att det som er og af til med ikke inte els amb molt".split()
+)
+EAST = frozenset(
+    b"nie jest w z po za jak dla od czy tak na pro ale jsem jako jsou byl ve ke sam biti ali kao egy nem hogy meg volt csak mint az nu"
+    b" din cu pe care mai este sunt sau ir kad yra buvo ei ka see oli ki so".split()
+)
 # A sign within a word, or accents in a row: another alphabet, read as Latin-1.
 ODD = re.compile(r"[^\W\d_][^\w\s’‘\x00-\x7f\xad][^\W\d_]|[\xc0-\xff]{3}|[a-z]¹")
 WORDS_BEYOND = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
@@ -114,10 +124,22 @@ def old_encoding(data: bytes) -> str | None:
         found = of_parts  # but for a broken byte, the whole would be that too
     if found in ("cp1252", "iso8859-15") and ODD.search(data.decode(found, "replace")):
         found = detected(b" ".join(WORDS_BEYOND.findall(data)))  # words of another language, in an English text
+    if found != "cp1252" and is_western(data):
+        found = "cp1252"
     twin = TWINS.get(found or "")
     if twin and data.decode(twin, "replace") == data.decode(found or "", "replace"):
         found = twin
     return found if found and is_text(data, found) else None
+
+
+def is_western(data: bytes) -> bool:
+    """Whether it may be Western, by its letters, and is not rather Eastern, by its words."""
+    text = data.decode("cp1252", "replace")
+    if not WESTERN.fullmatch(text) or ODD.search(text):
+        return False
+    words = Counter(re.findall(rb"[a-z\x80-\xff]+", data.lower()))
+    west, east = (sum(count for word, count in words.items() if word in known) for known in (WEST, EAST))
+    return west >= east
 
 
 def detected(data: bytes) -> str | None:
@@ -126,7 +148,8 @@ def detected(data: bytes) -> str | None:
 
     if not data:
         return None
-    found = chardet.detect(data, include_encodings=OLD, compat_names=False, no_match_encoding="utf-8")["encoding"]
+    known = (*OLD, "utf-8")  # the latter: none of them
+    found = chardet.detect(data, include_encodings=known, compat_names=False, no_match_encoding="utf-8")["encoding"]
     return found if found in OLD else None
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import io
-import lzma
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import zstandard
+from typing import IO
 
 from yaya.core.artifact import file_digest
 from yaya.core.say import UserError, visible
-from yaya.prepare.document import Unusable
+from yaya.prepare.document import Broken, Report, Unusable
 from yaya.prepare.read.hub import Remote, is_hub, list_dataset
+from yaya.prepare.read.packed import PACKINGS, Streams
 
 KINDS = {
     ".txt": "text", ".rst": "text", ".md": "markdown", ".markdown": "markdown",
@@ -159,66 +155,43 @@ def digest_source(source: str) -> str:
     return whole.hexdigest()
 
 
-class Zstd(io.RawIOBase):
-    """Zstandard frames one after another, with windows as long as Reddit's dumps have (2 GB); a cut-off one is an error."""
-
-    def __init__(self, disk: IO[bytes]):
-        self.disk, self.left = disk, b""
-        self.frame: Any = None
-        self.tool = zstandard.ZstdDecompressor(max_window_size=2**31)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self.left:
-            data = (
-                self.disk.read(1 << 16) if self.frame is None or not self.frame.unused_data else self.frame.unused_data
-            )
-            if not data:
-                if self.frame is not None and not self.frame.eof:
-                    raise EOFError("the file is cut off")
-                return 0
-            if self.frame is None or self.frame.eof:
-                self.frame = self.tool.decompressobj()
-            try:
-                self.left = self.frame.decompress(data)
-            except zstandard.ZstdError as error:
-                raise OSError(str(error)) from None
-        count = min(len(buffer), len(self.left))
-        buffer[:count], self.left = self.left[:count], self.left[count:]
-        return count
-
-
-MAGIC: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": lambda disk: gzip.GzipFile(fileobj=disk),
-    b"\x28\xb5\x2f\xfd": Zstd,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
-}
-
-
 class Unpacked(io.BufferedReader):
     """The contents of a packed file. A small buffer: what is in it is lost where the file is cut off."""
 
-    def __init__(self, inner: Any, disk: IO[bytes]):
+    def __init__(self, inner: io.RawIOBase, disk: IO[bytes]):
         super().__init__(inner, 1 << 14)
-        self.disk = disk
+        self.inner, self.disk = inner, disk
+
+    @property
+    def lost(self) -> list[tuple[int, str]]:
+        """Where parts begin that are damaged, and what is wrong with each."""
+        return self.inner.lost if isinstance(self.inner, Streams) else []
 
 
 @contextmanager
-def opening(file: SourceFile) -> Iterator[IO[bytes]]:
-    """The contents of a file, unpacked by what its first bytes are: names lie."""
+def opening(file: SourceFile, report: Report | None = None) -> Iterator[IO[bytes]]:
+    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them goes to the report."""
     disk = file.path.open() if isinstance(file.path, Remote) else file.path.open("rb")
     with disk:
         head = disk.read(6)
         disk.seek(0)
-        inner = next((make(disk) for magic, make in MAGIC.items() if head.startswith(magic)), None)
-        if inner is None:
+        packing = next((packing for packing in PACKINGS if head.startswith(packing.magic)), None)
+        if packing is None:
             yield disk
-        else:
-            with Unpacked(inner, disk) as stream:
+            return
+        with Unpacked(Streams(disk, packing), disk) as stream:
+            try:
                 yield stream
+            finally:
+                if report is not None:
+                    say_lost(file, stream, report)
+
+
+def say_lost(file: SourceFile, stream: Unpacked, report: Report) -> None:
+    """Sets aside the damaged parts of a packed file."""
+    for at, why in stream.lost:
+        problem = Unusable("damaged", f"a packed part is damaged: {why}", f"一段压缩数据已损坏：{why}")
+        report.broken(Broken(file.name, f"byte {at:,}", problem))
 
 
 def is_packed(file: SourceFile) -> bool:
@@ -238,6 +211,8 @@ def read_bytes(file: SourceFile) -> bytes:
         data = stream.read(expected + 1)
         if len(data) > expected:  # packed
             data += stream.read(LARGEST - expected)
+        if isinstance(stream, Unpacked) and stream.lost:
+            raise OSError(stream.lost[0][1])
     if len(data) > LARGEST:
         size = f"{LARGEST >> 20} MB"
         raise Unusable("too large", f"more than {size} in one document", f"一篇文档超过 {size}")

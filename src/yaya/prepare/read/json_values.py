@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,7 +17,9 @@ DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity
 SKIPPED = re.compile(r"[\s,]*")
 FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
 LOOKED_AT = 20  # elements of a list, to see whether it holds records
-MOST_TRIES = 1000  # places where reading may go on after a broken record
+FIRST_LOOK, LONGEST_ESCAPE = 4096, 20  # characters
+MOST_TRIED = 20  # times its length that a text is read in vain, in search of places where broken records end
+AS_DEEP = 100_000  # characters that a try counts which ends too deep
 BROKEN = re.compile("[\ud800-\udfff]")
 
 
@@ -36,7 +37,7 @@ def not_json(error: Exception) -> Unusable:
     return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
-def broken_record(error: Exception) -> Unusable:
+def broken_record(error: Exception | str) -> Unusable:
     """The error for one record among others."""
     return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
@@ -67,6 +68,7 @@ def values(text: str) -> Iterator[Value]:
     lead = None
     keys: set[str] = set()
     line, counted, in_list = 1, 0, False
+    left = MOST_TRIED * len(text)
     while at < len(text):
         if (text[at] == "]" and in_list) or (text[at] == "[" and not in_list):
             in_list = not in_list
@@ -77,9 +79,9 @@ def values(text: str) -> Iterator[Value]:
             lead = text[len(text[:at].rstrip()) : at]
         if found := FIRST_KEY.match(text, at):
             keys.add(found[1])
-        value, end = value_at(text, at)
+        value, end = value_at(text, at, line)
         if end < 0:
-            end = next_record(text, at, keys, lead)
+            end, left = next_record(text, at, keys, lead, left)
             if end == len(text) and at_the_end(value, text):
                 value = Unusable("damaged", "the file ends in the middle of it", "文件在这里中断")
         sample = text[at : at + 300] if isinstance(value, Unusable) else ""
@@ -87,10 +89,27 @@ def values(text: str) -> Iterator[Value]:
         at = SKIPPED.match(text, end).end()  # type: ignore[union-attr]
 
 
-def value_at(text: str, at: int) -> tuple[Any, int]:
+def decoded_at(text: str, at: int) -> tuple[Any, int]:
+    """The value that begins there and its end. Looks at a part of the text, and at a longer one where that is too short:
+    an error counts the lines of all that it was given. Its place is counted from where the value begins."""
+    size = FIRST_LOOK
+    while True:
+        try:
+            value, end = DECODER.raw_decode(text[at : at + size])
+            if end < size or at + size >= len(text):
+                return value, at + end
+        except json.JSONDecodeError as error:
+            if at + size >= len(text) or (error.pos < size - LONGEST_ESCAPE and "Unterminated" not in error.msg):
+                raise
+        size *= 16
+
+
+def value_at(text: str, at: int, line: int) -> tuple[Any, int]:
     """The value that begins there and its end, or what is wrong and -1 where its end is not known."""
     try:
-        value, end = DECODER.raw_decode(text, at)
+        value, end = decoded_at(text, at)
+    except json.JSONDecodeError as error:
+        return broken_record(f"{error.msg}: line {line + error.lineno - 1} (char {at + error.pos})"), -1
     except (ValueError, RecursionError) as error:
         return broken_record(error), -1
     try:
@@ -105,15 +124,25 @@ def value_at(text: str, at: int) -> tuple[Any, int]:
         return broken_record(error), end
 
 
-def next_record(text: str, at: int, keys: set[str], lead: str) -> int:
-    """Where the next record begins after a broken one: it starts with a known key, and is indented as the first is."""
-    if keys:
-        names = "|".join(re.escape(key) for key in keys)
-        for found in islice(re.compile(rf"\{{\s*(?:{names})\s*:").finditer(text, at + 1), MOST_TRIES):
-            place = found.start()
-            if ("\n" not in lead or indent(text, place) == lead.rpartition("\n")[2]) and value_at(text, place)[1] > 0:
-                return place
-    return len(text)
+def next_record(text: str, at: int, keys: set[str], lead: str, left: int) -> tuple[int, int]:
+    """Where the next record begins after a broken one: it starts with a known key, and is indented as the first is.
+
+    left: so many characters may be tried; what is left of them comes second.
+    """
+    for found in FIRST_KEY.finditer(text, at + 1):
+        if left < 0:
+            break
+        place = found.start()
+        if found[1] not in keys or ("\n" in lead and indent(text, place) != lead.rpartition("\n")[2]):
+            continue
+        try:
+            decoded_at(text, place)
+            return place, left
+        except json.JSONDecodeError as error:
+            left -= error.pos
+        except (ValueError, RecursionError):
+            left -= AS_DEEP
+    return len(text), left
 
 
 def indent(text: str, at: int) -> str | None:

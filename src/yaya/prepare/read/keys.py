@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from yaya.prepare.read.choices import is_of_a_choice
 from yaya.prepare.read.marks import MARKS
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -24,7 +25,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "text": ("text", "content", "正文", "文本", "内容"),
     "title": ("title", "标题"),
     "lines": ("paragraphs",),
-    "instances": ("instances",),
+    "instances": ("instances",),  # of self-instruct: several inputs with their outputs
     "scores": ("scores", "ratings", "rewards"),
     "ranks": ("ranks",),
 }  # fmt: skip
@@ -80,8 +81,8 @@ COLUMNS = frozenset(
 
 def is_column(name: str) -> bool:
     """Whether a key matters."""
-    known = name in COLUMNS or name.endswith(LANGUAGE) or CHOSEN.fullmatch(name) or BETTER.fullmatch(name)
-    return bool(known or WORSE.fullmatch(name))
+    known = name in COLUMNS or name.endswith(LANGUAGE) or is_of_a_choice(name)
+    return known or any(kind.fullmatch(name) for kind in (CHOSEN, BETTER, WORSE))
 
 
 def columns_of(names: list[str]) -> list[str] | None:

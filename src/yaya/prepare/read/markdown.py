@@ -14,7 +14,7 @@ from yaya.prepare.read.texts import documents_of, text_of
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 SPAN = re.compile(r"(`(?<!``)`*)(?!`)(?:(?!\n[ \t\r]*\n).)+?(?<!`)\1(?!`)", re.DOTALL)
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+REST_OF_LINE = re.compile(r"[^\S\n]*(?:\n|\Z)")  # with nothing in it
 YAML = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 TOML = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 KEY = r"[\"']?[\w@][\w .@/-]{0,60}[\"']?[ \t]*:(?:\s|$)"
@@ -63,18 +63,15 @@ def is_yaml(text: str) -> bool:
 
 def without_comments(text: str) -> str:
     """Leaves out `<!-- ... -->` where it is no code; a line that held nothing else goes with it."""
-    if "<!--" not in text:
-        return text
-    code, out, at = Code(text), [], 0
-    for found in COMMENT.finditer(text):
-        start, end = found.span()
-        if start < at or code(start):
+    code, out, at, end = Code(text), [], 0, 0
+    while (start := text.find("<!--", end)) >= 0 and (end := text.find("-->", start + 2) + 3) > 2:
+        if code(start):
             continue
-        alone = not text[text.rfind("\n", 0, start) + 1 : start].strip() and text[end:].split("\n", 1)[0].strip() == ""
-        if alone:
-            start, end = text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1 or len(text))
-        out.append(text[at:start])
-        at = end
+        line = text.rfind("\n", max(0, at - 1), start) + 1
+        begins = (line or not at) and not text[line:start].strip()
+        rest = REST_OF_LINE.match(text, end) if begins else None
+        out.append(text[at : line if rest else start])
+        at = end = rest.end() if rest else end
     return "".join(out) + text[at:]
 
 
@@ -83,6 +80,8 @@ class Code:
 
     def __init__(self, text: str):
         self.text = text
+        self.line = 0  # beginning of the line that was looked at last
+        self.known: dict[int, bool] = {}  # beginnings of indented lines: whether they follow a blank line
 
     @cached_property
     def ranges(self) -> list[tuple[int, int]]:
@@ -111,18 +110,21 @@ class Code:
         n = bisect.bisect_right(self.ranges, (position, len(self.text)))
         if n and position < self.ranges[n - 1][1]:
             return True
-        line = self.text.rfind("\n", 0, position) + 1
-        indented = self.text.startswith(("    ", "\t"), line)
-        return indented and self.after_blank(line)
+        first = self.line if position >= self.line else 0
+        self.line = self.text.rfind("\n", first, position) + 1 or first
+        indented = self.text.startswith(("    ", "\t"), self.line)
+        return indented and self.after_blank(self.line)
 
     def after_blank(self, line: int) -> bool:
         """Whether the indented lines up to this one follow a blank line: then they are code."""
-        while line > 0:
+        passed, found = [], None
+        while line > 0 and found is None and (found := self.known.get(line)) is None:
+            passed.append(line)
             before = self.text.rfind("\n", 0, line - 1) + 1
             content = self.text[before : line - 1]
-            if not content.strip():
-                return True
-            if not content.startswith(("    ", "\t")):
-                return False
+            if not content.strip() or not content.startswith(("    ", "\t")):
+                found = not content.strip()
             line = before
-        return True
+        found = found is not False  # also where the text begins so
+        self.known.update(dict.fromkeys(passed, found))
+        return found

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 LEVELS = 9
+HIGHEST_LETTER, HIGHEST_ROMAN = 780, 32_767  # as Word counts
 ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 HAN = "〇一二三四五六七八九"
@@ -49,9 +50,8 @@ class Level:
 
     @classmethod
     def of(cls, element: ET.Element) -> Level:
-        start = value(element, "start")
         return cls(
-            int(start) if start.isdecimal() else 1,
+            number(value(element, "start"), 1),
             value(element, "numFmt") or "decimal",
             value(element, "lvlText"),
             value(element, "suff") != "nothing",
@@ -80,8 +80,8 @@ class Numbering:
     def label(self, properties: ET.Element | None) -> tuple[str, int]:
         """The number or bullet before a paragraph, and the level of its list; -1 for a heading and for what is no list."""
         style = value(properties, "pStyle")
-        number, level = self.place(properties, style)
-        found = self.lists.get(number)
+        name, level = self.place(properties, style)
+        found = self.lists.get(name)
         if found is None or level not in found.levels:
             return "", -1
         here = found.levels[level]
@@ -104,19 +104,17 @@ class Numbering:
     def place(self, properties: ET.Element | None, style: str) -> tuple[str, int]:
         """Number of the list and level of a paragraph: its own, or those of its style or one that this is based on."""
         own = child(properties, "numPr")
-        number, level = value(own, "numId"), value(own, "ilvl")
-        if number and (level or not style):
-            return number, int(level or 0)
-        for name, element in self.chain(style):
+        name, level = value(own, "numId"), value(own, "ilvl")
+        for style_name, element in self.chain(style) if not (name and level) else ():
             inherited = child(child(element, "pPr"), "numPr")
             if inherited is None:
                 continue
-            number, level = number or value(inherited, "numId"), level or value(inherited, "ilvl")
-            if number:
-                levels = self.lists[number].levels if number in self.lists else {}
-                linked = next((n for n, each in levels.items() if each.style == name), 0)
-                return number, int(level) if level else linked
-        return number, int(level or 0)
+            name, level = name or value(inherited, "numId"), level or value(inherited, "ilvl")
+            if name:
+                levels = self.lists[name].levels if name in self.lists else {}
+                linked = next((n for n, each in levels.items() if each.style == style_name), 0)
+                return name, number(level) if level else linked
+        return name, number(level or "0")
 
     def chain(self, style: str) -> list[tuple[str, ET.Element]]:
         """A style, and those that it is based on."""
@@ -146,25 +144,30 @@ def lists_of(numbering: ET.Element) -> list[tuple[str, List]]:
         found = List(name, levels_of(base))
         for override in element:
             if local(override) == "lvlOverride":
-                level = int(attribute(override, "ilvl") or 0)
                 found.levels |= levels_of(override)
-                if (start := value(override, "startOverride")).isdecimal():
-                    found.starts[level] = int(start)
+                if start := value(override, "startOverride"):
+                    found.starts[number(attribute(override, "ilvl") or "0")] = number(start, 1)
         out.append((attribute(element, "numId"), found))
     return out
 
 
 def levels_of(element: ET.Element | None) -> dict[int, Level]:
     found = () if element is None else (e for e in element if local(e) == "lvl")
-    return {int(attribute(e, "ilvl") or 0): Level.of(e) for e in found}
+    levels = {number(attribute(e, "ilvl") or "0"): Level.of(e) for e in found}
+    return {n: level for n, level in levels.items() if n in range(LEVELS)}
+
+
+def number(text: str, otherwise: int = -1) -> int:
+    """A number as lists have it; a damaged file may hold anything."""
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else otherwise
 
 
 def written(number: int, form: str) -> str:
     """A number as a list writes it."""
-    if form in ("lowerLetter", "upperLetter") and number > 0:
+    if form in ("lowerLetter", "upperLetter") and 0 < number <= HIGHEST_LETTER:
         letters = chr(97 + (number - 1) % 26) * (1 + (number - 1) // 26)
         return letters if form == "lowerLetter" else letters.upper()
-    if form in ("lowerRoman", "upperRoman"):
+    if form in ("lowerRoman", "upperRoman") and 0 < number <= HIGHEST_ROMAN:
         return roman(number) if form == "lowerRoman" else roman(number).upper()
     if form in CHINESE and 0 < number < 100:
         return chinese(number)

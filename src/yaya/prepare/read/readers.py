@@ -26,6 +26,7 @@ from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.stories import stories, without_marks
 from yaya.prepare.read.threads import dialogues, is_post
 
+PLAIN = rb"\n \u0041 +AGE- xn--a-ecp.ru"  # the same in every charset of web pages, but not in all that Python knows
 PARQUET_BATCH = 200  # rows in memory at once
 
 
@@ -40,8 +41,10 @@ def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], Non
     if page[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         declared = re.search(r"""charset=["']?([\w-]+)""", content_type + page[:2048].decode("latin-1"))
         for charset in ("utf-8-sig", declared[1] if declared else ""):
+            codec = LABELS.get(charset.lower(), charset)
             with contextlib.suppress(UnicodeError, LookupError):
-                return page.decode(LABELS.get(charset.lower(), charset))
+                if PLAIN.decode(codec) == PLAIN.decode("ascii"):
+                    return page.decode(codec)
     if is_damaged_utf8(page):
         return page.decode("utf-8", "replace")  # as browsers do: one broken byte is no reason to lose a page
     encoding = encoding_of(page)
@@ -123,7 +126,7 @@ def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
 def parsed_lines(file: SourceFile, report: Report) -> Iterator[tuple[str, Any]]:
     """(where, record) for each good line."""
     decoder = LineDecoder(file, report, first_lines(file))
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         for number, raw in numbered_lines(file, stream, report):
             line = raw.strip()
             if number == 1:
@@ -185,13 +188,13 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
 
     A file that the user named stops the run; of a folder it is set aside, and said.
     """
-    understood = False
+    understood = file.first > 1  # what a later part of a file begins with says nothing about the whole
     records = iter(records)
     head = next(records, None)
     if head is None:
         return
     records = itertools.chain([head], records)
-    if is_post(head[1]):
+    if is_post(head[1]) and not understood:
         yield from dialogues(file, records, report)
         return
     for where, record in records:

@@ -9,7 +9,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from yaya.core.say import json_kind
 from yaya.prepare.document import Content, Message, Unusable
+from yaya.prepare.read.choices import (
+    RANK,
+    SCORE,
+    chosen_of,
+    no_choice,
+    number_of,
+    numbered,
+    place_of_best,
+    refuse_bad,
+)
 from yaya.prepare.read.dialogue import (
     ROLES,
     SAID,
@@ -17,7 +28,6 @@ from yaya.prepare.read.dialogue import (
     finished,
     is_blank,
     is_dialogue,
-    listed,
     message,
     pairs,
     role_of,
@@ -25,31 +35,38 @@ from yaya.prepare.read.dialogue import (
     turns_of,
 )
 from yaya.prepare.read.keys import PARTS, parts_of, plain, prefixes
-from yaya.prepare.read.marks import MARKS, is_bad, is_learned, is_nothing, is_null, refuse_marked, switch
+from yaya.prepare.read.marks import MARKS, is_bad, is_learned, is_nothing, refuse_marked, switch
 
 # What is understood, for the error; each with other names for its keys.
 SHAPES = (
     '{"messages": [{"role", "content"}]}', '{"conversations": [{"from", "value"}]}', '{"turns": [[speaker, text]]}',
     '{"instruction", "input", "output"[, "history", "system"]}', '{"prompt", "response"}', '{"question", "answer"}',
-    '{"prompt", "chosen", "rejected"}', '{"prompt": {"role", "text", "replies"}}', '{"text"}', '{"title", "paragraphs"}',
+    '{"prompt", "chosen", "rejected"}', '{"prompt", "response_0", "response_1", "better_response_id"}',
+    '{"prompt": {"role", "text", "replies"}}', '{"text"}', '{"title", "paragraphs"}',
 )  # fmt: skip
-RANK = ("rank", "ranking")  # the lowest is the best
-SCORE = ("score", "pm_score", "overall_score", "rating", "reward", "upvotes", "votes", "likes")
 TEXTS = (*SAID, *PARTS["answer"], "body")  # keys of an answer among others
 HUMAN = re.compile(r"\s*Human:")
-SPOKEN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
+SPOKEN = tuple(re.compile(rf"(?:^|{gap})(Human|Assistant): ?") for gap in (r"\n\n", r"\n"))
 
 
 def contents_of(record: Any) -> list[Content | Unusable]:
     """All that a record holds: one entry, or one per language where keys carry it (`en_instruction`, `zh_...`)."""
     if not isinstance(record, dict):
-        what = type(record).__name__
-        return [Unusable("wrong type", f"a record must be an object, not a {what}", f"记录应当是对象，而不是 {what}")]
+        en, zh = json_kind(record)
+        return [Unusable("wrong type", f"a record must be an object, not {en}", f"记录应当是对象，而不是{zh}")]
     whole = {plain(key): value for key, value in record.items() if value is not None and value == value}  # NaN is null
+    said = {key: value for key, value in whole.items() if key not in PARTS["dialogue"] or not is_nothing(value)}
+    whole = said if parts_of(tuple(said)).keys() & {"dialogue", "question", "text", "lines"} else whole
     parts = [whole]
     if found := prefixes(tuple(whole)):
         marks = {key: value for key, value in whole.items() if key in MARKS}
         parts = [marks | {k.removeprefix(p): v for k, v in whole.items() if k.startswith(p)} for p in found]
+    elif (
+        isinstance(several := whole.get("instances"), list)
+        and several
+        and all(isinstance(one, dict) for one in several)
+    ):
+        parts = [{k: v for k, v in whole.items() if k != "instances"} | one for one in several]  # of self-instruct
     out: list[Content | Unusable] = []
     for part in parts:
         try:
@@ -62,10 +79,15 @@ def contents_of(record: Any) -> list[Content | Unusable]:
 def content_of(record: dict[str, Any], original: dict[str, Any]) -> Content:
     """The text or the messages of a record without nulls; Unusable where there is neither, or it is not to be learned."""
     at = parts_of(tuple(record))
+    better = chosen_of(record)
+    if better:
+        at = at | {"chosen": better[0], "rejected": better[1]}
     messages = conversation(record, at)
     if messages is not None and not (at.get("text") and all(is_blank(one["content"]) for one in messages)):
         replies = [one["content"] for one in messages if one["role"] == "assistant"]
         refuse_marked(record, replies[-1] if replies else "", bool(chosen_key(record, at)))
+        if better:
+            refuse_bad(record, better[0])
         return finished(messages)
     text = text_in(record, at)
     if text is None:
@@ -79,10 +101,6 @@ def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | 
     root = record if "replies" in record and "role" in record else record.get("prompt")
     if isinstance(root, dict) and isinstance(root.get("replies"), list):
         return from_tree(root)
-    if "instances" in at and "question" in at:
-        first = listed(record[at["instances"]], at["instances"])[0]
-        rest = {key: value for key, value in record.items() if key != at["instances"]}
-        return conversation(rest | first, parts_of((*rest, *first))) if isinstance(first, dict) else None
     chosen = chosen_key(record, at)
     answer = chosen or at.get("answer")
     if answer and not record[answer]:  # an empty cell of a table with several such columns
@@ -90,7 +108,9 @@ def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | 
     if "dialogue" not in at and (answer is None or not {"question", "history", "chosen"} & at.keys()):
         return None
     messages = asked(record, at)
-    if answer is not None and (answer == chosen or messages[-1]["role"] == "user"):
+    while answer and messages and messages[-1]["role"] == "assistant" and is_blank(messages[-1]["content"]):
+        messages.pop()  # the place where the reply belongs: "...\n\nAssistant:"
+    if answer is not None and (answer == chosen or not messages or messages[-1]["role"] != "assistant"):
         said = replies(record[answer], answer, record, at)
         if any(one["role"] == "user" for one in said):  # the whole conversation
             messages = [one for one in messages[:1] if one["role"] == "system" and said[0] != one]
@@ -117,10 +137,11 @@ def chosen_key(record: dict[str, Any], at: dict[str, str]) -> str | None:
 def asked(record: dict[str, Any], at: dict[str, str]) -> list[Message]:
     """What comes before the reply."""
     if "dialogue" in at:
-        return dialogue(record[at["dialogue"]], at["dialogue"])
-    history = record.get(at.get("history", ""))
-    out = [] if is_nothing(history) else pairs(history, at["history"])
-    if "question" not in at:
+        out = dialogue(record[at["dialogue"]], at["dialogue"])
+    else:
+        history = record.get(at.get("history", ""))
+        out = [] if is_nothing(history) else pairs(history, at["history"])
+    if "question" not in at or ("dialogue" in at and any(one["role"] != "system" for one in out)):
         return out
     name = at["question"]
     value = record[name]
@@ -150,6 +171,9 @@ def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -
         is_several = (
             ranks or scores or name.endswith("s") or len(value) == 2
         )  # of two the first is LLaMA-Factory's better
+        place = place_of_best(record, name, value) if is_several and not (ranks or scores) else None
+        if place is not None:
+            return [message("assistant", best(value[place : place + 1], name, []))]
         if not is_several and all(isinstance(part, str) for part in value):
             return [message("assistant", string(value, name))]  # the lines of one reply
         return [message("assistant", best(value, name, worths(ranks, scores)))]
@@ -173,8 +197,9 @@ def best(answers: list[Any], name: str, worth: list[float]) -> str:
         if isinstance(answer, dict):
             if not is_learned(answer, place):
                 continue
+            answer = {plain(key): item for key, item in answer.items()}
             own = worths(
-                [answer.get(key) for key in RANK if key in answer], [answer.get(k) for k in SCORE if k in answer]
+                [answer[key] for key in RANK if key in answer], [answer[key] for key in SCORE if key in answer]
             )
             value = own[0] if own else value
             answer = next((answer[key] for key in TEXTS if key in answer), None)
@@ -188,7 +213,7 @@ def worths(ranks: Any, scores: Any) -> list[float]:
     """What answers are worth, the more the better, by their ranks or their scores."""
     values, sign = (ranks, -1) if isinstance(ranks, list) and ranks else (scores, 1)
     values = values if isinstance(values, list) else []
-    return [sign * value if isinstance(value, int | float) and not is_null(value) else -1e9 for value in values]
+    return [-1e9 if (number := number_of(value)) is None else sign * number for value in values]
 
 
 def from_tree(root: dict[str, Any]) -> list[Message]:
@@ -207,7 +232,7 @@ def from_tree(root: dict[str, Any]) -> list[Message]:
 
 def from_transcript(text: str, name: str = "chosen") -> list[Message]:
     """`\n\nHuman: ...\n\nAssistant: ...`, as in the HH-RLHF data."""
-    parts = SPOKEN.split(text.strip())
+    parts = max((spoken.split(text.strip()) for spoken in SPOKEN), key=lambda parts: min(len(parts), 5))
     if len(parts) < 3:
         raise Unusable(
             "wrong type", f"{name} holds no Human: and Assistant: turns", f"{name} 里没有 Human: 和 Assistant: 的对话"
@@ -233,6 +258,8 @@ def unknown(record: dict[str, Any]) -> Unusable:
     if "text" in at or "lines" in at:
         name = at.get("text") or at["lines"]
         return Unusable("wrong type", f"{name} must be a string, not null", f"{name} 应当是字符串，而不是 null")
+    if replies := numbered(map(plain, record)):
+        return no_choice(replies)
     if "question" in at or "dialogue" in at:
         wanted = ", ".join(PARTS["answer"][:4])
         return Unusable(

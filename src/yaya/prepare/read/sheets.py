@@ -61,17 +61,22 @@ def names_in(archive: zipfile.ZipFile) -> list[str]:
 def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Iterator[Row]:
     """The rows that hold anything; a value that stands in merged cells belongs to each of their rows."""
     merged = merged_cells(data)
-    held: dict[tuple[int, int], str] = {}
+    held: dict[
+        int, tuple[str, int]
+    ] = {}  # column -> text of the merged cells that this row lies in, and their last row
     number = 0
     sheet.reset_dimensions()  # programs write wrong ones
     try:
         for number, cells in enumerate(sheet.iter_rows(), 1):
             values = [shown(cell) for cell in cells]
-            for column in [column for row, column in held if row == number]:
-                values += [""] * (column - len(values))
-                values[column - 1] = held.pop((number, column))
             for column, text in enumerate(values, 1):
-                held |= {(row, column): text for row in merged.get((number, column), ()) if text}
+                if text and (number, column) in merged:
+                    held[column] = text, merged[number, column]
+            for column, (text, last) in list(held.items()):
+                values += [""] * (column - len(values))
+                values[column - 1] = text
+                if number >= last:
+                    del held[column]
             while values and not values[-1]:
                 values.pop()
             if values:
@@ -81,15 +86,15 @@ def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Ite
         report.broken(Broken(file.name, f"sheet {sheet.title}, row {number + 1}", problem))
 
 
-def merged_cells(data: bytes) -> dict[tuple[int, int], range]:
-    """(row, column) of the first cell of cells that are merged downwards -> the other rows."""
+def merged_cells(data: bytes) -> dict[tuple[int, int], int]:
+    """(row, column) of the first cell of cells that are merged downwards -> the last row."""
     out = {}
     for left, top, _, bottom in MERGED.findall(data):
         if int(bottom) > int(top):
             column = 0
             for letter in left:
                 column = column * 26 + letter - 64
-            out[int(top), column] = range(int(top) + 1, int(bottom) + 1)
+            out[int(top), column] = int(bottom)
     return out
 
 

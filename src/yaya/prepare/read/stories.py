@@ -62,10 +62,11 @@ def dividing(text: str, whole: bool, is_code: IsCode | None = None) -> list[tupl
     """
     if not has_marks(text):
         return []
+    inner = len(text) - len(text.lstrip()), len(text.rstrip()) if whole else len(text) + 1
     spans: dict[str, list[tuple[int, int]]] = {"certain": [], "first": [], "likely": [], "no": []}
     for found in MARK.finditer(text):
         if is_code is None or not is_code(found.start()):
-            spans[judge(text, found, whole)].append(found.span())
+            spans[judge(text, found, inner)].append(found.span())
     cuts = spans["certain"]
     if not spans["no"]:
         cuts = cuts + spans["first"]
@@ -74,8 +75,9 @@ def dividing(text: str, whole: bool, is_code: IsCode | None = None) -> list[tupl
     return sorted(cuts)
 
 
-def judge(text: str, found: re.Match[str], whole: bool) -> str:
-    """`certain`, `first`, `likely` or `no`: whether a run of marks stands between two documents."""
+def judge(text: str, found: re.Match[str], inner: tuple[int, int]) -> str:
+    """`certain`, `first`, `likely` or `no`: whether a run of marks stands between two documents. inner: where the text
+    begins and ends without the white space around it."""
     start, end = found.span()
     before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]
     left, right = before.rstrip(" \t"), after.lstrip(" \t")
@@ -85,9 +87,9 @@ def judge(text: str, found: re.Match[str], whole: bool) -> str:
         return "certain"
     if len(MARK_ALONE.findall(found[0])) > 1:
         return "certain"  # an end and a beginning
-    if whole and not text[end:].strip() and (left or start == 0):
+    if end >= inner[1] and (left or start == 0):
         return "certain"
-    if not text[:start].strip() and re.match(BEGIN, found[0], re.IGNORECASE):
+    if start <= inner[0] and re.match(BEGIN, found[0], re.IGNORECASE):
         return "first"
     attached_after = LETTER.match(after) is not None
     follows = attached_after or (CAPITAL.match(right) is not None and not is_wide(right))

@@ -27,6 +27,8 @@ MOST_ABOVE = 10  # rows above the one that names the columns: a title, a date
 LONGEST_NAME = 60  # characters of a column's name
 PART = 1 << 20  # characters of a table that make one document
 ONE_COLUMN = "\x1f"  # no separator
+MOST_VAIN = 200_000  # lines read twice because of quotes that do not close; from then on a row has FEW_LINES at most
+FEW_LINES = 50
 WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w])|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 NUMBER = re.compile(r"[\W\d]*")
 csv.field_size_limit(LONGEST_LINE)
@@ -62,7 +64,7 @@ class Dialect:
 
 def read_csv(file: SourceFile, report: Report) -> Iterator[Document]:
     """One record per row, named by the first; commas, semicolons, tabs or bars between, whichever the file has."""
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         yield from from_rows(file, csv_rows(file, stream, report), report, strict=True)
 
 
@@ -162,18 +164,21 @@ class Rows:
         self.again: deque[tuple[int, bytes]] = deque()  # lines that were taken for a part of a row before them
         self.read: list[tuple[int, bytes]] = []  # lines of the row that is being read
         self.problem: Unusable | None = None  # with a byte of it
+        self.size = 0  # bytes of the row that is being read
+        self.vain = 0  # lines that had to be read again
 
     def __iter__(self) -> Iterator[Row]:
         reader = self.dialect.reader(self.feed())
         while True:
             self.read.clear()
-            self.problem = None
+            self.problem, self.size = None, 0
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error:
                 self.again.extendleft(reversed(self.read[1:]))
+                self.vain += len(self.read) - 1
                 yield self.mended(*self.read[0])
                 reader = self.dialect.reader(self.feed())
                 continue
@@ -181,9 +186,13 @@ class Rows:
                 yield Row(f"line {self.read[0][0]}", cells, self.problem)
 
     def feed(self) -> Iterator[str]:
-        """The text of one line after another."""
-        while found := self.again.popleft() if self.again else next(self.lines, None):
+        """The text of one line after another, up to where a row is too long to be one: some quote in it is none."""
+        while self.size <= LONGEST_LINE and (self.vain <= MOST_VAIN or len(self.read) < FEW_LINES):
+            found = self.again.popleft() if self.again else next(self.lines, None)
+            if found is None:
+                return
             self.read.append(found)
+            self.size += len(found[1])
             try:
                 text = self.decoder.decode(found[1])
             except Unusable as problem:
@@ -257,13 +266,16 @@ def is_known(cells: list[str]) -> bool:
 
 def distinct(cells: list[str]) -> list[str]:
     """Names without white space around them; a second one of the same name gets a number."""
-    names: list[str] = []
+    names: dict[str, int] = {}  # each with the number that its next namesake gets
+    out: list[str] = []
     for cell in cells:
-        name, count = cell.strip(), 2
+        first = name = cell.strip()
         while name and name in names:
-            name, count = f"{cell.strip()} {count}", count + 1
-        names.append(name)
-    return names
+            names[first] += 1
+            name = f"{first} {names[first]}"
+        names[name] = 1
+        out.append(name)
+    return out
 
 
 def good_rows(file: SourceFile, rows: Iterable[Row], width: int, report: Report) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from yaya.prepare.document import Broken, Document, Report
 from yaya.prepare.read.encodings import BROKEN, bad_bytes, decode_kept, encoding_of
 from yaya.prepare.read.files import SourceFile, opening
 from yaya.prepare.read.line_by_line import remark_encoding
-from yaya.prepare.read.stories import IsCode, dividing, stories
+from yaya.prepare.read.stories import MARK_ALONE, IsCode, dividing, stories
 
 LONG_TEXT = 16 << 20  # bytes of a text file from which on it is read as several documents
 PART = 1 << 20  # bytes of each
@@ -19,7 +19,7 @@ HELD = 64  # characters at the end of a part without a line end: a mark may be c
 
 def read_text(file: SourceFile, report: Report) -> Iterator[Document]:
     """The whole file as one document, or divided at marks between stories; a very long one in parts."""
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         data = stream.read(LONG_TEXT + 1)
         if len(data) > LONG_TEXT:
             encoding = encoding_of(data[: data.rfind(b"\n") + 1] or data)
@@ -69,19 +69,25 @@ def codec_of(encoding: str) -> str:
 def documents_of(file: SourceFile, text: str, report: Report, is_code: IsCode | None = None) -> Iterator[Document]:
     """One document, or one for each story."""
     found = list(stories(text, is_code=is_code))
-    remark_divided(file, len(found), report)
+    if len(found) > 1:
+        remark_divided(file, len(found), mark_of(text, dividing(text, True, is_code)), report)
     for line, story in found:
         yield Document(story, None, file.name, f"line {line}" if len(found) > 1 else "")
 
 
-def remark_divided(file: SourceFile, count: int, report: Report) -> None:
-    """Says that a file is many documents."""
-    if count > 1:
-        report.remark(
-            "divided",
-            f"{file.name}: {count:,} documents, because marks such as <|endoftext|> stand between them",
-            f"{file.name}：{count:,} 篇文档，因为中间有 <|endoftext|> 之类的分隔标记",
-        )
+def mark_of(text: str, cuts: list[tuple[int, int]]) -> str:
+    """The first mark that divides a text, as it is written."""
+    found = MARK_ALONE.match(text, cuts[0][0])
+    return found[0] if found else ""
+
+
+def remark_divided(file: SourceFile, count: int, mark: str, report: Report) -> None:
+    """Says that a file is many documents, and why."""
+    report.remark(
+        "divided",
+        f"{file.name}: {count:,} documents, because marks such as {mark} stand between them",
+        f"{file.name}：{count:,} 篇文档，因为中间有 {mark} 之类的分隔标记",
+    )
 
 
 def chunks(data: bytes, stream: IO[bytes], encoding: str) -> Iterator[str]:
@@ -115,11 +121,11 @@ def whole_lines(file: SourceFile, pieces: Iterator[str], encoding: str, report: 
 def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Report) -> Iterator[Document]:
     """Stories, or parts that end at blank lines or at least at line ends; `where` is the line that each begins with."""
     text, line, count = "", 1, 0  # what is no document yet, and the line that it begins with
-    divides = False
+    mark = ""  # the first that divides the text
     for piece, last in whole_lines(file, pieces, encoding, report):
         text += piece
         cuts = dividing(text, last)
-        divides = divides or bool(cuts)
+        mark = mark or (mark_of(text, cuts) if cuts else "")
         end = len(text) if last else cuts[-1][1] if cuts else cut_of(text) if len(text) >= PART // 2 else 0
         for at, story in stories(text[:end], line) if cuts else [(line, text[:end])]:
             if story:
@@ -129,7 +135,8 @@ def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Re
             end += len(text) - end - len(text[end:].lstrip("\r\n"))
         line += text.count("\n", 0, end)
         text = text[end:]
-    remark_divided(file, count if divides else 1, report)
+    if mark and count > 1:
+        remark_divided(file, count, mark, report)
 
 
 def cut_of(text: str) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from yaya.prepare.document import Document, Message, Report
+from yaya.prepare.read.choices import number_of
 from yaya.prepare.read.dialogue import ROLES
 from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.marks import is_bad, is_null
@@ -41,16 +42,26 @@ class Post:
 
 
 def reddit_comment(record: dict[str, Any]) -> Post:
-    score = record.get("score")
     return Post(
-        "t1_" + str(record["id"]), str(record["parent_id"]), str(record.get("author")), plain(record["body"]),
-        score if isinstance(score, int) else 0,
+        "t1_" + str(record["id"]), str(record["parent_id"]), author_of(record), plain(record["body"]),
+        count_of(record.get("score")),
     )  # fmt: skip
 
 
 def reddit_submission(record: dict[str, Any]) -> Post:
     text = plain(f"{record['title']}\n\n{'' if plain(record['selftext']) in GONE else record['selftext']}")
-    return Post("t3_" + str(record["id"]), None, str(record.get("author")), text)
+    return Post("t3_" + str(record["id"]), None, author_of(record), text)
+
+
+def author_of(record: dict[str, Any]) -> str:
+    """Who wrote it; nothing where that is not known, as of accounts that are gone."""
+    author = str(record.get("author") or "")
+    return "" if author.lower() in (*GONE, "nan") else author
+
+
+def count_of(value: Any) -> int:
+    """A number of likes, also as a cell of a table writes it."""
+    return int(number_of(value) or 0)
 
 
 def tweet(record: dict[str, Any]) -> Post:
@@ -59,15 +70,15 @@ def tweet(record: dict[str, Any]) -> Post:
     author = user.get("screen_name", user.get("id_str")) if isinstance(user, dict) else user
     parent = record.get("in_reply_to_status_id_str") or record.get("in_reply_to_status_id")
     return Post(
-        str(record.get("id_str") or record["id"]), str(parent) if parent else None, str(author),
-        said(record.get("full_text") or record["text"]), int(record.get("favorite_count") or 0),
+        str(record.get("id_str") or record["id"]), str(parent) if parent else None, "" if author is None else str(author),
+        said(record.get("full_text") or record["text"]), count_of(record.get("favorite_count")),
     )  # fmt: skip
 
 
 def tweet_v2(record: dict[str, Any]) -> Post:
     """A tweet of the second interface."""
     answers = [r.get("id") for r in record.get("referenced_tweets") or [] if r.get("type") == "replied_to"]
-    likes = (record.get("public_metrics") or {}).get("like_count", 0)
+    likes = count_of((record.get("public_metrics") or {}).get("like_count"))
     return Post(
         str(record["id"]), answers[0] if answers else None, str(record["author_id"]), said(record["text"]), likes
     )
@@ -180,10 +191,11 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report
                     yield Document(None, messages, file.name, where)
             report.remark(
                 "threads",
-                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, or a better one stands beside them"
+                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, a better one"
+                f" stands beside them, or {MOST_TURNS} come before them"
                 + (f"; {other:,} records are no posts" if other else ""),
-                f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复，或者有更好的回复"
-                + (f"；{other:,} 条记录不是帖子" if other else ""),
+                f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复、"
+                f"有更好的回复，或者前面已经有 {MOST_TURNS} 条" + (f"；{other:,} 条记录不是帖子" if other else ""),
             )
         finally:
             store.close()
@@ -198,7 +210,7 @@ def best_thread(store: sqlite3.Connection, root: str) -> list[tuple[str, str, st
         seen.add(row[0])
         thread.append(row[1:])
         row = store.execute(
-            "SELECT id, author, text, role FROM post WHERE parent = ? AND author != ? ORDER BY score DESC, rowid LIMIT 1",
+            "SELECT id, author, text, role FROM post WHERE parent = ? AND (author != ? OR author = '') ORDER BY score DESC, rowid LIMIT 1",
             row[:2],
         ).fetchone()
     return thread

@@ -38,7 +38,7 @@ def read_wiki(file: SourceFile, report: Report) -> Iterator[Document]:
         problem = Unusable("damaged", f"the XML is damaged: {error}", f"XML 已损坏：{error}")
         report.broken(Broken(file.name, f"line {line}", problem))
 
-    with opening(file) as stream:
+    with opening(file, report) as stream:
         for number, entry in enumerate(entries(stream, broken), 1):
             if number % 100 == 0:
                 report.inside(bytes_read(stream))
@@ -56,19 +56,24 @@ def entries(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> 
     """The pages of a dump, each with its latest revision; a page is forgotten when the next begins."""
     root: ET.Element | None = None
     site = Site()
+    opened: list[ET.Element] = []  # around this place: where a part of the file is missing, pages lie within each other
     for event, element in elements(stream, broken):
-        if element.tag.rpartition("}")[2] == "mediawiki" and event == "start":
-            site = site if root is not None else site_of(element.get(LANGUAGE, ""), ())
-            root = element
-        elif event == "end":
-            name = element.tag.rpartition("}")[2]
+        name = element.tag.rpartition("}")[2]
+        if event == "start":
+            if name == "mediawiki":
+                site = site if root is not None else site_of(element.get(LANGUAGE, ""), ())
+                root = element
+                opened.clear()
+            opened.append(element)
+        else:
+            opened.pop()
             if name == "siteinfo":
                 lang = root.get(LANGUAGE, "") if root is not None else ""
                 site = site_of(lang or language_of(element), namespaces(element))
             elif name == "page":
                 yield entry_of(element, site)
-                if root is not None:
-                    root.clear()
+                if opened:
+                    opened[-1].clear()
 
 
 def elements(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[tuple[str, ET.Element]]:

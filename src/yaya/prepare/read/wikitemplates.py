@@ -315,7 +315,9 @@ SIGNS = {
 }  # fmt: skip
 
 
-CALLED = re.compile(r"(?:subst|safesubst|msg|template|vorlage|modèle|plantilla|шаблон|模板)\s*:\s*", re.IGNORECASE)
+CALLED = re.compile(
+    r"(?:(?:subst|safesubst|msg|template|vorlage|modèle|plantilla|шаблон|模板)\s*:\s*)++", re.IGNORECASE
+)
 CENTURY = re.compile(r"[IVXL]+(?:er?|re)(?: siècle)?(?: av\. J\.-C\.)?")
 COUNTRY = re.compile(r"(?!TOC|POV|BLP)[A-Z]{3}|UK|US|EU")  # {{FRA}}: a flag and a name
 

@@ -52,7 +52,7 @@ def read_docx(file: SourceFile, report: Report) -> Iterator[Document]:
         folder = posixpath.dirname(path)
         parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), report) for name in PARTS}
     text = Text(Numbering(parts["numbering"], parts["styles"]))
-    blocks = [*text.blocks(body), block(text.goes_on), *text.notes(parts)]
+    blocks = [*text.blocks(body), block("".join(text.goes_on)), *text.notes(parts)]
     yield Document(join(blocks), None, file.name, "")
 
 
@@ -107,7 +107,7 @@ class Text:
         self.numbering = numbering
         self.noted: list[tuple[str, str]] = []  # kind of note, its number in the file
         self.fields: list[bool] = []  # for each field around this place: whether its code goes on
-        self.goes_on = ""  # text of a paragraph whose end was deleted
+        self.goes_on: list[str] = []  # texts of paragraphs whose ends were deleted
 
     def blocks(self, element: Iterable[ET.Element], depth: int = 0) -> list[Block]:
         """The paragraphs and tables within an element."""
@@ -127,14 +127,13 @@ class Text:
     def paragraph(self, element: ET.Element, depth: int) -> list[Block]:
         """A paragraph with its number, then the text boxes that hang on it."""
         boxes: list[ET.Element] = []
-        text = self.goes_on + "".join(self.inline(element, boxes, depth))
+        self.goes_on += self.inline(element, boxes, depth)
         self.fields = [False] * len(self.fields)  # the code of a field ends with its paragraph
         properties = child(element, "pPr")
-        if any(child(child(properties, "rPr"), mark) is not None for mark in ("del", "moveFrom")):
-            self.goes_on, text = text, ""
-        else:
-            self.goes_on = ""
-        text = text.strip()
+        text = ""
+        if not any(child(child(properties, "rPr"), mark) is not None for mark in ("del", "moveFrom")):
+            text = "".join(self.goes_on).strip()
+            self.goes_on = []
         label, level = self.numbering.label(properties) if text else ("", -1)
         out = [block("  " * max(level, 0) + label + text, level >= 0)]
         for box in boxes:
@@ -170,7 +169,7 @@ class Text:
 
     def field(self, kind: str) -> None:
         """Of a field (a date, a link, a page number) the result is shown, not its code. 17.16.18."""
-        if kind == "begin":
+        if kind == "begin" and len(self.fields) < DEEPEST:
             self.fields.append(True)
         elif kind == "separate" and self.fields:
             self.fields[-1] = False
@@ -188,7 +187,7 @@ class Text:
         out = []
         for number, place in enumerate(list(self.noted), 1):
             if place in found:
-                text = " ".join(line.strip() for line in self.blocks(found[place]) if line.strip())
+                text = " ".join(line.strip() for line in self.blocks(found.pop(place)) if line.strip())
                 out.append(block(f"[{number}] {text}", close=True))
         return out
 
@@ -202,7 +201,7 @@ class Text:
     def table(self, element: ET.Element, depth: int, between: str = " | ", rows_between: str = "\n") -> str:
         """The rows of a table; a cell that is merged with the one above it is empty."""
         rows = []
-        for row in within(element, "tr"):
+        for row in within(element, "tr") if depth < DEEPEST else ():
             if child(child(row, "trPr"), "del") is None:
                 cells = [self.cell(cell, depth) for cell in within(row, "tc")]
                 if any(cells):
@@ -227,13 +226,13 @@ def children(element: ET.Element | None) -> list[ET.Element]:
     return [] if element is None else list(element)
 
 
-def within(element: ET.Element, name: str) -> Iterator[ET.Element]:
+def within(element: ET.Element, name: str, depth: int = 0) -> Iterator[ET.Element]:
     """The rows of a table or the cells of a row, also those in content controls, but not those of inner tables."""
-    for part in element:
+    for part in element if depth < DEEPEST else ():
         if local(part) == name:
             yield part
         elif local(part) not in (*UNSEEN, "tbl", "tc", "tr") and not is_placeholder(part):
-            yield from within(part, name)
+            yield from within(part, name, depth + 1)
 
 
 def alternative(element: ET.Element) -> ET.Element:

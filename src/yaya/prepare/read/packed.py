@@ -1,0 +1,112 @@
+"""Packed files (.gz, .bz2, .xz, .zst): one packed stream after another, as parallel packers and archives write them.
+
+A stream that is damaged costs no other: reading goes on where the next one begins. A file that is cut off is an error.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+import zstandard
+
+PIECE = 4096  # bytes unpacked at a time: a few packed bytes may be very many
+BLOCK = 1 << 14  # bytes read from the disk
+MOST_LOST = 1000  # streams
+DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """One way to pack: what files begin with, what streams in the middle begin with, and what unpacks one."""
+
+    magic: bytes
+    begins: re.Pattern[bytes]
+    tool: Callable[[], Any]
+
+
+GZIP = Packing(
+    b"\x1f\x8b",
+    re.compile(rb"\x1f\x8b\x08[\x00-\x1f][\x00-\xff]{4}[\x00\x02\x04][\x00-\x0d\xff]"),
+    lambda: zlib.decompressobj(31),
+)
+PACKINGS = (
+    GZIP,
+    Packing(b"BZh", re.compile(rb"BZh[1-9]1AY&SY"), bz2.BZ2Decompressor),
+    Packing(b"\xfd7zXZ", re.compile(rb"\xfd7zXZ\x00"), lzma.LZMADecompressor),
+    # Windows as long as Reddit's dumps have: 2 GB
+    Packing(
+        b"\x28\xb5\x2f\xfd",
+        re.compile(rb"\x28\xb5\x2f\xfd"),
+        lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj(),
+    ),
+)
+
+
+class Streams(io.RawIOBase):
+    """The contents of all streams of a file. lost: for each damaged one, where it begins and what is wrong."""
+
+    def __init__(self, disk: IO[bytes], packing: Packing):
+        self.disk, self.packing = disk, packing
+        self.packed = b""  # read from the disk, not unpacked yet
+        self.left = memoryview(b"")  # unpacked, not read yet
+        self.tool: Any = None  # of the stream that goes on
+        self.begin = 0  # of it
+        self.lost: list[tuple[int, str]] = []
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.left:
+            self.packed = self.packed or self.disk.read(BLOCK)
+            if not self.packed and self.tool is not None:
+                raise EOFError("the file is cut off")
+            if not self.packed:
+                return 0
+            if self.tool is None:
+                self.packed = self.packed.lstrip(b"\0")  # what fills up the last block of a tape, or of xz
+            if self.packed:
+                self.left = memoryview(self.unpack())
+        count = min(len(buffer), len(self.left))
+        buffer[:count], self.left = self.left[:count], self.left[count:]
+        return count
+
+    def unpack(self) -> bytes:
+        """What the next piece of the file holds."""
+        if self.tool is None:
+            self.tool, self.begin = self.packing.tool(), self.disk.tell() - len(self.packed)
+        piece, self.packed = self.packed[:PIECE], self.packed[PIECE:]
+        try:
+            out: bytes = self.tool.decompress(piece)
+        except DAMAGED as error:
+            self.lost.append((self.begin, str(error)))
+            if len(self.lost) > MOST_LOST:
+                raise OSError(str(error)) from None
+            self.go_on()
+            return b"\n"  # the line that broke off is no beginning of the next
+        if self.tool.eof:
+            self.packed = self.tool.unused_data + self.packed
+            self.tool = None
+        return out
+
+    def go_on(self) -> None:
+        """Goes to where the next stream begins, or to the end."""
+        self.tool, self.packed = None, b""
+        self.disk.seek(self.begin + 1)
+        while block := self.disk.read(BLOCK):
+            self.packed += block
+            for found in self.packing.begins.finditer(self.packed):
+                with contextlib.suppress(*DAMAGED):
+                    self.packing.tool().decompress(self.packed[found.start() :][:PIECE])
+                    self.packed = self.packed[found.start() :]
+                    return
+            self.packed = self.packed[-PIECE:]
+        self.packed = b""
