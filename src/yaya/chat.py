@@ -223,6 +223,8 @@ class Editor(Messages):
             bindings.add(key, filter=writing)(self.enter)
         bindings.add("escape", "enter", filter=writing)(lambda event: event.current_buffer.insert_text("\n"))
         bindings.add("tab", filter=writing)(lambda event: event.current_buffer.insert_text("\t"))
+        # Colours in a text that the terminal does not mark as pasted: prompt_toolkit takes them for a broken mouse
+        bindings.add("<vt100-mouse-event>")(lambda event: None)
         self.terminal, self.output = terminal, create_output(always_prefer_tty=True)
         self.session: PromptSession[str] = PromptSession(
             multiline=True,

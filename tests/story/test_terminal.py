@@ -235,6 +235,18 @@ def test_editing(window: Open) -> None:
     w.ended()
 
 
+@pytest.mark.parametrize("sent", ["\x1b[31mred\x1b[0m", "\x1b[1;31mred\x1b[0;32m", "\x1b[<0mred"])
+def test_colours_that_are_typed_do_nothing(sent: str, window: Open) -> None:
+    """A coloured text that the terminal does not mark as a paste looks like a mouse."""
+    w = window()
+    w.run()
+    w.say(sent + "!\r")
+    w.heard("red!", 1)
+    w.say("/bye\r")
+    w.ended()
+    assert "Traceback" not in w.screen and "Exception" not in w.screen
+
+
 def test_commands(window: Open) -> None:
     w = window()
     w.run()

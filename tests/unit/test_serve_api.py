@@ -302,3 +302,7 @@ def test_a_body_that_is_too_large(http: httpx.Client) -> None:
             yield b"a" * 65536
 
     error_of(http.post(CHAT, content=in_pieces(), headers={"Content-Type": "application/json"}), 413)
+
+
+def test_a_slash_at_the_end_is_the_list_of_models(http: httpx.Client) -> None:
+    assert http.get("/v1/models/").json() == http.get("/v1/models").json()

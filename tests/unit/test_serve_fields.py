@@ -142,7 +142,9 @@ NEUTRAL = {
     "seed": [None],
     "stream": [None, False],
     "stream_options": [None, {}, {"include_usage": False}, {"include_usage": True}, {"include_usage": None}],
-    "max_tokens": [None],
+    "max_tokens": [None, -1, -1.0],
+    "max_completion_tokens": [None, -1],
+    "reasoning": [{"effort": None}, {"effort": "none"}, {"effort": None, "summary": None}, {}, None],
     "model": [None],
 }
 
@@ -156,6 +158,10 @@ def test_values_that_ask_for_nothing_are_accepted(http: httpx.Client, engine: Fa
         assert response.status_code == 200, (value, response.text)
         assert IGNORED not in response.headers  # it has been obeyed
         assert (engine.added[-1].input_ids, engine.added[-1].sampling) == (plain.input_ids, plain.sampling), value
+
+
+def test_a_field_without_a_name_is_named_too(http: httpx.Client) -> None:
+    assert post(http, **{"": 1}).headers[IGNORED] == '""'
 
 
 def test_neutral_values_in_a_message(http: httpx.Client) -> None:
@@ -228,7 +234,7 @@ def test_names_cannot_break_the_header(http: httpx.Client) -> None:
         "%E5%90%8D%E5%AD%97",
         "a%2Cb",
         "q" * 60,
-        "",
+        '""',
         "%22",
         "%00",
         "na%C3%AFve",
@@ -285,7 +291,7 @@ WRONG = [
     ("seed", "1"),
     ("seed", 2**63),
     ("max_tokens", 0),
-    ("max_tokens", -1),
+    ("max_tokens", -2),
     ("max_tokens", 5.5),
     ("max_tokens", "5"),
     ("max_tokens", True),

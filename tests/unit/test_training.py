@@ -25,7 +25,7 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
 from yaya.train.planner import settle_batch
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.rows import IGNORE_INDEX, Mixture, Rows
+from yaya.train.rows import IGNORE_INDEX, LongConversations, Mixture, Rows
 
 
 def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> Shard:
@@ -391,7 +391,7 @@ def test_a_long_conversation_is_cut_between_turns_and_keeps_its_system_prompt() 
     shard, messages = conversations(talk, [("user", 3), ("assistant", 4)])
     rows = Rows(shard, 64, 0, FINE_TUNING)
     parts, labels = read_rows(rows)
-    assert vars(rows.long) == {"conversations": 1, "replies_cut": 0, "replies_left_out": 0}
+    assert vars(rows.long) == vars(LongConversations(1))
     system, *said = messages[:-2]
     for question, reply in zip(said[::2], said[1::2], strict=True):
         (part,) = [part for part in parts if reply[0] in part]
@@ -423,7 +423,8 @@ def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list
     rows = Rows(shard, 32, 0, FINE_TUNING)
     _, labels = read_rows(rows)
     assert len(labels) == sum(learned) + 2
-    assert vars(rows.long) == {"conversations": 1, "replies_cut": cut, "replies_left_out": left_out}
+    bare = int(talk[0][0] == "system")  # as long as they are, those replies leave it no room
+    assert vars(rows.long) == vars(LongConversations(1, cut, left_out, bare))
 
 
 def test_rows_that_teach_nothing_are_left_out() -> None:

@@ -65,6 +65,7 @@ def create_app(engine: Engine, model_name: str, host: str = "127.0.0.1", worker:
         return JSONResponse(about, 200 if worker.alive else 503)
 
     @app.get("/v1/models")
+    @app.get("/v1/models/", include_in_schema=False)
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [model_card(model_name)]}
 

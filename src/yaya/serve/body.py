@@ -76,6 +76,11 @@ def parse(body: bytes) -> dict[str, Any]:
         raise bad_json(
             en, f"请求体不是 UTF-8：第 {at} 个字节（{byte}）不对。请用 UTF-8 编码发送 JSON。", "invalid_encoding"
         ) from None
+    if "\0" in text:  # never in JSON as text, in every other byte of UTF-16
+        en = "The body is not UTF-8: it holds zero bytes, as UTF-16 does. Send the JSON encoded as UTF-8."
+        raise bad_json(
+            en, "请求体不是 UTF-8：里面有零字节，像是 UTF-16。请用 UTF-8 编码发送 JSON。", "invalid_encoding"
+        )
     if not text.strip():
         raise bad_json("The body is empty. It must be a JSON object.", "请求体是空的，应当是一个 JSON 对象。")
     try:

@@ -86,6 +86,8 @@ def refuse_unsupported(values: dict[str, Any], obeyed: Collection[str], table: T
 
 def asks_for_nothing(value: Any, neutral: Iterable[Any]) -> bool:
     """Whether `value` is one of `neutral`. 0.0 is 0, but neither of them is `false`."""
+    if isinstance(value, dict):  # {"effort": null} sets nothing
+        value = {name: inner for name, inner in value.items() if inner is not None}
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in neutral)
 
 
@@ -93,7 +95,7 @@ def ignored_header(names: Iterable[str]) -> dict[str, str]:
     """`{"x-ignored-fields": "a, messages[0].b"}`; empty without names. What many messages have is named once."""
     firsts: dict[str, str] = {}
     for name in names:
-        firsts.setdefault(re.sub(r"\[\d+\]", "[]", name), quote(name, safe="[].")[:LONGEST_NAME])
+        firsts.setdefault(re.sub(r"\[\d+\]", "[]", name), quote(name, safe="[].")[:LONGEST_NAME] or '""')
         if len(firsts) > MOST_NAMED:
             return {"x-ignored-fields": ", ".join([*list(firsts.values())[:MOST_NAMED], "..."])}
     return {"x-ignored-fields": ", ".join(firsts.values())} if firsts else {}

@@ -41,8 +41,8 @@ def reads_chinese(headers: Headers) -> bool:
     """Which of our two languages the client likes better; without a wish, the server's own; for other wishes, English."""
     weights: dict[str, float] = {}
     for wish in headers.get("accept-language", "").lower().split(","):
-        tag, _, rest = wish.strip().partition(";")
-        weight = re.search(r"q=(\d(?:\.\d*)?)", rest.replace(" ", ""))
+        tag, _, rest = wish.replace(" ", "").replace("\t", "").partition(";")
+        weight = re.search(r"q=(\d(?:\.\d*)?)", rest)
         weights.setdefault(re.split("[-_]", tag)[0], float(weight[1]) if weight else 1.0)
     if not weights.keys() - {"", "*"}:
         return language() == "zh"

@@ -53,6 +53,11 @@ def whole(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def length(number: Any) -> Any:
+    """-1 -> None: that is how clients of llama.cpp ask for no limit."""
+    return None if number in (-1, -1.0) and not isinstance(number, bool) else whole(number)
+
+
 def as_list(stop: Any) -> Any:
     """`"a"` -> `["a"]`; None -> `[]`."""
     return [] if stop is None else [stop] if isinstance(stop, str) else stop
@@ -67,6 +72,7 @@ def our_role(role: Any) -> str:
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
+Length = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(length)]
 Stop = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(as_list), Field(max_length=4)]
 
 
@@ -117,8 +123,8 @@ class ChatRequest(SamplingFields):
 
     model: str | None = None
     messages: list[Message] = Field(min_length=1, fail_fast=True)
-    max_tokens: Whole | None = Field(None, ge=1)
-    max_completion_tokens: Whole | None = Field(None, ge=1)
+    max_tokens: Length = None
+    max_completion_tokens: Length = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -147,8 +153,8 @@ class GenerateRequest(SamplingFields):
     """`POST /generate`, as the tutorials have it: `max_length` counts the prompt too."""
 
     prompt: str = Field(min_length=1)
-    max_length: Whole | None = Field(None, ge=1)
-    max_new_tokens: Whole | None = Field(None, ge=1)
+    max_length: Length = None
+    max_new_tokens: Length = None
 
     @model_validator(mode="after")
     def _one_length(self) -> GenerateRequest:

@@ -135,9 +135,15 @@ def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
     for rows, _ in goal.mixture.parts:
         found, documents, length = rows.long, rows.shard.documents, rows.row_length
         if found.conversations:
+            bare = found.replies_without_system
+            more = (
+                f"; {bare:,} are learned without their system prompt, which is too long",
+                f"；{bare:,} 个因为系统提示太长而不带系统提示来学",
+            )
+            more = more if bare else ("", "")
             say(
-                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and are cut between their turns; {found.replies_cut:,} replies lose their end, {found.replies_left_out:,} are left out because their question alone fills it. A larger context_length in pretrain takes them whole.",
-                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上文长度 {length} 个 token，按轮次切开；{found.replies_cut:,} 个回答丢了结尾，{found.replies_left_out:,} 个因为光是问题就放不下而略去。在 pretrain 里把 context_length 调大就能完整保留。",
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and are cut between their turns; {found.replies_cut:,} replies lose their end, {found.replies_left_out:,} are left out because their question alone fills it{more[0]}. A larger context_length in pretrain takes them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上文长度 {length} 个 token，按轮次切开；{found.replies_cut:,} 个回答丢了结尾，{found.replies_left_out:,} 个因为光是问题就放不下而略去{more[1]}。在 pretrain 里把 context_length 调大就能完整保留。",
             )
 
 

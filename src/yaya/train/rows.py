@@ -109,6 +109,7 @@ class LongConversations:
     conversations: int = 0
     replies_cut: int = 0  # that lose their end
     replies_left_out: int = 0  # whose question alone fills a row
+    replies_without_system: int = 0  # whose system prompt leaves them no room
 
 
 def cut_conversations(shard: Shard, row_length: int) -> tuple[Segments, LongConversations]:
@@ -151,6 +152,8 @@ def _cut_conversation(
             head = 0  # rather without the system prompt than without the reply
         kept = int((replies + head <= room).sum())
         account.replies_left_out += len(replies) - kept
+        if system and not head:
+            account.replies_without_system += kept
         if kept:
             size = min(row_length, head + turns[at] - start - 1)
             account.replies_cut += int((ends[:kept] > size - head + 1).sum())
