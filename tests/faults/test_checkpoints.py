@@ -10,7 +10,7 @@ import torch
 from tests.unit.test_training import tiny_model
 
 from yaya.model.pretrained import load_model
-from yaya.train.checkpoint import Position, Saver
+from yaya.train.checkpoint import Position, Saver, aside, damage
 from yaya.train.loop import parts, restore
 from yaya.train.optimizer import Optimizer
 
@@ -134,3 +134,24 @@ def test_a_checkpoint_of_a_newer_yaya_is_refused(trainer: Path) -> None:
     model = tiny_model()
     with pytest.raises(ValueError, match="newer yaya"):
         restore(Saver(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3))
+
+
+def test_a_checkpoint_holds_a_file_of_each_rank_and_its_state(trainer: Path) -> None:
+    """The notes by which ranks say that theirs is complete are gone."""
+    for step in (1, 2):
+        found = sorted(path.name for path in (trainer / f"step-{step:08}").iterdir())
+        assert found == ["rank-00000.safetensors", "state.json"]
+
+
+@pytest.mark.parametrize(("written", "whole"), [(1, True), (2, False)])
+def test_only_the_first_format_may_lack_the_digest_of_its_state(written: int, whole: bool, trainer: Path) -> None:
+    path = trainer / "step-00000002" / "state.json"
+    state = json.loads(path.read_text()) | {"format": written}
+    del state["state_sha256"]
+    path.write_text(json.dumps(state))
+    assert (damage(trainer / "step-00000002") is None) == whole
+
+
+def test_a_damaged_one_is_put_aside_under_a_name_that_is_told(trainer: Path) -> None:
+    assert aside(trainer / "step-00000002") == "damaged-step-00000002"
+    assert sorted(path.name for path in trainer.iterdir()) == ["damaged-step-00000002", "step-00000001"]

@@ -2,10 +2,13 @@
 
 import json
 import os
+import platform
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from yaya.core import artifact
@@ -422,3 +425,69 @@ def test_write_atomic_writes_bytes_as_they_are(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a", "行\n")
     write_atomic(tmp_path / "b", b"\x00\r\n")
     assert (tmp_path / "a").read_bytes() == "行\n".encode() and (tmp_path / "b").read_bytes() == b"\x00\r\n"
+
+
+# ---------------------------------------------------------------- what it says, and what it leaves
+
+
+def test_the_format_on_disk_is_the_first(tmp_path: Path) -> None:
+    """A new one needs a reader of the old one: folders of years are out there."""
+    assert made(tmp_path / "x").manifest["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"again": True}, "it differs: overwrite=true\n"),
+        ({"kind": "tokenize"}, "it differs: kind: prepare -> tokenize\n"),
+        ({"again": True, "config": {"size": 2}}, "it differs: size: 1 -> 2\n"),
+    ],
+)
+def test_why_it_is_made_anew_is_said(
+    changes: dict[str, Any],
+    why: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("YAYA_LANG", "en")
+    made(tmp_path / "x")
+    found = made(tmp_path / "x", writes("new"), **changes)
+    assert why in capsys.readouterr().err and (found.path / "result.txt").read_text() == "new"
+
+
+def test_what_an_earlier_swap_left_goes(tmp_path: Path) -> None:
+    """Killed after the new one was in place, before the old one was gone."""
+    made(tmp_path / "x", writes("one"))
+    (tmp_path / ".x.old").mkdir()
+    (tmp_path / ".x.old" / "result.txt").write_text("zero")
+    found = made(tmp_path / "x", writes("two"), config={"size": 2})
+    assert (found.path / "result.txt").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_settled_keys_are_told_and_written(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    for listener in (told.append, None):
+        draft = Draft(tmp_path, "pretrain", {"steps": None, "rate": 1}, {"tokenize": "aa"})
+        draft.revised = listener
+        assert not draft.resumed
+        draft.revise({"steps": 7})
+        known = json.loads((tmp_path / ".identity.json").read_text("utf-8"))
+        assert known == {"config": {"steps": 7, "rate": 1}, "parents": {"tokenize": "aa"}}
+    assert told == [{"steps": 7}]
+
+
+def test_the_machine_is_named(tmp_path: Path) -> None:
+    about = made(tmp_path / "x").manifest["hardware"]
+    assert about["cpu"] and about["system"].startswith(platform.system()) and about["cores"] == os.cpu_count()
+    assert about["python"] == platform.python_version()
+    assert about["memory_gib"] == pytest.approx(psutil.virtual_memory().total / 1024**3, abs=0.1)
+
+
+def test_the_commit_is_that_of_the_checkout(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("this is no checkout")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    assert made(tmp_path / "x").manifest["yaya"]["commit"] == head.stdout.strip()

@@ -5,12 +5,16 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from yaya.core import artifact
 from yaya.core.runtime import Runtime
+from yaya.model.fused import logit_rows
+from yaya.model.transformer import ModelConfig
 from yaya.train import pilot, planner, scaling
+from yaya.train.loop import LoopConfig
 from yaya.train.planner import SIZES, size_for
 from yaya.train.pretrain import PretrainConfig
 from yaya.train.scaling import Pilot, Prospect
@@ -133,3 +137,52 @@ def test_a_pilot_flies_once_for_each_text(
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
     wanted = by_hand(Pilot(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
     assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
+
+
+SMALL = ModelConfig(1000, 64, 128, 2, 2, 1, 32, 128)
+LAYERS = 2 * (64 * 64 + 2 * 64 * 32 + 64 * 64 + 3 * 64 * 128)  # q, k and v, the way back; gate, up, down
+TABLE = 1000 * 64
+
+
+def loop(**keys: Any) -> LoopConfig:
+    return LoopConfig(**{"micro_batch_tokens": 1024, "batch_tokens": 1024, **keys})
+
+
+def test_the_memory_of_weights_and_optimizer_by_hand() -> None:
+    """Muon: a momentum of each matrix, two numbers of the embeddings; AdamW: two of each. All of it once more in a save."""
+    small = scaling.activation_bytes(SMALL, 1024, 4) + 2e7
+    muon = scaling.memory_bytes(SMALL, loop(), "float32")
+    weights, momenta, packed = 4 * (LAYERS + TABLE), 4 * (LAYERS + 2 * TABLE), 4 * LAYERS
+    assert muon == 2 * weights + packed + momenta + (weights + momenta) + small
+    adamw = scaling.memory_bytes(SMALL, loop(optimizer="adamw"), "float32")
+    assert adamw == 2 * weights + packed + 2 * weights + (weights + 2 * weights) + small
+    untied = scaling.memory_bytes(replace(SMALL, tie_word_embeddings=False), loop(), "float32")
+    assert untied - muon == 3 * 4 * TABLE + 2 * 8 * TABLE  # a head of its own: weights, gradients, AdamW's numbers
+    halves = scaling.memory_bytes(SMALL, loop(), "bfloat16")
+    assert halves == muon - small - packed / 2 + scaling.activation_bytes(SMALL, 1024, 2) + 7e7
+    several = scaling.memory_bytes(SMALL, loop(batch_tokens=4096), "float32")
+    assert several - muon == pytest.approx(0.15 * scaling.activation_bytes(SMALL, 1024, 4))
+    assert scaling.memory_bytes(SMALL, loop(batch_tokens=512), "float32") - muon == pytest.approx(
+        scaling.activation_bytes(SMALL, 512, 4) - scaling.activation_bytes(SMALL, 1024, 4)
+    )
+
+
+def test_muon_s_own_work_counts_where_it_is_the_most() -> None:
+    """It turns all gates and ups at once, (8 + 3 x 4) bytes a number, while no activation lives."""
+    wide = replace(SMALL, hidden_size=512, intermediate_size=2048, num_attention_heads=1)
+    work = 20 * 2 * 2 * 512 * 2048
+    few = loop(micro_batch_tokens=128, batch_tokens=128)
+    assert work > scaling.activation_bytes(wide, 128, 4)
+    layers, table = 2 * (512 * 32 * 4 + 3 * 512 * 2048), 1000 * 512
+    state = 3 * 4 * (layers + table) + 4 * layers + 2 * 4 * (layers + 2 * table)
+    assert scaling.memory_bytes(wide, few, "float32") == state + work + 2e7
+
+
+def test_the_memory_of_logits() -> None:
+    """Of as many rows as are computed at once: scores in fp32, and their gradient in the numbers of the computation."""
+    one, two = replace(SMALL, vocab_size=100_000), replace(SMALL, vocab_size=100_010)
+    for dtype, number in (("float32", 4), ("bfloat16", 2)):
+        more = scaling.activation_bytes(two, 4096, number) - scaling.activation_bytes(one, 4096, number)
+        assert more == logit_rows(100_000) * 10 * (4 + 2 * number) and logit_rows(100_000) == logit_rows(100_010), dtype
+    fewer = scaling.activation_bytes(one, 8, 4) - scaling.activation_bytes(SMALL, 8, 4)
+    assert fewer == 8 * (100_000 - 1000) * 12

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from yaya.core.progress import Bar
+from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
-from yaya.train import planner
+from yaya.train import language, planner
 from yaya.train.checkpoint import Position, Saver
 from yaya.train.log import Log
 from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step, parts, restore
@@ -353,6 +354,22 @@ def test_a_log_is_taken_up_whatever_it_holds(tmp_path: Path) -> None:
     assert (tmp_path / "samples.jsonl").read_text("utf-8") == "".join(text.split("\n")[i] + "\n" for i in range(4))
 
 
+def test_a_log_holds_each_step_and_each_reply(tmp_path: Path) -> None:
+    with Bar("pretrain", 9) as bar:
+        log = Log(tmp_path, bar, lambda *_: None, None)
+        log.rewind(0)
+        for step in (1, 2):
+            row = {"step": step, "loss": 1.0, "grad_norm": 1.0, "epoch": 0.1, "learning_rate": 0.1}
+            log.add(row, [{"prompt": "你好", "reply": f"{step}"}] * step, shown=False)
+        log.rewind(1)
+        log.add({"step": 2, "loss": None, "grad_norm": None, "epoch": 0.1, "learning_rate": 0.1}, [], shown=False)
+        log.close()
+    said = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text("utf-8").splitlines()]
+    assert said == [{"step": 1, "prompt": "你好", "reply": "1"}]
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["step"], row["loss"]) for row in rows] == [(1, 1.0), (2, None)]
+
+
 START, END, NEWLINE = 1, 2, 3  # control tokens and the line break of the conversations below
 CODES = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 
@@ -425,6 +442,26 @@ def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list
     assert len(labels) == sum(learned) + 2
     bare = int(talk[0][0] == "system")  # as long as they are, those replies leave it no room
     assert vars(rows.long) == vars(LongConversations(1, cut, left_out, bare))
+
+
+def test_every_label_counts_where_nothing_else_is_said() -> None:
+    """A long text is cut into rows; of its 100 tokens all but the first are learned."""
+    rows = Rows(make_shard([100]), 16, 0)
+    assert Mixture([(rows, 1.0)]).batch(0, rows.packing(0).rows).weights.sum() == 99
+
+
+def test_a_step_has_a_row_at_least() -> None:
+    shard, _ = conversations([("user", 3), ("assistant", 4)])
+    config = LoopConfig(batch_tokens=8, micro_batch_tokens=8)
+    made = language.objective({"chat": shard}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+    assert (made.step_rows, made.micro_rows) == (1, 1)
+    with pytest.raises(UserError, match=r"none of the 3 documents"):
+        language.objective({"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+
+
+def test_nothing_held_out_has_no_loss() -> None:
+    nothing, _ = conversations([("user", 3)])
+    assert language.bits_per_byte(tiny_model(), nothing, SimpleNamespace(token_bytes=[b"a"] * 50), 32) == {}  # type: ignore[arg-type]
 
 
 def test_rows_that_teach_nothing_are_left_out() -> None:
