@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from yaya.prepare.clean.context import fold
+from yaya.prepare.clean.context import CARD, PHONE, THING, fold, label
 from yaya.prepare.clean.numbers import luhn
 from yaya.prepare.clean.personal import mask_personal, personal_in
 
@@ -129,7 +129,8 @@ def test_birthdays_of_identity_cards(birthday, found):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("单号：{}", False), ("order no. {}", False), ("工号 {}", True), ("x{}", False), ("身份证x{}", True), ("sfz{}", True), ("id_card({})", True), ("data({})", False)],
+    [("单号：{}", False), ("order no. {}", False), ("工号 {}", True), ("x{}", False), ("身份证x{}", True), ("sfz{}", True), ("id_card({})", True), ("data({})", False),
+     ("身份证" + "x" * 9 + "{}", True), ("身份证" + "x" * 10 + "{}", False)],
 )  # fmt: skip
 def test_words_before_identity_cards(text, found):
     assert is_found("ID", "34052419800101001X", text) == found
@@ -140,7 +141,8 @@ def test_words_before_identity_cards(text, found):
     [("身份证 {}", True), ("{}（身份证）", True), ("{} is my ID card", True), ("We saw {} there", False), ("身份证\n{}", True),
      ("{}\n身份证", False), ("身份证" + "一" * 37 + "{}", True),
      ("身份证" + "一" * 38 + "{}", False), ("{}" + "一" * 17 + "身份证", True), ("{}" + "一" * 18 + "身份证", False),
-     ("姓名,身份证\n甲,{}", True), ("订单编号 {}", False), ("身份证订单号：{}", True)],
+     ("姓名,身份证\n甲,{}", True), ("订单编号 {}", False), ("身份证，这一个订单编号：{}", True),
+     ("身份证，这是一个订单编号：{}", False)],
 )  # fmt: skip
 def test_identity_cards_of_fifteen_digits_need_a_word(text, found):
     """Forty characters before, twenty behind on the same line, or the header of a table."""
@@ -190,6 +192,13 @@ def test_the_shortest_bank_account_has_fifteen_characters():
         rest = "86011117947"[: size - 4]
         check = 98 - int(f"{rest}{ord('N') - 55}{ord('O') - 55}00") % 97
         assert is_found("ACCOUNT", f"NO{check:02}{rest}") == found
+
+
+def test_bank_accounts_with_many_letters_behind_their_digits():
+    rest = "MALT0110012ABCDEFGHIJKLMNOP"
+    check = 98 - int("".join(str(int(c, 36)) for c in rest + "MT00")) % 97
+    for number in (f"MT{check:02}{rest}", f"MT{check:02} MALT 0110 012A BCDE FGHI JKLM NOP"):
+        assert is_found("ACCOUNT", number)
 
 
 @pytest.mark.parametrize("size", range(5, 13))
@@ -259,11 +268,52 @@ def test_a_part_of_something_longer_is_no_phone(text, found):
     assert bool(kinds(f"We saw {text} there")) == found
 
 
+@pytest.mark.parametrize("gap", range(2, 27))
+def test_of_a_longer_number_behind_a_phone_no_part_is_one(gap):
+    text = "We saw 13812345678" + ("," if gap < 5 else " " + "x" * (gap - 2) + " ") + "13912345678901234567."
+    assert kinds(text) == [("PHONE", "13812345678")]
+
+
+@pytest.mark.parametrize("text", ["({})", "({} today)", "[{}]", "(call {})"])
+def test_brackets_around_a_phone_stay(text):
+    assert mask_personal(f"We saw {text.format('13812345678')} there.") == f"We saw {text.format('[PHONE_1]')} there."
+
+
 @pytest.mark.parametrize(("digits", "inside"), [(1, True), (5, True), (6, False)])
 def test_extensions_have_up_to_five_digits(digits, inside):
     number = "010-62938417转" + "123456"[:digits]
     masked = "[PHONE_1]" if inside else "[PHONE_1]转123456"
     assert mask_personal(f"打 {number}。") == f"打 {masked}。"
+
+
+# ---------------------------------------------------------------- words before a number
+
+SAYS = {
+    PHONE: [
+        "phone", "Phone:", "PHONES: ", "phone number", "phone number is", "phone no.", "Tel. no. ", "phone 2: ", "cell is now", "fax me at",
+        "my number", "her new number is now", "the wrong number", "wechat id:", "Apple ID: ", "login code ", "WhatsApp", "WeChat: ",
+        "call ", "Call: ", "call (", "call +", "text ", "text (+", "call me back now on", "Tel. (mobile): ", "T: ", "| M: ",
+        "phone\n", "my new cellphone\n", "that is my phone:\n", "手机号码：", "电话是", "請撥打", "客服热线", "phone,", "reach the house on the hill at",
+    ],
+    THING: [
+        "order", "order: ", "orders ", "order is", "order is was are were", "order no. ", "order number: ", "order numbers: ", "Order #", "item came to",
+        "sum amounts to", "my id", "the code", "no. ", "id: ", "user_id=", "phone id ", "phone code is", "phone key ", "isbn 10: ", "isbn ",
+        "consignment note ", "consignment note number ", "student number ", "student no. ", "student #", "student id is", "ABC-", "the policy",
+        "for my record", "订单号：", "订单", "工号 ", "总数已经超过了", "批次", "order (no.): ",
+    ],
+    CARD: ["card ", "card number: ", "visa ", "credit card no. ", "account number ", "acct no. ", "debit is"],
+    "": [
+        "", "12 ", "We saw ", "number ", "the number is", "student ", "students: ", "orders: ", "part numbers of", "in any case ", "to order ",
+        "for my part ", "a lot ", "the record ", "in this case ", "in that order ", "order for ", "order now ", "card for ", "account ", "text: ",
+        "text 「", "call #", "dial: #", "phone for ", "the order. ", "the order, ", "phones are many, but",
+        "order is was are were is", "a phone that rings. ", "department ", "our new cellphone\n", "`phone`\n", "the thing: ", "手机壳", "第一批人说",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "head"), [(what, head) for what, heads in SAYS.items() for head in heads])
+def test_what_words_say_of_the_number_behind_them(what, head):
+    assert label(head) == what
 
 
 # ---------------------------------------------------------------- addresses of computers
