@@ -38,6 +38,12 @@ CASES = [
     ("emoji", "好😀的 👍🏽！ 🇨🇳 1️⃣ ❤️ 👩\u200d🔬", "好的！"),
     ("emoji", "© ™ ☎ ★ → ① 1 # *", "© ™ ☎ ★ → ① 1 # *"),
     ("emoji names", "好😀 👍🏽", "好:grinning face: :thumbs up sign emoji modifier fitzpatrick type-4:"),
+    (
+        "emoji names",
+        "❤\ufe0f 1\ufe0f\u20e3 👩\u200d🔬",
+        ":heavy black heart: :digit one combining enclosing keycap: :woman::microscope:",
+    ),
+    ("emoji names", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f a", ":waving black flag: a"),
     ("nfc", "e\u0301 \u212b 한", "é Å 한"),
     ("nfc", "﹏①㎏ｆｕｌｌ", "﹏①㎏ｆｕｌｌ"),
     ("nfkc", "①㎏ｆｕｌｌ，ﬁ", "1kgfull,fi"),

@@ -1,5 +1,6 @@
 """The tokenize stage: its automatic settings, the sample that the tokenizer is trained on, and the files of shards."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from yaya.core.artifact import Artifact
+from yaya.core.artifact import Artifact, Draft
 from yaya.tokenize import shards
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve
+from yaya.tokenize.tokenizer import Tokenizer, train
 
 
 def sized(folder: Path, sources: list[str], **sizes: int) -> dict[str, Artifact]:
@@ -150,3 +152,25 @@ def test_a_split_without_documents_has_empty_shards(tmp_path):
     for kind in ("text", "chat"):
         shard = open_shard(tmp_path, "validation", kind, 300)
         assert (shard.documents, shard.tokens.size, shard.offsets.tolist()) == (0, 0, [0])
+
+
+def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
+    """What it counts is what its files hold; the tokenizer sets no limit of its own to a context."""
+    (own := tmp_path / "own").mkdir()
+    (out := tmp_path / "out").mkdir()
+    tokenizer = train(iter(["one two three\n"] * 9), 300, 0)
+    tokenizer.save(own, 64)
+    texts, talk = ["one two", "汉字 three"], [("user", "two?"), ("assistant", "three")]
+    write(tmp_path / "train-0.parquet", [*texts, talk])
+    write(tmp_path / "validation-0.parquet", ["three"])
+    draft = Draft(out, "tokenize", {}, {})
+    shards.run(TokenizeConfig(tokenizer_from=str(own)), {"prepare": Artifact(tmp_path, {})}, draft)
+    assert Tokenizer.load(out).definition == tokenizer.definition
+    assert json.loads((out / "tokenizer_config.json").read_text("utf-8"))["model_max_length"] == 1_048_576
+    train_kinds, validation = draft.metrics["train"], draft.metrics["validation"]
+    sizes = {kind: (out / f"train.{kind}.tokens").stat().st_size // 2 for kind in ("text", "chat")}
+    assert {kind: counts["tokens"] for kind, counts in train_kinds.items()} == sizes
+    assert {kind: counts["bytes"] for kind, counts in train_kinds.items()} == {"text": 7 + 12, "chat": 4 + 5}
+    assert (validation["text"]["documents"], validation["text"]["bytes"]) == (1, 5)
+    assert draft.metrics["vocab_size"] == tokenizer.vocab_size and draft.metrics["tokens"] == sum(sizes.values())
+    assert draft.metrics["bytes_per_token"] == pytest.approx(28 / sum(sizes.values()), abs=0.0005)
