@@ -64,6 +64,12 @@ def test_limits_of_gophers_quality(name, kept, dropped, reason):
     assert RULES["gopher_quality"](Reading(dropped)) == reason
 
 
+def test_the_shortest_text_of_fifty_words():
+    """One letter each, and the spaces between, are 99 characters: not too short, but too short are the words."""
+    reasons = [RULES["gopher_quality"](Reading(" ".join(("abcdefghij" * 5)[:number]))) for number in (49, 50)]
+    assert reasons == ["too short", "words too short"]
+
+
 def short_and_long(repeated: int, short: int, long: int, gap: str) -> str:
     """Parts, of which so many short ones repeat an earlier one; they are few of the characters."""
     parts = ["tiny part one"] * (repeated + 1) + [f"small part {n}" for n in range(short - repeated - 1)]
