@@ -45,6 +45,8 @@ GOPHER = [
     ("mean length 10", lengths(1000), lengths(1001), "words too long"),
     ("# to words 0.1", running(100) + " #" * 10, running(100) + " #" * 11, "too many #"),
     ("... to words 0.1", running(100) + " ..." * 10 + " a", running(100) + " ..." * 11 + " a", "too many ellipses"),
+    ("… to words 0.1", running(100) + " … a" * 11, running(100) + " … a" * 12, "too many ellipses"),
+    ("... to words 0.1, exactly", running(100) + " ..." * 10, running(99) + " ..." * 10, "too many ellipses"),
     ("bullets 0.9", "\n".join(("• " if n < 18 else "") + line for n, line in enumerate(running(200).split("\n"))),
      "\n".join(("• " if n < 19 else "") + line for n, line in enumerate(running(200).split("\n"))), "mostly bullets"),
     ("lines ending in ... 0.3", "\n".join(line + ".." * (n < 6) for n, line in enumerate(running(200).split("\n"))),
@@ -93,6 +95,19 @@ def test_limits_of_gophers_repeated_parts(name, gap):
     assert rule(Reading(short_and_long(7, 10, 10, gap))) == f"repeated {name}"
     assert rule(Reading(one_long(198, 1000, gap))) != f"repeated {name}"
     assert rule(Reading(one_long(202, 1000, gap))) == f"repeated {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "gap", "rest"), [("lines", "\n", (14, 14, 14, 13)), ("paragraphs", "\n\n", (14, 14, 11, 11))]
+)
+def test_a_fifth_of_a_text_may_come_again(name, gap, rest):
+    """Twenty characters of a hundred, not twenty-one."""
+    for size, dropped in ((20, False), (21, True)):
+        again = "x" * size
+        parts = [again, again, *(letter * length for letter, length in zip("abcd", rest, strict=True))]
+        text = gap.join(parts)[: 100 if size == 20 else 102]
+        assert len(text) == (100 if size == 20 else 102)
+        assert (RULES["gopher_repetition"](Reading(text)) == f"repeated {name}") == dropped
 
 
 def exactly(text: str, size: int) -> str:

@@ -38,7 +38,7 @@ ISSUERS = {
     "Mastercard": ("51 52 53 54 55 2221 2222 2719 2720", "50 56 2220 2721", (16,), (15, 17, 18, 19)),
     "Mir": ("2200 2204", "2199 2205", (16,), (15, 17)),
     "American Express": ("34 37", "33 38", (15,), (16, 17)),
-    "Diners Club": ("36 38 39 3000 3059", "37 3060", (14,), (15,)),
+    "Diners Club": ("36 38 39 3000 3059", "37 2999 3060", (14,), (15,)),
     "JCB": ("3528 3589", "3527 3590", (16,), (15, 17)),
     "Discover and RuPay": ("6011 60 64 65", "66 63", (16,), (15, 17, 18, 19)),
 }
@@ -175,7 +175,7 @@ def test_identity_numbers_of_hong_kong(number):
 
 
 IBANS = ["GB82WEST12345698765432", "DE89370400440532013000", "FR1420041010050500013M02606", "NO9386011117947",
-         "MT84MALT011000012345MTLCAST001S", "SE4550000000058398257466"]  # fmt: skip
+         "MT84MALT011000012345MTLCAST001S", "SE4550000000058398257466", "CZ6508000000192000145399", "AZ21NABZ00000000137010001944"]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", IBANS)
@@ -206,6 +206,25 @@ def test_qq_numbers_have_seven_to_ten_digits_and_a_word(size):
     number = "123456789012"[:size]
     assert is_found("ACCOUNT", number, "QQ号：{}") == (7 <= size <= 10)
     assert not is_found("ACCOUNT", number, "PQQ {}") and not is_found("ACCOUNT", number, "QQ群聊 {}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("passport no. {}", "E12345678"), ("Passport: {}", "E1234567"), ("passport #{}", "512345678"), ("护照号码：{}", "EA1234567"),
+     ("往来港澳通行证 {}", "C12345678"), ("台胞证号为{}", "12345678"), ("my passport is lost, {}", None), ("We saw {}", None), ("airport no. {}", None)],
+)  # fmt: skip
+def test_passports_need_a_word_directly_before(text, value):
+    assert is_found("ID", value or "E12345678", text) == bool(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("SSN: {}", True), ("ssn {}", True), ("My social security number is {}", True), ("social_security_no={}", False), ("social security no. {}", True),
+     ("We saw {}", False), ("classn {}", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["078-05-1120", "078 05 1120", "078051120"])
+def test_social_security_numbers_need_a_word_directly_before(text, found, value):
+    assert is_found("ID", value, text) == found
 
 
 # ---------------------------------------------------------------- phones
