@@ -38,6 +38,12 @@ CASES = [
     ("emoji", "好😀的 👍🏽！ 🇨🇳 1️⃣ ❤️ 👩\u200d🔬", "好的！"),
     ("emoji", "© ™ ☎ ★ → ① 1 # *", "© ™ ☎ ★ → ① 1 # *"),
     ("emoji names", "好😀 👍🏽", "好:grinning face: :thumbs up sign emoji modifier fitzpatrick type-4:"),
+    (
+        "emoji names",
+        "❤\ufe0f 1\ufe0f\u20e3 👩\u200d🔬",
+        ":heavy black heart: :digit one combining enclosing keycap: :woman::microscope:",
+    ),
+    ("emoji names", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f a", ":waving black flag: a"),
     ("nfc", "e\u0301 \u212b 한", "é Å 한"),
     ("nfc", "﹏①㎏ｆｕｌｌ", "﹏①㎏ｆｕｌｌ"),
     ("nfkc", "①㎏ｆｕｌｌ，ﬁ", "1kgfull,fi"),
@@ -125,6 +131,35 @@ def test_accounts():
     assert (empty.documents_in, empty.dropped, empty.removed, empty.bytes_out) == (3, 1, 1, 3)
     for account in found.accounts.values():
         assert account.bytes_in + account.added == account.bytes_out + account.removed
+
+
+def test_accounts_where_one_message_grows_and_another_shrinks():
+    found = cleaner("emoji", "normal_form", "personal", emoji="name", normal_form="NFKC", mask_personal=True)
+    outcome = found.clean(chat("好😀", "plain", "ｆｕｌｌ ﬁ", "13812345678, a@b.cn"))
+    assert outcome.texts == ["好:grinning face:", "plain", "full fi", "[PHONE_1], [EMAIL_1]"]
+    assert outcome.changed_by == ["emoji", "normal_form", "personal"] and outcome.changes["emoji"] == (
+        "好😀",
+        "好:grinning face:",
+    )
+    emoji, form, personal = (found.accounts[name] for name in ("emoji", "normal_form", "personal"))
+    start = (3 + 4) + 5 + (4 * 3 + 1 + 3) + (11 + 2 + 6)  # bytes of UTF-8
+    assert (emoji.bytes_in, emoji.added, emoji.removed, emoji.bytes_out) == (start, 15 - 4, 0, start + 11)
+    assert (form.bytes_in, form.added, form.removed, form.bytes_out) == (start + 11, 0, 16 - 7, start + 2)
+    assert (personal.added, personal.removed, personal.bytes_out) == (20 - 19, 0, start + 3)
+    found.clean(chat("😀", "a@b.cn and b@b.cn and 13812345678"))  # once more, onto the same accounts
+    assert (emoji.documents_in, emoji.changed, emoji.added, emoji.bytes_in) == (2, 2, 11 + 11, start + 4 + 33)
+    assert (personal.changed, personal.added, personal.removed) == (2, 1 + 9 - 6 + 9 - 6 + 9 - 11, 0)
+    for account in found.accounts.values():
+        assert account.dropped == 0 and account.bytes_in + account.added == account.bytes_out + account.removed
+        assert account.seconds > 0
+
+
+def test_lines_are_chosen_and_rules_asked_of_documents_of_text_alone():
+    found = cleaner("c4_lines", "gopher_quality", preset="web")
+    assert cleaner("c4_lines", preset="web").clean(text("Home | About\nThis is a line.")).texts == ["This is a line."]
+    assert found.clean(text("This is a line.\nHome")).reason == "too short"
+    outcome = found.clean(chat("Home | About", "too short"))
+    assert (outcome.texts, outcome.changed_by, outcome.dropped_by) == (["Home | About", "too short"], [], "")
 
 
 def test_filters_of_each_preset():

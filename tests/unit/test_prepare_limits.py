@@ -9,7 +9,7 @@ from itertools import count, islice, product
 import pytest
 from prepared import lines, prepare, rows
 
-from yaya.prepare.clean.quality import RULES, Reading, c4_lines
+from yaya.prepare.clean.quality import RULES, Reading, c4_lines, covered, duplicates, most_frequent, repeated
 
 
 def words(number: int, length: int = 6, start: int = 0) -> list[str]:
@@ -45,6 +45,8 @@ GOPHER = [
     ("mean length 10", lengths(1000), lengths(1001), "words too long"),
     ("# to words 0.1", running(100) + " #" * 10, running(100) + " #" * 11, "too many #"),
     ("... to words 0.1", running(100) + " ..." * 10 + " a", running(100) + " ..." * 11 + " a", "too many ellipses"),
+    ("… to words 0.1", running(100) + " … a" * 11, running(100) + " … a" * 12, "too many ellipses"),
+    ("... to words 0.1, exactly", running(100) + " ..." * 10, running(99) + " ..." * 10, "too many ellipses"),
     ("bullets 0.9", "\n".join(("• " if n < 18 else "") + line for n, line in enumerate(running(200).split("\n"))),
      "\n".join(("• " if n < 19 else "") + line for n, line in enumerate(running(200).split("\n"))), "mostly bullets"),
     ("lines ending in ... 0.3", "\n".join(line + ".." * (n < 6) for n, line in enumerate(running(200).split("\n"))),
@@ -62,6 +64,12 @@ GOPHER = [
 def test_limits_of_gophers_quality(name, kept, dropped, reason):
     assert RULES["gopher_quality"](Reading(kept)) is None
     assert RULES["gopher_quality"](Reading(dropped)) == reason
+
+
+def test_the_shortest_text_of_fifty_words():
+    """One letter each, and the spaces between, are 99 characters: not too short, but too short are the words."""
+    reasons = [RULES["gopher_quality"](Reading(" ".join(("abcdefghij" * 5)[:number]))) for number in (49, 50)]
+    assert reasons == ["too short", "words too short"]
 
 
 def short_and_long(repeated: int, short: int, long: int, gap: str) -> str:
@@ -87,6 +95,19 @@ def test_limits_of_gophers_repeated_parts(name, gap):
     assert rule(Reading(short_and_long(7, 10, 10, gap))) == f"repeated {name}"
     assert rule(Reading(one_long(198, 1000, gap))) != f"repeated {name}"
     assert rule(Reading(one_long(202, 1000, gap))) == f"repeated {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "gap", "rest"), [("lines", "\n", (14, 14, 14, 13)), ("paragraphs", "\n\n", (14, 14, 11, 11))]
+)
+def test_a_fifth_of_a_text_may_come_again(name, gap, rest):
+    """Twenty characters of a hundred, not twenty-one."""
+    for size, dropped in ((20, False), (21, True)):
+        again = "x" * size
+        parts = [again, again, *(letter * length for letter, length in zip("abcd", rest, strict=True))]
+        text = gap.join(parts)[: 100 if size == 20 else 102]
+        assert len(text) == (100 if size == 20 else 102)
+        assert (RULES["gopher_repetition"](Reading(text)) == f"repeated {name}") == dropped
 
 
 def exactly(text: str, size: int) -> str:
@@ -150,6 +171,81 @@ def test_limits_of_c4():
     four, five = (" ".join(f"Here is sentence number {next(sentence)}." for _ in range(n)) for n in (4, 5))
     assert RULES["c4_quality"](Reading(four)) == "too few sentences" and RULES["c4_quality"](Reading(five)) is None
     assert c4_lines(Reading("Two words.\nThree words here.\nNo end mark here")) == "Three words here."
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("一二三四。", False), ("一二三四五。", True), ("one 二三四五。", False), ("one two 三。", True),  # three words, five characters
+        ("Here is a " + "x" * 1000 + " word.", True), ("Here is a " + "x" * 1001 + " word.", False),
+        ("Here it is: " + "x" * 999 + ".", True), ("Here it is: " + "x" * 1000 + ".", False), ("字" * 1500 + "。", True),
+        ("Here is a " + "x" * 1500 + "字 and so on.", True), ("Here is a line of " + "many short words " * 100 + "as well.", True),
+    ],
+)  # fmt: skip
+def test_limits_of_c4s_lines(line, kept):
+    assert c4_lines(Reading(f"{line}\nThis one stays.")) == (f"{line}\n" if kept else "") + "This one stays."
+
+
+# ---------------------------------------------------------------- what is counted, by hand
+
+
+def test_characters_of_each_run():
+    reading = Reading("ab cde, f gh")  # five words and marks
+    assert [reading.sizes(n).tolist() for n in (1, 2, 3, 5, 6)] == [[2, 3, 1, 1, 2], [5, 4, 2, 3], [6, 5, 4], [9], []]
+    assert Reading("天地玄黄").sizes(3).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "most", "inside", "read"),
+    [
+        # The most frequent run, the first of several, with its spaces; words in runs that have come; such runs one by one.
+        ("a bb ccc a bb ccc a bb d", 1, (3, 3), 1 + 2 + 3 + 1 + 2, 1 + 2 + 3 + 1 + 2),
+        ("a bb ccc a bb ccc a bb d", 2, (3, 3 * 4), 1 + 2 + 3 + 1 + 2, 3 + 4),
+        ("a bb ccc a bb ccc a bb d", 3, (2, 2 * 8), 1 + 2 + 3 + 1 + 2, 6),
+        ("a bb ccc a bb ccc a bb d", 6, (1, 0), 0, 0),
+        ("x a bb y a bb z a bb", 2, (3, 3 * 4), 6, 6),
+        ("z zz a a a a", 2, (3, 3 * 3), 3, 2),
+        ("one TWO, one two.", 3, (1, 0), 0, 0),
+        ("one TWO, one two,", 3, (2, 2 * 9), 7, 7),
+        ("天地玄天地黄天地", 2, (3, 6), 4, 4),
+    ],
+)  # fmt: skip
+def test_runs_of_words_that_come_again(text, n, most, inside, read):
+    reading = Reading(text)
+    assert (most_frequent(reading, n), covered(reading, n), repeated(reading, n)) == (most, inside, read)
+
+
+@pytest.mark.parametrize("text", ["", "a", "天"])
+def test_of_fewer_words_there_is_no_run(text):
+    assert most_frequent(Reading(text), 2) == (0, 0) and covered(Reading(text), 2) == 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [([], (0, 0)), (["a", "bb"], (0, 0)), (["a", "bb", "a", "a", "bb", "c"], (3, 4)), (["ccc", "ccc"], (1, 3)), (["", ""], (1, 0))],
+)  # fmt: skip
+def test_parts_that_have_come_before(parts, found):
+    assert duplicates(parts) == found
+
+
+@pytest.mark.parametrize("letter", "azAZ\u00c0\u07ff")
+def test_a_text_is_chinese_where_han_characters_are_more_than_half_the_other_letters(letter):
+    """A to Z, and U+00C0 to U+07FF: letters that UTF-8 writes in two bytes."""
+    assert [Reading("中文" + letter * n).chinese for n in (3, 4)] == [True, False]
+
+
+@pytest.mark.parametrize("mark", "@[`{0 \n。\u0080\u00bf\u0800\u3fff\ua000\U00010000")
+def test_what_is_no_letter_has_no_vote(mark):
+    assert Reading("中" + mark * 9).chinese and not Reading(mark * 9).chinese and not Reading("a" + mark * 9).chinese
+
+
+@pytest.mark.parametrize("character", "\u4000\u4e00\u9fff")
+def test_a_han_character_is_one_of_three_bytes(character):
+    assert Reading(character + "a").chinese and not Reading(character + "aa").chinese
+
+
+def test_lines_are_those_with_something_in_them():
+    assert Reading(" a\n\n \t\nb \n").lines == [" a", "b "]
 
 
 @pytest.mark.parametrize("preset", ["documents", "web", "chat"])
