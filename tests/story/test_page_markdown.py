@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "src" / "yaya" / "serve" / "page"
 # The nodes in the specification's notation, without line breaks between blocks; a list item's first paragraph is bare.
 # The page's headings begin at h3. A soft line break is <br /> here, as in other chats.
 HTML = """<!doctype html><script type="module">
-import { render } from "/markdown.js";
+import { Growing, render } from "/markdown.js";
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 function html(node) {
   if (node.nodeType === Node.TEXT_NODE) return escape(node.data);
@@ -42,6 +42,24 @@ window.show = (text) => html(render(text, button));
 window.milliseconds = (text) => {
   const begun = performance.now();
   render(text, button);
+  return performance.now() - begun;
+};
+window.grows = (text, step) => {
+  const node = document.createElement("div");
+  const growing = new Growing(node, button);
+  const wrong = [];
+  for (let end = step; end < text.length + step; end += step) {
+    const kept = [...node.childNodes].slice(0, -2);
+    growing.show(text.slice(0, end));
+    const same = [...node.childNodes].map(html).join("") === window.show(text.slice(0, end));
+    if (!same || kept.some((child, i) => child !== node.childNodes[i])) wrong.push(text.slice(0, end));
+  }
+  return wrong;
+};
+window.millisecondsToGrow = (text, step) => {
+  const growing = new Growing(document.createElement("div"), button);
+  const begun = performance.now();
+  for (let end = step; end < text.length + step; end += step) growing.show(text.slice(0, end));
   return performance.now() - begun;
 };
 window.prefixes = (text) => [...text].map((_, i) => window.show(text.slice(0, i + 1)));
@@ -333,6 +351,7 @@ HARD = {
     "blanks in a heading": "# a" + " " * SIZE + "#b",
     "blanks in a rule": "*" + " " * SIZE + "b",
     "a table's line": "|a|\n|" + "-" * (SIZE // 2) + " " * (SIZE // 2) + "x",
+    "a table's missing cells": "|a" * 200 + "|\n" + "|-" * 200 + "|\n" + "|\n" * ((SIZE - 800) // 2),
     "one line": "word " * (SIZE // 5),
     "a reply": ("## 标题\n\n有**重点**和`代码`。\n\n- 一\n  - 二\n\n```py\nx\n```\n\n|a|b|\n|-|-|\n|1|2|\n\n" * 2000)[
         :SIZE
@@ -343,6 +362,21 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_a_hundred_thousand_characters_take_less_than_a_second(page: playwright.Page, name: str) -> None:
     assert page.evaluate("text => milliseconds(text)", HARD[name]) < 1000
+
+
+# ---- A reply that is being written
+
+ENDS = "\n\n段落\n二\n===\n|a|b|\n|-|-|\n|1|2|\n- 一\n\n  二\n1. x\n> q\nlazy\n    code\n\n    more\n\n14. y\n$$\nx\n$$\n***\n"
+
+
+def test_a_text_that_grows_is_drawn_as_the_whole_is_and_what_is_finished_stays(page: playwright.Page) -> None:
+    texts = ["\n".join(text for _, text, _ in FENCES), "\n\n".join(text for text, _ in MORE_FENCES + BLOCKS), ENDS * 2]
+    for text in texts:
+        assert page.evaluate("text => grows(text, 1)", text.replace("\n\n", "\r\n\r\n", 3)) == []
+
+
+def test_a_hundred_thousand_characters_grow_in_less_than_two_seconds(page: playwright.Page) -> None:
+    assert page.evaluate("text => millisecondsToGrow(text, 200)", HARD["a reply"]) < 2000
 
 
 @pytest.mark.parametrize("name", ["quotes", "lists", "a list each line deeper", "deep emphasis"])

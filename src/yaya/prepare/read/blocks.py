@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from yaya.prepare.read.tame import tame
 
 # fmt: off
 UNSEEN = {
@@ -32,18 +34,11 @@ HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 TITLES = HEADINGS | {"dt", "summary", "legend", "caption"}
 PREFORMATTED = {"pre", "listing", "xmp", "plaintext"}
 CODE = {"code", "tt", "samp", "kbd"}
-# Never counted as depth: these close by themselves, or hold no tags.
-FLAT = {
-    "p", "li", "dt", "dd", "tr", "td", "th", "option", "br", "hr", "img", "input", "meta", "link", "area", "base",
-    "col", "embed", "source", "track", "wbr", "title", "script", "style", "textarea", "iframe", "html", "head", "body",
-}
 # fmt: on
-MAX_DEPTH = 512  # as in Chrome; the parser needs time for every level at every tag
 LONGEST_NAME = 300  # characters of id and class that are looked at
 WIDEST = 20  # columns that a cell may span
+MOST_INDENTED = 10  # lists in one another that are set deeper and deeper
 
-TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:[^<>]*)>?")
-NESTING = re.compile(rf"<(/?)(?!(?:{'|'.join(sorted(FLAT))})[\s/>])[a-zA-Z]", re.IGNORECASE)
 SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 # What stands for the line end of <br> and for the indentation of code, until other white space is one space.
 LINE_END, INDENT = "\v", "\x1f"
@@ -107,7 +102,7 @@ class Page:
     """The blocks of a page and their elements, in document order."""
 
     def __init__(self, html: str) -> None:
-        self.tree = LexborHTMLParser(limit_depth(html))
+        self.tree = LexborHTMLParser(tame(html))
         self.blocks: list[Block] = []
         self.inside = Element("body", None, 0)
         self.elements = [self.inside]
@@ -181,7 +176,7 @@ class Page:
         if attributes:
             name = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"[:LONGEST_NAME]
             style = attributes.get("style")
-            style = style.replace(" ", "") if style else ""
+            style = "".join(style.lower().split()) if style else ""
             hidden = is_hidden(attributes, style) or (len(name) > 1 and is_unread(name))
             block = block or "display:block" in style
             if hidden and (self.pre or not block):
@@ -221,7 +216,7 @@ class Page:
         element.cell = element if tag in CELLS else parent.cell
         if tag in CELLS:
             element.column = parent.columns
-            parent.columns += min(WIDEST, number(attributes.get("colspan"), 1))
+            parent.columns += min(WIDEST, number(attributes.get("colspan"), 1) or 1)
         elif tag == "li":
             parent.columns = element.column = number(attributes.get("value"), parent.columns + 1)
         elif tag == "ol":
@@ -278,7 +273,9 @@ class Page:
             item = item.parent
         if item.tag != "li" or item.start != len(self.blocks) or item.parent is None:
             return ""
-        return "  " * max(0, item.lists - 1) + (f"{item.column}. " if item.parent.tag == "ol" else "- ")
+        return "  " * min(max(0, item.lists - 1), MOST_INDENTED) + (
+            f"{item.column}. " if item.parent.tag == "ol" else "- "
+        )
 
     def read_raised(self, node: LexborNode) -> bool:
         """Passes over the mark of a footnote, and raises other small numbers: 10⁶ is not 106. False for other text."""
@@ -361,25 +358,3 @@ def write_row(row: list[tuple[Element, Block]], out: list[str]) -> None:
 def write(block: Block, text: str, out: list[str]) -> None:
     """Adds the text of a block, below what is there."""
     out.append("\n" * max(1, block.gap) + text if out else text)
-
-
-def limit_depth(html: str) -> str:
-    """The same page without the tags that lie deeper than MAX_DEPTH; their text stays."""
-    if html.count("<") <= MAX_DEPTH:
-        return html
-    depths = list(accumulate(-1 if closing else 1 for closing in NESTING.findall(html)))
-    if max(depths, default=0) - min(0, min(depths, default=0)) <= MAX_DEPTH:
-        return html
-    depth = 0
-
-    def shallow(match: re.Match[str]) -> str:
-        nonlocal depth
-        tag = match[2].lower()
-        if tag in FLAT:
-            return match[0]
-        depth = max(0, depth - 1) if match[1] else depth + 1
-        if depth < MAX_DEPTH or (depth == MAX_DEPTH and not match[1]):
-            return match[0]
-        return "\n" if tag in BLOCKS else ""
-
-    return TAG.sub(shallow, html)

@@ -168,11 +168,22 @@ function isTable(header, body) {
   return marks.every((mark) => /^:?-+:?$/.test(mark)) && cells(header).length === marks.length;
 }
 
-/** The tree of blocks: {kind, children} or {kind, lines}. */
-export function parse(text) {
-  const root = { kind: "root", children: [] };
+/**
+ * The tree of blocks: {kind, children} or {kind, lines}, the outermost ones with `from`, where in the text they begin.
+ * `finished` of them stay whatever comes: the last line, which may go on, can still change the block that it meets.
+ */
+function parse(text) {
+  const root = { kind: "root", children: [], finished: 0 };
   const open = [root]; // from the outermost block to the innermost
-  for (const source of text.split(/\r\n?|\n/)) read(new Line(source), open);
+  const parts = text.split(/(\r\n?|\n)/); // lines, and the breaks between them
+  for (let i = 0, at = 0, before = 0; i < parts.length; i += 2) {
+    root.finished = Math.max(root.children.length - 1, 0);
+    read(new Line(parts[i]), open);
+    const last = root.children.at(-1);
+    if (last) last.from ??= last.kind === "table" ? before : at; // a table's head is the line before
+    before = at;
+    at += parts[i].length + (parts[i + 1]?.length ?? 0);
+  }
   return root;
 }
 
@@ -207,7 +218,7 @@ function read(line, open) {
 /** Puts a new block into the innermost one that can hold it. */
 function add(open, block) {
   const before = block.replaces ?? block.takesLastOf;
-  if (block.replaces) block.text = before.lines.splice(0).join("\n").trimEnd();
+  if (block.replaces) Object.assign(block, { text: before.lines.splice(0).join("\n").trimEnd(), from: before.from });
   if (block.takesLastOf) block.rows.push(cells(before.lines.pop()));
   while (!open.at(-1).children || (open.at(-1).kind === "list" && open.at(-1).marker !== block.marker)) open.pop();
   if (before && !before.lines.length) open.at(-1).children.pop();
@@ -221,6 +232,21 @@ function add(open, block) {
 /** The text as a fragment of nodes. `copyButton(getText)` makes the button of a code block. */
 export function render(text, copyButton) {
   return fill(document.createDocumentFragment(), parse(text).children, copyButton);
+}
+
+/** A text that grows inside of `node`: what is finished is drawn once. */
+export class Growing {
+  constructor(node, copyButton) {
+    Object.assign(this, { node, copyButton, finished: 0, from: 0 }); // blocks, and where the others begin
+  }
+
+  show(text) {
+    const { children, finished } = parse(text.slice(this.from));
+    while (this.node.childNodes.length > this.finished) this.node.lastChild.remove();
+    fill(this.node, children, this.copyButton);
+    this.finished += finished;
+    this.from += children[finished]?.from ?? 0;
+  }
 }
 
 function fill(node, blocks, copyButton) {
@@ -249,10 +275,10 @@ const DRAW = {
   table(block) {
     const row = (name, texts) => {
       const node = element("tr");
-      for (let i = 0; i < Math.max(texts.length, block.align.length); i++) {
-        node.append(element(name, block.align[i], inline(texts[i] ?? "")));
-      }
-      return node;
+      texts.forEach((text, i) => node.append(element(name, block.align[i], inline(text))));
+      const missing = block.align.length - texts.length;
+      if (missing > 0) node.append(Object.assign(element(name, block.align[texts.length]), { colSpan: missing }));
+      return node; // one cell for all that are missing: `|` in each line makes no table of thousands of cells
     };
     const body = element("tbody");
     for (const texts of block.rows.slice(1)) body.append(row("td", texts));

@@ -1,6 +1,6 @@
 // The chat page: what has been said, and what the buttons do.
 import { ChatError, health, streamChat } from "./api.js";
-import { render } from "./markdown.js";
+import { Growing, render } from "./markdown.js";
 import { WORDS } from "./words.js";
 
 // Questions on the empty page. Change them to what your model has learned.
@@ -27,6 +27,7 @@ let settings = { ...DEFAULTS, ...read(localStorage, "yaya.settings", {}) };
 // A turn: {question, reply, error, dropped, finish, tokens, firstS, totalS}
 let turns = read(sessionStorage, "yaya.turns", []);
 let running = null; // the AbortController of the reply that is being written
+let growing = null; // what shows that reply
 
 const words = () => WORDS[language];
 const save = () => sessionStorage.setItem("yaya.turns", JSON.stringify(turns));
@@ -127,11 +128,11 @@ function reply(turn) {
   const body = make("div", "reply-body");
   if (turn.dropped) body.append(note("dropped", words().dropped(turn.dropped)));
   const text = make("div", "text");
-  text.append(render(turn.reply, copyButton));
-  if (busy && !turn.reply) text.append(waitingDots());
+  if (!busy) text.append(render(turn.reply, copyButton));
+  else if (turn.reply) grow((growing = new Growing(text, copyButton)), turn);
+  else text.append(waitingDots());
   if (!busy && !turn.reply && turn.finish === "stop") text.append(note("empty", words().empty));
   body.append(text);
-  if (busy) lastLine(text).classList.add("writing");
   if (turn.error) {
     const error = note("error", errorText(turn.error));
     error.setAttribute("role", "alert");
@@ -149,6 +150,13 @@ function reply(turn) {
   const face = make("img", "face");
   Object.assign(face, { src: "/page/icon.svg", alt: "", width: 28, height: 28 });
   return make("div", "reply", face, body);
+}
+
+function grow(shown, turn) {
+  for (const old of shown.node.querySelectorAll(".writing")) old.classList.remove("writing");
+  shown.node.classList.remove("writing");
+  shown.show(turn.reply);
+  lastLine(shown.node).classList.add("writing");
 }
 
 /** The innermost block at the end, where the next words appear. */
@@ -170,10 +178,11 @@ function drawTurns() {
   $("turns").replaceChildren(...turns.map(drawTurn));
 }
 
-/** Draws the last reply only: the others have not changed, and may hold a selection. */
+/** Draws the last reply only, and of one that is being written the last block: what has not changed may hold a selection. */
 function drawReply() {
   const follow = nearBottom();
-  $("turns").lastElementChild.lastElementChild.replaceWith(reply(turns.at(-1)));
+  if (running && growing?.node.isConnected) grow(growing, turns.at(-1));
+  else $("turns").lastElementChild.lastElementChild.replaceWith(reply(turns.at(-1)));
   if (follow) scrollDown();
 }
 
@@ -197,6 +206,7 @@ async function answer(turn) {
   Object.assign(turn, { reply: "", error: null, dropped: 0, finish: null, tokens: 0, firstS: null, totalS: null });
   const controller = new AbortController();
   running = controller;
+  growing = null;
   if ($("turns").childElementCount < turns.length) $("turns").append(drawTurn(turn));
   else drawReply();
   drawState();
