@@ -71,6 +71,13 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p: float, kept: list[i
     assert len(kept) == 1 or chi_square(found, normalised(kept)) < LIMIT[len(kept) - 1]
 
 
+def test_of_equally_good_tokens_the_first_are_kept() -> None:
+    """Whatever the machine's sort does with equal scores, a seed gives the same reply."""
+    generator = torch.Generator().manual_seed(0)
+    for flat, kept in ((torch.zeros(200), range(5)), (torch.tensor([0.0, 1.0] * 100), range(1, 11, 2))):
+        assert {draw(flat, 5, 1.0, generator) for _ in range(200)} == {*kept}
+
+
 def test_top_p_counts_within_the_top_k() -> None:
     """As in transformers: 0.4 + 0.25 + 0.15 are the whole, so the first two are 81% of it."""
     assert sorted(counts(SCORES, top_k=3, top_p=0.8)) == [1, 3]

@@ -134,6 +134,14 @@ def test_packed_loss_and_gradient_equal_unpacked(weights: list[float]) -> None:
         torch.testing.assert_close(packed[name], p.grad, rtol=2e-3, atol=2e-5, msg=name)
 
 
+def test_a_head_of_its_own_is_a_table_and_nothing_more() -> None:
+    """As Qwen, Llama and all that read our folders have it: `lm_head.weight`, no bias."""
+    tied = tiny_model()
+    own = Transformer(dataclasses.replace(tied.config, tie_word_embeddings=False))
+    assert own.state_dict().keys() - tied.state_dict().keys() == {"lm_head.weight"}
+    assert own.state_dict()["lm_head.weight"].shape == (tied.config.vocab_size, tied.config.hidden_size)
+
+
 def test_padding_has_no_label() -> None:
     rows = Rows(make_shard([5, 5]), 16, 0)
     batch = Mixture([(rows, 1.0)]).batch(0, 1)
@@ -457,6 +465,22 @@ def test_a_step_has_a_row_at_least() -> None:
     assert (made.step_rows, made.micro_rows) == (1, 1)
     with pytest.raises(UserError, match=r"none of the 3 documents"):
         language.objective({"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+
+
+def test_prompts_of_samples_are_two_of_each_language() -> None:
+    """The first questions that have a reply, each with all that comes before the reply, and shown without its frame."""
+    turn = [("user", 3), ("assistant", 4)]
+    shard, messages = conversations(turn, [("user", 2)], turn, turn)
+    said = {n: "你" if n in (messages[0][0],) else "a" for n in range(1000)}
+    tokenizer = SimpleNamespace(decode=lambda ids: "".join(said[int(n)] for n in ids if n > 99))
+    found = language.sample_prompts({"chat": shard}, tokenizer, {"chat": 1.0})  # type: ignore[arg-type]
+    assert [shown for shown, _ in found] == ["你aa", "aaa", "aaa"]
+    assert [ids for _, ids in found] == [
+        [START, 10 + USER, *question, END, NEWLINE, START, 10 + ASSISTANT]
+        for question in messages[:1] + messages[3:6:2]
+    ]
+    more, _ = conversations(*[turn] * 5)
+    assert len(language.sample_prompts({"chat": more}, tokenizer, {"chat": 1.0})) == 3  # type: ignore[arg-type]
 
 
 def test_nothing_held_out_has_no_loss() -> None:
