@@ -269,7 +269,7 @@ def test_other_groups_are_no_national_numbers(number):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("phone 629384", False), ("phone 6293841", False), ("phone: 6293841", True), ("phone is 62938417", True), ("phone 62938417", False),
+    [("phone 629384", False), ("phone 6293841", False), ("phone: 6293841", True), ("phone:" + " " * 19 + "6293841", True), ("phone:" + " " * 20 + "6293841", False), ("phone is 62938417", True), ("phone 62938417", False),
      ("phone 629384171", True), ("phone 629-3841", True), ("电话 6293841", True), ("phone 629384171234567", True),
      ("phone 6293841712345678", False), ("phone: 2024-05-13", False), ("phone: 2024051", True), ("phone: 13.05.2024", False), ("phone: 1998/1999", False)],
 )  # fmt: skip
@@ -280,7 +280,7 @@ def test_local_numbers_need_a_word_that_says_them(text, found):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("1/13812345678", False), ("123456/13812345678", False), ("13812345678/5", False), ("13812345678/123456", False),
+    [("1/13812345678", False), ("123456/13812345678", False), ("1234567/13812345678", True), ("13812345678/5", False), ("13812345678/123456", False),
      ("13812345678/1234567", True), ("x.13812345678", False), ("x13812345678", False), ("range(13812345678)", False), ("Range (13812345678)", True)],
 )  # fmt: skip
 def test_a_part_of_something_longer_is_no_phone(text, found):
