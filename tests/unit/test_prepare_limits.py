@@ -190,11 +190,17 @@ def sized(number: int, size: int, end: str, start: int = 0) -> list[str]:
     return out
 
 
+def lines_of_han(number: int, size: int, first: int = 0x5000) -> list[str]:
+    """Chinese lines of so many characters, no two alike."""
+    return ["".join(chr(first + (size * n + at) % 8000) for at in range(size - 1)) + "。" for n in range(number)]
+
+
 FINEWEB = [
     ("lines with end marks 0.12", sized(4, 60, ".") + sized(21, 60, "", 999), sized(3, 60, ".") + sized(22, 60, "", 999), "lines without end marks"),
     ("short lines 0.67", sized(66, 30, ".") + sized(34, 60, ".", 999), sized(67, 30, ".") + sized(33, 60, ".", 999), "short lines"),
     ("short is 30 characters", sized(80, 31, ".") + sized(20, 60, ".", 999), sized(80, 30, ".") + sized(20, 60, ".", 999), "short lines"),
-    ("repeated characters 0.01", [*sized(102, 60, "."), *sized(1, 60, ".")], [*sized(98, 60, "."), *sized(1, 60, ".")], "repeated lines"),
+    ("Chinese, short is 15 characters", lines_of_han(80, 16) + lines_of_han(20, 40, 0x7000), lines_of_han(80, 15) + lines_of_han(20, 40, 0x7000), "short lines"),
+    ("repeated characters 0.01", [*sized(100, 60, "."), *sized(1, 60, ".")], [*sized(99, 60, "."), *sized(1, 60, ".")], "repeated lines"),
     ("line breaks to words 0.3", [f"{a} {b} {c}." for a, b, c in zip(*[iter(words(90, 20))] * 3, strict=True)],
      [f"{a} {b}." for a, b in zip(*[iter(words(90, 20))] * 2, strict=True)], "a list"),
 ]  # fmt: skip
