@@ -124,9 +124,9 @@ def exactly(text: str, size: int) -> str:
 def test_limits_of_gophers_most_frequent_runs(run, limit):
     others = iter(words(100, 9))
     text = " ".join(f"{run} {next(others)}" for _ in range(36))
-    size = 36 * len(run) / limit
-    assert RULES["gopher_repetition"](Reading(exactly(text, int(size) + 1))) is None
-    assert RULES["gopher_repetition"](Reading(exactly(text, int(size) - 1))) == f"one run of {len(run.split())} words"
+    size = round(36 * len(run) / limit)
+    assert RULES["gopher_repetition"](Reading(exactly(text, size))) is None
+    assert RULES["gopher_repetition"](Reading(exactly(text, size - 1))) == f"one run of {len(run.split())} words"
 
 
 @pytest.mark.parametrize(("n", "limit"), [(5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)])
@@ -140,6 +140,47 @@ def test_limits_of_gophers_repeated_runs(n, limit):
     assert RULES["gopher_repetition"](Reading(exactly(text, round(size * 0.96)))) == f"repeated runs of {n} words"
 
 
+def test_the_most_frequent_run_may_be_of_the_shortest_words():
+    text = " ".join(f"a b {chr(0x3B1 + n)}" for n in range(17))
+    assert RULES["gopher_repetition"](Reading(text)) == "one run of 2 words"
+
+
+def test_gophers_repeated_runs_end_at_ten_words():
+    """Eleven words of ten letters that come twice in a thousand characters: a tenth is in runs of ten, which is not too much."""
+    passage, others = " ".join(words(11, 10, 100)), words(40, 10, 500)
+    text = exactly(" ".join([passage, *others, passage]), 1000)
+    assert RULES["gopher_repetition"](Reading(text)) is None
+    assert RULES["gopher_repetition"](Reading(text[:999])) == "repeated runs of 10 words"
+
+
+def test_gophers_repeated_runs_begin_at_five_words():
+    """Runs of four words, each twice, with another word behind each time, are most of the text."""
+    runs, others = [" ".join(words(4, 9, 100 + 4 * n)) for n in range(20)], words(40, 9, 500)
+    text = " ".join(f"{run} {other}" for run, other in zip([*runs, *runs], others, strict=True))
+    assert RULES["gopher_repetition"](Reading(text)) is None
+
+
+def separated(runs: list[str]) -> str:
+    """Chinese runs with another character behind each."""
+    return "".join(run + chr(0x8000 + n) for n, run in enumerate(runs))
+
+
+@pytest.mark.parametrize(("n", "times"), [(2, 10), (3, 6), (4, 4)])
+def test_limits_of_gophers_most_frequent_runs_in_chinese(n, times):
+    """Two characters a word: 0.20, 0.18 and 0.16 of two hundred characters; one character less is no such run."""
+    rest = "".join(chr(0x6000 + n) for n in range(200))
+    text = (separated(["天地玄黄宇宙洪荒"[: 2 * n]] * times) + rest)[:200]
+    assert RULES["gopher_repetition"](Reading(text)) is None
+    assert RULES["gopher_repetition"](Reading(text[:199])) == f"one run of {n} words"
+    assert RULES["gopher_repetition"](Reading(separated(["天地玄"] * 20))) is None
+
+
+@pytest.mark.parametrize(("size", "reason"), [(14, None), (15, "repeated runs of 5 words")])
+def test_gophers_repeated_runs_in_chinese_are_of_three_characters_a_word(size, reason):
+    runs = ["".join(chr(0x5000 + size * n + at) for at in range(size)) for n in range(10)]
+    assert RULES["gopher_repetition"](Reading(separated([*runs, *runs]))) == reason
+
+
 def sized(number: int, size: int, end: str, start: int = 0) -> list[str]:
     """Lines of so many characters, with the mark at their end."""
     out = []
@@ -149,11 +190,17 @@ def sized(number: int, size: int, end: str, start: int = 0) -> list[str]:
     return out
 
 
+def lines_of_han(number: int, size: int, first: int = 0x5000) -> list[str]:
+    """Chinese lines of so many characters, no two alike."""
+    return ["".join(chr(first + (size * n + at) % 8000) for at in range(size - 1)) + "。" for n in range(number)]
+
+
 FINEWEB = [
     ("lines with end marks 0.12", sized(4, 60, ".") + sized(21, 60, "", 999), sized(3, 60, ".") + sized(22, 60, "", 999), "lines without end marks"),
     ("short lines 0.67", sized(66, 30, ".") + sized(34, 60, ".", 999), sized(67, 30, ".") + sized(33, 60, ".", 999), "short lines"),
     ("short is 30 characters", sized(80, 31, ".") + sized(20, 60, ".", 999), sized(80, 30, ".") + sized(20, 60, ".", 999), "short lines"),
-    ("repeated characters 0.01", [*sized(102, 60, "."), *sized(1, 60, ".")], [*sized(98, 60, "."), *sized(1, 60, ".")], "repeated lines"),
+    ("Chinese, short is 15 characters", lines_of_han(80, 16) + lines_of_han(20, 40, 0x7000), lines_of_han(80, 15) + lines_of_han(20, 40, 0x7000), "short lines"),
+    ("repeated characters 0.01", [*sized(100, 60, "."), *sized(1, 60, ".")], [*sized(99, 60, "."), *sized(1, 60, ".")], "repeated lines"),
     ("line breaks to words 0.3", [f"{a} {b} {c}." for a, b, c in zip(*[iter(words(90, 20))] * 3, strict=True)],
      [f"{a} {b}." for a, b in zip(*[iter(words(90, 20))] * 2, strict=True)], "a list"),
 ]  # fmt: skip

@@ -269,7 +269,7 @@ def test_other_groups_are_no_national_numbers(number):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("phone 629384", False), ("phone 6293841", False), ("phone: 6293841", True), ("phone is 62938417", True), ("phone 62938417", False),
+    [("phone 629384", False), ("phone 6293841", False), ("phone: 6293841", True), ("phone:" + " " * 19 + "6293841", True), ("phone:" + " " * 20 + "6293841", False), ("phone is 62938417", True), ("phone 62938417", False),
      ("phone 629384171", True), ("phone 629-3841", True), ("电话 6293841", True), ("phone 629384171234567", True),
      ("phone 6293841712345678", False), ("phone: 2024-05-13", False), ("phone: 2024051", True), ("phone: 13.05.2024", False), ("phone: 1998/1999", False)],
 )  # fmt: skip
@@ -280,7 +280,7 @@ def test_local_numbers_need_a_word_that_says_them(text, found):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("1/13812345678", False), ("123456/13812345678", False), ("13812345678/5", False), ("13812345678/123456", False),
+    [("1/13812345678", False), ("123456/13812345678", False), ("1234567/13812345678", True), ("13812345678/5", False), ("13812345678/123456", False),
      ("13812345678/1234567", True), ("x.13812345678", False), ("x13812345678", False), ("range(13812345678)", False), ("Range (13812345678)", True)],
 )  # fmt: skip
 def test_a_part_of_something_longer_is_no_phone(text, found):
@@ -335,6 +335,23 @@ def test_what_words_say_of_the_number_behind_them(what, head):
     assert label(head) == what
 
 
+TABLES = [
+    # one column of phones, with each mark between cells
+    ("id|phone\n4155550131|{}", True), ("id\tphone\n4155550131\t{}", True), ("id,phone\n7,{}", True), ("phone,id\n7,{}", False),
+    ("phone|id\n{}|7", True), ("id|phone\n{}|7", False), ("id | phone | note\n 7 | {} | no", True), ("id|phone\n7|`{}`", True),
+    ("id|phone\n7|x {}", False), ("a text\n\nid|phone\n7|{}", True), ("id|phone\n\n7|{}", False), ("id|phone\n7|8\n9|{}", True),
+    ("id,phone\n7,8,{}", False), ("id,phone,note\n7,{}", False),  # as many commas as the header
+    ("id|phone {} \n7|8", True), ("id|phone 1234\n7|{}", False), ("id|phone 12\n7|{}", True),  # no numbers in a header
+    ("id|phone " + "x" * 33 + "\n7|{}", False), (" " * 34 + "phone|id\n{}|7", True), (" " * 35 + "phone|id\n{}|7", False),  # short cells
+    ("id|note|phone\n7|" + "x" * 1996 + "|{}", True), ("id|note|phone\n7|" + "x" * 1997 + "|{}", False),  # a line of 2,000 characters
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "found"), TABLES)
+def test_the_header_of_a_column_says_what_its_numbers_are(text, found):
+    assert is_found("PHONE", "4155550132", text) == found
+
+
 # ---------------------------------------------------------------- addresses of computers
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "172.15.255.255", "172.32.0.1", "192.167.1.1", "223.255.255.255", "2001:4860:4860::8888",
@@ -359,7 +376,7 @@ def test_addresses_that_reach_nobody_and_what_is_none(address):
     ("text", "found"),
     [("version 1.2.3.200", False), ("version: 1.2.3.200", False), ("version abc 45.76.1.2", True), ("version ab 45.76.1.2", False),
      ("version abc 45.64.1.2", False), ("version abc 45.65.1.2", True), ("version 4.2.1.7 is bad, take 4.2.13.200", False),
-     ("version 5.2.1.7 is bad, take 4.2.13.200", True), ("version, server 1.2.3.4", True), ("8.8.8.8 条", False),
+     ("version 5.2.1.7 is bad, take 4.2.13.200", True), ("version, server 1.2.3.4", True), ("8.8.8.8 条", False), ("<= 1.2.3.200", False), ("version on the server: version 1.2.3.4", False), ("version 9, version 45.76.1.200", False),
      ("version" + " " * 53 + "1.2.3.4", False), ("version" + " " * 54 + "1.2.3.4", True)],
 )  # fmt: skip
 def test_four_numbers_of_a_version(text, found):

@@ -142,6 +142,37 @@ def test_what_stands_around_a_number_says_what_it_is(text, masked):
     assert mask_personal(text) == (text if masked is None else masked)
 
 
+ADDRESSES = [
+    # places on a computer, pictures
+    ("git@host.org:me/x.git, hg@host.org/x, ssh://svn@host.org", None), ("git@host.org, hg@host.org.", "[EMAIL_1], [EMAIL_2]."),
+    ("ann@host.org:/home and ann@host.org:~/x", None), ("ann@host.org: hello, ann@host.org/ and http://bob@host.org", "[EMAIL_1]: hello, [EMAIL_1]/ and http://[EMAIL_2]"),
+    ("GIT@host.org:x", None), ("digit@host.org:x", "[EMAIL_1]:x"), ("icon@web.png, icon@web.PNG, a@4.17.x.org", None), ("icon@png.org", "[EMAIL_1]"),
+    # other ways to write the mark
+    ("x?to=ann%40host.org", "x?to=[EMAIL_1]"), ("50% of 40", None), ("ann＠host.org", "[EMAIL_1]"),
+    ("ann[at]host.org, bob {at} host.org", "[EMAIL_1], [EMAIL_2]"), ("ann at host dot org", "[EMAIL_1]"), ("ann (at) host.org", "[EMAIL_1]"),
+    # accounts of WeChat
+    ("WeChat: available", None), ("WeChat: ann_weber", "WeChat: [ACCOUNT_1]"), ("WeChat: annweber7", "WeChat: [ACCOUNT_1]"),
+    ("微信：annweber", None), ("微信号：annweber", "微信号：[ACCOUNT_1]"), ("微信號：annweber", "微信號：[ACCOUNT_1]"), ("WeChat: ann-w", None),
+    ("WeChat: ann-we", "WeChat: [ACCOUNT_1]"),
+    # one in the other, one behind the other
+    ("13812345678@host.org", "[EMAIL_1]"), ("ann@host.org(010)62938417", "[EMAIL_1][PHONE_1]"),
+    ("13812345678、ann@host.org、45.76.188.21、13912345678", "[PHONE_1]、[EMAIL_1]、[IP_1]、[PHONE_2]"),
+    # one value, however it is written; and two values that are nearly alike
+    ("Ann@Host.org, ann@host.org, a.nn@host.org", "[EMAIL_1], [EMAIL_1], [EMAIL_2]"), ("2600:1::A, 2600:1::a, 2600:1a::", "[IP_1], [IP_1], 2600:1a::"),
+    ("2600:1:a::1, 2600:1a::1:1", "[IP_1], [IP_2]"), ("45.76.18.21, 45.76.1.821, 45.7.61.21", "[IP_1], 45.76.1.821, [IP_2]"), ("45.7.61.21, 4.57.61.21", "[IP_1], [IP_2]"),
+    ("微信号：ann_weber，微信号：annweber", "微信号：[ACCOUNT_1]，微信号：[ACCOUNT_2]"),
+    ("34052419800101001X, 34052419800101001x, 340524 19800101 001X", "[ID_1], [ID_1], [ID_1]"),
+    ("010-62938417转803、010-62938417转:805、(010)62938417", "[PHONE_1]、[PHONE_1]、[PHONE_1]"),
+    ("+86 13812345678, 0086-13812345678, 86 13812345678, 13812345678", "[PHONE_1], [PHONE_1], [PHONE_1], [PHONE_1]"),
+    ("+1 415 555 0132, 1-415-555-0132, 415-555-0132", "[PHONE_1], [PHONE_1], [PHONE_2]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "masked"), ADDRESSES)
+def test_addresses_accounts_and_which_values_are_one(text, masked):
+    assert mask_personal(text) == (text if masked is None else masked)
+
+
 def test_our_case_of_ordinary_words(tmp_path):
     texts = ["Call our department: 13812345678", "Call me now 13912345678", "In any case 13712345678 works",
              "In Taiwan: 0912-345-678", "order 13612345678 was sent"]  # fmt: skip
