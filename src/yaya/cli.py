@@ -14,6 +14,7 @@ from typing import Any
 
 from yaya import __version__
 from yaya.core import ranks
+from yaya.core.arguments import Parser
 from yaya.core.say import UsageError, UserError, is_text, say, t, visible
 
 STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate", "tune")
@@ -215,6 +216,12 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     recipe: dict[str, Any] = {}
     paid_search = False
     for place, text in enumerate(rest):
+        if text.startswith("-"):
+            key = text.lstrip("-").partition("=")[0].replace("-", "_") or "key"
+            raise UsageError(
+                f"{text!r}: keys are written without dashes: {key}=VALUE. See: yaya {shown} --help",
+                f"{text!r}：键的前面不写短横：{key}=值。请看：yaya {shown} --help",
+            )
         if "=" not in text:
             if place:
                 raise UsageError(
@@ -320,20 +327,11 @@ def model_folder(model: str) -> Path:
     )
 
 
-def parser(command: str, en: str, zh: str) -> argparse.ArgumentParser:
-    made = Parser(prog=f"yaya {command}", description=t(en, zh), add_help=False)
-    made.add_argument("-h", "--help", action="help", help=t("show this help", "显示帮助"))
-    return made
+def model_argument(made: Parser) -> None:
+    made.add_argument("model", metavar=t("MODEL", "模型"), help=t("a run's name, or a folder", "运行的名字，或文件夹"))
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose mistakes are ours."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message}. See: {self.prog} --help", f"{message}。请看：{self.prog} --help")
-
-
-def sampling_options(made: argparse.ArgumentParser, max_new_tokens: int) -> None:
+def sampling_options(made: Parser, max_new_tokens: int) -> None:
     made.add_argument("--greedy", action="store_true", help=t("always the likeliest token", "总是选最可能的 token"))
     made.add_argument("--temperature", type=float, default=0.7, help=t("boldness (default 0.7)", "温度（默认 0.7）"))
     made.add_argument("--top-k", type=int, default=0, help=t("only the k likeliest tokens", "只在最可能的 k 个里选"))
@@ -375,8 +373,8 @@ def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def chat_command(rest: list[str]) -> None:
-    made = parser("chat", "Talk to a model in the terminal.", "在终端里和模型聊天。")
-    made.add_argument("model")
+    made = Parser("chat", "Talk to a model in the terminal.", "在终端里和模型聊天。")
+    model_argument(made)
     made.add_argument("--once", metavar="TEXT", help=t("one message; prints the reply alone", "只说一句，只打印回复"))
     made.add_argument("--system", help=t("a system message", "系统消息"))
     sampling_options(made, 256)
@@ -390,9 +388,9 @@ def chat_command(rest: list[str]) -> None:
 
 
 def generate_command(rest: list[str]) -> None:
-    made = parser("generate", "Continue a text.", "续写一段文本。")
-    made.add_argument("model")
-    made.add_argument("prompt")
+    made = Parser("generate", "Continue a text.", "续写一段文本。")
+    model_argument(made)
+    made.add_argument("prompt", metavar=t("PROMPT", "开头"), help=t("the text to continue", "要续写的文本"))
     sampling_options(made, 100)
     options = made.parse_args(rest)
     engine, sampling = load_engine(options)
@@ -405,8 +403,8 @@ def generate_command(rest: list[str]) -> None:
 
 
 def serve_command(rest: list[str]) -> None:
-    made = parser("serve", "Chat page and API in the browser.", "浏览器里的聊天网页和 API。")
-    made.add_argument("model")
+    made = Parser("serve", "Chat page and API in the browser.", "浏览器里的聊天网页和 API。")
+    model_argument(made)
     made.add_argument(
         "--host", default="127.0.0.1", help=t("address (default: this machine alone)", "地址（默认只有本机能访问）")
     )
@@ -440,7 +438,7 @@ def plan_command(rest: list[str]) -> None:
 
 
 def doctor_command(rest: list[str]) -> None:
-    parser("doctor", "What this machine can do.", "看看这台机器能做什么。").parse_args(rest)
+    Parser("doctor", "What this machine can do.", "看看这台机器能做什么。").parse_args(rest)
     from yaya.doctor import report
 
     print(report())

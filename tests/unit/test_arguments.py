@@ -1,0 +1,58 @@
+"""Mistakes on the command line, and help, in the reader's language alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from yaya.cli import dispatch
+from yaya.core.say import UsageError
+
+MISTAKES = [
+    ("chat", "missing: MODEL", "缺少 模型"),
+    ("generate m", "missing: PROMPT", "缺少 开头"),
+    ("chat m --temperature", "--temperature lacks its value", "--temperature 缺少值"),
+    ("chat m --once", "--once lacks its value", "--once 缺少值"),
+    ("serve m --port", "--port lacks its value", "--port 缺少值"),
+    ("serve m --host", "--host lacks its value", "--host 缺少值"),
+    ("chat m --temperature x", "--temperature must be a number, not 'x'", "--temperature 应当是数字，而不是 'x'"),
+    ("generate m p --seed 1.5", "--seed must be a whole number, not '1.5'", "--seed 应当是整数，而不是 '1.5'"),
+    ("serve m --port 99999", "'99999' is no port", "'99999' 不是端口"),
+    ("chat m --greedy=3", "--greedy takes no value, and has '3'", "--greedy 不带值，却写了 '3'"),
+    ("chat m --top 3", "--top may be --top-k, --top-p", "--top 可能是 --top-k, --top-p"),
+    ("chat m --frob", "not understood: --frob", "看不懂 --frob"),
+    ("serve m a b", "not understood: a b", "看不懂 a b"),
+    ("doctor x", "not understood: x", "看不懂 x"),
+    ("run --minutes 3", "without dashes: minutes=VALUE", "不写短横：minutes=值"),
+    ("pretrain -x", "without dashes: x=VALUE", "不写短横：x=值"),
+    ("plan r.toml --dry-run", "without dashes: dry_run=VALUE", "不写短横：dry_run=值"),
+]
+
+
+@pytest.mark.parametrize(("typed", "en", "zh"), MISTAKES)
+def test_a_mistake_is_told_in_the_readers_language(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object, typed: str, en: str, zh: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "r.toml").write_text("")  # type: ignore[operator]
+    for language, want in (("en", en), ("zh", zh)):
+        monkeypatch.setenv("YAYA_LANG", language)
+        with pytest.raises(UsageError) as told:
+            dispatch(typed.split())
+        assert want in str(told.value) and f"yaya {typed.split()[0]} --help" in str(told.value)
+        left = str(told.value).replace(want, "").replace("See: ", "")
+        if language == "zh":
+            words = re.sub(r"yaya \w+ --help|'[^']*'|--?[\w-]+", "", left)
+            assert not re.search("[A-Za-z]{2}", words), words
+
+
+@pytest.mark.parametrize("tool", ["chat", "generate", "serve", "doctor"])
+def test_help_speaks_chinese(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tool: str) -> None:
+    monkeypatch.setenv("YAYA_LANG", "zh")
+    with pytest.raises(SystemExit) as end:
+        dispatch([tool, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("用法：yaya ") and "选项" in text
+    assert not re.search("usage|positional|options|arguments|default|show this", text)
