@@ -53,7 +53,8 @@ EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, kept back f
 class Run:
     """One run folder and the recipe that fills it."""
 
-    def __init__(self, recipe: Mapping[str, Any]):
+    def __init__(self, recipe: Mapping[str, Any], only: str | None = None):
+        """only: the one stage that is asked for."""
         self.started = time.monotonic()
         tables = {name: value for name, value in recipe.items() if isinstance(value, dict)}
         for name in tables:
@@ -66,19 +67,28 @@ class Run:
         self.configs: dict[str, Any] = {
             name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()
         }
-        self.recall()
+        self.only = only
+        self.recall([name for name in list(STAGES)[: list(STAGES).index(only)] if name not in tables] if only else [])
         self.runtime: Runtime | None = None
         self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training
         self.remarked: set[str] = set()  # stages whose older rules have been spoken of
         self.verified: set[Path] = set()  # folders of results that are whole
+        self.kept: list[str] = []  # stages that were done already
         self.deadlines: dict[str, float] = {}  # time.monotonic(), for trainings whose steps follow from minutes
 
-    def recall(self) -> None:
-        """Takes what an earlier run of the same recipe measured or chose, so that it goes on exactly as it was."""
+    def recall(self, made: list[str]) -> None:
+        """Takes what an earlier run of the same recipe measured or chose, so that it goes on exactly as it was.
+
+        made: stages before the one that is asked for, of which nothing is said now: they stay as they are.
+        """
         path = self.folder / "recipe.toml"
         if not path.exists():
             return
         known = read_recipe(path)
+        for name in made:
+            config_class = type(self.configs[name])
+            table = {key: value for key, value in known.get(name, {}).items() if key in keys(config_class)}
+            self.configs[name] = build(config_class, table, name)
         run = {n: v for n, v in as_dict(self.config).items() if v is not None and n not in ("overwrite", "from")}
         if any(v not in ("auto", known.get(n)) for n, v in run.items()):
             return
@@ -142,6 +152,11 @@ class Run:
             self.remarked.add(name)
             say(*remark)
 
+    def is_outdated(self, name: str) -> bool:
+        """Whether it is a corpus that older rules made."""
+        found = artifact.load(self.folder / name) if name == "prepare" else None
+        return found is not None and STAGES[name].load().outdated(found) is not None
+
     def stage(self, name: str, to_do: tuple[str, ...] = ()) -> Artifact:
         """Makes one stage, or takes it as it is. to_do: the training stages that share the minutes."""
         stage = STAGES[name]
@@ -177,11 +192,13 @@ class Run:
             assert self.runtime is not None
             settings |= vars(self.runtime)
         started = time.monotonic()
-        found = artifact.load(self.folder / name) if name == "prepare" and self.config.overwrite else None
-        again = found is not None and module.outdated(found) is not None
+        again = self.config.overwrite and (name == self.only or self.is_outdated(name))
+        skipped = True
 
         def make(draft: Draft) -> None:
             self.verify(inputs)
+            nonlocal skipped
+            skipped = False
             self.write_recipe()  # not sooner: a request that is refused changes nothing
             if name in self.said and ranks.is_main() and not draft.resumed:  # the report shows it beside what came
                 write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
@@ -208,6 +225,8 @@ class Run:
             again=again,
         )
         self.remark_old_rules(name, result)
+        if skipped:
+            self.kept.append(name)
         passed = time.monotonic() - started
         if passed > 0.5:
             say(
@@ -273,7 +292,7 @@ def check_name(name: str) -> None:
 
 def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
-    job = Run(recipe)
+    job = Run(recipe, only)
     artifact.make_folder(job.folder)
     lock = FileLock(job.folder / ".lock")
     try:
@@ -309,6 +328,12 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
         for name in to_do:
             job.stage(name, to_do)
         job.stage("evaluate")
+        if job.config.overwrite and job.kept:
+            again = f"yaya {job.kept[-1]} {job.folder / 'recipe.toml'} overwrite=true"
+            say(
+                f"overwrite=true replaces what would differ; this would not: {', '.join(job.kept)}. To make one anew all the same: {again}",
+                f"overwrite=true 只替换会有不同的结果，这些没有不同：{'、'.join(job.kept)}。仍要重做其中一个：{again}",
+            )
         return job
     finally:
         lock.release()

@@ -164,7 +164,7 @@ def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..
         (["run", "name=x", "pretrain.stepz=3"], 1, ["Unknown key pretrain.stepz", "Did you mean steps?"]),
         (["finetune", "name=x", "from=other"], 1, ["yaya tokenize name=x"]),
         (["evaluate", "name=x"], 1, ["yaya prepare name=x"]),
-        (["chat"], 2, ["model", "yaya chat --help"]),
+        (["chat"], 2, ["MODEL", "yaya chat --help"]),
         (["chat", "x", "--colour", "red"], 2, ["--colour", "yaya chat --help"]),
         (["chat", "x", "--top-k", "many"], 2, ["--top-k", "many"]),
         (["chat", "finn", "--temperature=-1"], 1, ["temperature=-1"]),

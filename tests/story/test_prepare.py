@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from prepared import balanced, lines, prepare, results, write
 from tests.conftest import yaya
 
+from yaya.core.config import read_recipe
 from yaya.prepare import planning
 
 WORDS = [
@@ -164,7 +166,9 @@ def test_the_same_command_once_more_does_nothing(sources, tmp_path):
 def test_a_corpus_of_older_rules_is_used_with_a_word_and_made_anew_when_asked(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "The owl sleeps by day."}\n' * 2, "utf-8")
     keys = ["name=old", 'prepare.sources=["a.jsonl"]', "prepare.validation_fraction=0", "prepare.near_duplicates=false"]
-    command = "yaya prepare name=old overwrite=true"
+    command = (
+        "yaya prepare name=old 'sources=[\"a.jsonl\"]' validation_fraction=0.0 near_duplicates=false overwrite=true"
+    )
     assert command not in yaya("prepare", *keys, cwd=tmp_path).stderr
     path = tmp_path / "runs" / "old" / "prepare" / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
@@ -174,7 +178,25 @@ def test_a_corpus_of_older_rules_is_used_with_a_word_and_made_anew_when_asked(tm
         said = yaya(stage, *keys, cwd=tmp_path, YAYA_LANG="en").stderr
         assert said.count("was made by older rules") == said.count(command) == 1 and "phone numbers" in said
     assert "电话号码" in yaya("prepare", *keys, cwd=tmp_path, YAYA_LANG="zh").stderr
-    said = yaya("prepare", *keys, "overwrite=true", cwd=tmp_path).stderr
-    assert "older rules" not in said and "already done" not in said
-    assert "rules" in json.loads(path.read_text("utf-8"))["metrics"]
-    assert "already done" in yaya("prepare", *keys, "overwrite=true", cwd=tmp_path).stderr
+    for changes_nothing in ([], ["seed=0"]):  # to run without a word of the data must not lose what was said of it
+        yaya("tokenize", "name=old", *changes_nothing, cwd=tmp_path)
+        assert read_recipe(path.parents[1] / "recipe.toml")["prepare"]["sources"] == ["a.jsonl"]
+    said = yaya(*shlex.split(command)[1:], cwd=tmp_path).stderr
+    assert "older rules" not in said and "already done" not in said and "differs" not in said
+    manifest = json.loads(path.read_text("utf-8"))
+    assert "rules" in manifest["metrics"] and manifest["config"]["sources"] == ["a.jsonl"]
+
+
+def test_overwrite_makes_the_stage_anew_that_was_asked_for_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "The owl sleeps by day."}\n' * 2, "utf-8")
+    keys = ["name=o", 'prepare.sources=["a.jsonl"]', "prepare.near_duplicates=false"]
+    yaya("prepare", *keys, cwd=tmp_path)
+    first = yaya("tokenize", *keys, cwd=tmp_path)
+    manifests = [tmp_path / "runs" / "o" / stage / "manifest.json" for stage in ("prepare", "tokenize")]
+    before = [path.stat().st_mtime_ns for path in manifests]
+    assert "already done" not in first.stderr
+    for stage, said in (("prepare", "made anew, as asked"), ("tokenize", "made anew, as asked")):
+        assert said in yaya(stage, *keys, "overwrite=true", cwd=tmp_path, YAYA_LANG="en").stderr
+    assert "already done" in yaya("tokenize", *keys, cwd=tmp_path, YAYA_LANG="en").stderr  # the same data once more
+    after = [path.stat().st_mtime_ns for path in manifests]
+    assert all(new > old for new, old in zip(after, before, strict=True))

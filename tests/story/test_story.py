@@ -74,6 +74,14 @@ def test_running_again_skips_everything(tiny_run: Path) -> None:
     assert weights(tiny_run) == before
 
 
+def test_overwrite_for_a_whole_run_keeps_what_would_not_differ_and_says_so(tiny_run: Path) -> None:
+    before = weights(tiny_run)
+    done = yaya("run", "runs/tiny/recipe.toml", "overwrite=true", cwd=tiny_run.parents[1], YAYA_LANG="en")
+    assert "this would not: prepare, tokenize, pretrain, finetune, evaluate" in done.stderr
+    assert f"yaya evaluate {Path('runs/tiny/recipe.toml')} overwrite=true" in done.stderr
+    assert weights(tiny_run) == before
+
+
 def test_a_finished_model_is_not_overwritten_by_surprise(tiny_run: Path) -> None:
     before, recipe = weights(tiny_run), (tiny_run / "recipe.toml").read_bytes()
     done = yaya("pretrain", "runs/tiny/recipe.toml", "steps=7", cwd=tiny_run.parents[1], check=False)

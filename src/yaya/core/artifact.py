@@ -231,13 +231,16 @@ def build(
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
             ranks.agree({"make": False})
             return done
-        what = "; ".join(changed) or ("overwrite=true" if again else f"kind: {done.kind} -> {kind}")
-        if keep and not overwrite:
+        what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
+        if not changed and done.kind == kind:
+            say(f"[{kind}] made anew, as asked (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
+        elif keep and not overwrite:
             raise UserError(
                 f"{path} is finished and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
                 f"{path} 已经训练好，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
             )
-        say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
+        else:
+            say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
     partial = path.with_name(f".{path.name}.partial")
     draft = Draft(partial, kind, config, parents, seed, runtime=runtime)
     draft.resumed = resumes and _same_identity(partial, config, parents)

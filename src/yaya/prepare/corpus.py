@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from yaya.core.artifact import Artifact, Draft, file_digest, write_atomic
-from yaya.core.config import as_dict
+from yaya.core.config import as_dict, build, keys, toml_value
 from yaya.core.progress import Bar
 from yaya.core.say import UserError, say
 from yaya.prepare import augment, lines, merge, mixing, planning
@@ -75,12 +76,31 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     if rules >= RULES or found.config.get("sources") in ([], [PRIMER]):  # the primer has a version of its own
         return None
     changes = [CHANGED[version] for version in range(rules + 1, RULES + 1)]
-    again = f"yaya prepare name={found.path.parent.name} overwrite=true"
+    again = command_for(found)
     en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
     return (
         f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since: {en}. Make it anew with: {again}",
         f"警告：{found.path} 是按旧规则（第 {rules} 版，现在第 {RULES} 版）生成的，这次照原样使用。之后的改动：{zh}。要重新生成，请运行：{again}",
     )
+
+
+def command_for(found: Artifact) -> str:
+    """The command that makes a corpus anew, with the settings that it was made with."""
+    made = {name: value for name, value in found.config.items() if name in keys(PrepareConfig)}
+    start: dict[str, Any] = {name: made[name] for name in ("sources", "preset") if name in made}
+    usual = flat(as_dict(resolved(build(PrepareConfig, start, "prepare"))))
+    usual |= {"sources": [], "preset": PrepareConfig.preset, "seed": 0}
+    given = flat(made) | {"seed": found.config.get("seed", 0)}
+    parts = [f"{name}={toml_value(value)}" for name, value in given.items() if value not in (None, usual.get(name))]
+    return shlex.join(["yaya", "prepare", f"name={found.path.parent.name}", *parts, "overwrite=true"])
+
+
+def flat(values: dict[str, Any]) -> dict[str, Any]:
+    """`{"augment": {"copies": 1}}` -> `{"augment.copies": 1}`"""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return out
 
 
 def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:

@@ -179,6 +179,7 @@ def build_artifact(
         keep=True,  # half an hour of search is not replaced by surprise
         resumes=True,
         overwrite=job.config.overwrite,
+        again=job.config.overwrite,
     )
     say(f"[tune] {made.metrics['verdict']['en']}", f"[tune] {made.metrics['verdict']['zh']}")
     say(f"[tune] → {made.path / REPORT}")
