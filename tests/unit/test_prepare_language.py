@@ -94,3 +94,8 @@ def test_of_a_text_with_addresses_only_the_first_fifty_thousand_characters_are_l
     rest = "  " + text[8:50_000]
     quarters = [49_994 // 4, 49_994 // 2, 49_994 * 3 // 4]
     assert sample(text) == " ".join(rest[at - 333 : at + 333] for at in quarters)
+
+
+def test_a_text_without_addresses_is_looked_at_to_its_end():
+    text = (SIGNS * 3)[:60_000]
+    assert sample(text) == " ".join(text[at - 333 : at + 333] for at in (15_000, 30_000, 45_000))

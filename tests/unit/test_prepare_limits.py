@@ -212,6 +212,13 @@ def test_limits_of_fineweb(name, kept, dropped, reason):
     assert RULES["fineweb_quality"](Reading("\n".join(dropped))) == reason
 
 
+def test_three_line_breaks_to_ten_words_and_marks_are_no_list():
+    for sizes, reason in (([2, 2, 1, 1], None), ([2, 1, 1, 1], "a list")):
+        stream = iter(words(6, 40))
+        text = "\n".join(" ".join(next(stream) for _ in range(size)) + "." for size in sizes)
+        assert RULES["fineweb_quality"](Reading(text)) == reason
+
+
 def test_limits_of_c4():
     """Five sentences a page, three words a line."""
     sentence = count()

@@ -335,6 +335,18 @@ def test_what_words_say_of_the_number_behind_them(what, head):
     assert label(head) == what
 
 
+REACH = [
+    ("order" + " " * 55 + "{}", False), ("order" + " " * 56 + "{}", True),  # a word, sixty characters before
+    ("http://" + "a" * 298 + "/{}", False), ("http://" + "a" * 299 + "/{}", True),  # the beginning of an address, three hundred
+    ("13812345678 is the order number, {}", True), ("x.org/{}", False), ("{}.jpg", False), ("a/{}.jpg", False), ("tel:{}", True), ("{}", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "found"), REACH)
+def test_how_far_before_a_number_is_looked(text, found):
+    assert is_found("PHONE", "13912345678", text) == found
+
+
 TABLES = [
     # one column of phones, with each mark between cells
     ("id|phone\n4155550131|{}", True), ("id\tphone\n4155550131\t{}", True), ("id,phone\n7,{}", True), ("phone,id\n7,{}", False),

@@ -146,12 +146,12 @@ ADDRESSES = [
     # places on a computer, pictures
     ("git@host.org:me/x.git, hg@host.org/x, ssh://svn@host.org", None), ("git@host.org, hg@host.org.", "[EMAIL_1], [EMAIL_2]."),
     ("ann@host.org:/home and ann@host.org:~/x", None), ("ann@host.org: hello, ann@host.org/ and http://bob@host.org", "[EMAIL_1]: hello, [EMAIL_1]/ and http://[EMAIL_2]"),
-    ("GIT@host.org:x", None), ("digit@host.org:x", "[EMAIL_1]:x"), ("icon@web.png, icon@web.PNG, a@4.17.x.org", None), ("icon@png.org", "[EMAIL_1]"),
+    ("GIT@host.org:x", None), ("://git@host.org", None), ("digit@host.org:x", "[EMAIL_1]:x"), ("icon@web.png, icon@web.PNG, a@4.17.x.org", None), ("icon@png.org", "[EMAIL_1]"),
     # other ways to write the mark
     ("x?to=ann%40host.org", "x?to=[EMAIL_1]"), ("50% of 40", None), ("ann＠host.org", "[EMAIL_1]"),
-    ("ann[at]host.org, bob {at} host.org", "[EMAIL_1], [EMAIL_2]"), ("ann at host dot org", "[EMAIL_1]"), ("ann (at) host.org", "[EMAIL_1]"),
+    ("ann[at]host.org", "[EMAIL_1]"), ("bob {at} host.org", "[EMAIL_1]"), ("a%40b@host.org", "[EMAIL_1]"), ("ann at host dot org", "[EMAIL_1]"), ("ann (at) host.org", "[EMAIL_1]"),
     # accounts of WeChat
-    ("WeChat: available", None), ("WeChat: ann_weber", "WeChat: [ACCOUNT_1]"), ("WeChat: annweber7", "WeChat: [ACCOUNT_1]"),
+    ("WeChat: available", None), ("WeChat_id: available", None), ("WeChat: ann_weber", "WeChat: [ACCOUNT_1]"), ("WeChat: annweber7", "WeChat: [ACCOUNT_1]"),
     ("微信：annweber", None), ("微信号：annweber", "微信号：[ACCOUNT_1]"), ("微信號：annweber", "微信號：[ACCOUNT_1]"), ("WeChat: ann-w", None),
     ("WeChat: ann-we", "WeChat: [ACCOUNT_1]"),
     # one in the other, one behind the other

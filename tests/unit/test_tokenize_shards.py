@@ -11,7 +11,7 @@ import pytest
 from yaya.core.artifact import Artifact, Draft
 from yaya.tokenize import shards
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
-from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve
+from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve, source_parents
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 
@@ -104,6 +104,17 @@ def test_a_sample_counts_bytes(tmp_path):
     assert size // 3 < len(found.encode()) <= size // 3 + 50  # the last text may be too long by its characters' bytes
 
 
+def test_a_sample_ends_with_the_share_to_the_byte(tmp_path):
+    size = write(tmp_path / "a", ["a", "b"] * 300)
+    found = list(_sample([tmp_path / "a"], size // 2))[len(ROLES) :]
+    assert len("".join(found)) == size // 2 + 1 < 600
+
+
+def test_of_a_conversation_that_fills_the_share_nothing_more_is_sampled(tmp_path):
+    write(tmp_path / "a", [[("user", "汉" * 500), ("assistant", "b" * 900), ("user", "c" * 900)]])
+    assert set("".join(list(_sample([tmp_path / "a"], 900))[len(ROLES) :])) == {"汉"}
+
+
 class Letters:
     """A tokenizer whose ids are the code points."""
 
@@ -173,4 +184,21 @@ def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
     assert {kind: counts["bytes"] for kind, counts in train_kinds.items()} == {"text": 7 + 12, "chat": 4 + 5}
     assert (validation["text"]["documents"], validation["text"]["bytes"]) == (1, 5)
     assert draft.metrics["vocab_size"] == tokenizer.vocab_size and draft.metrics["tokens"] == sum(sizes.values())
-    assert draft.metrics["bytes_per_token"] == pytest.approx(28 / sum(sizes.values()), abs=0.0005)
+    assert draft.metrics["bytes_per_token"] == round(28 / sum(sizes.values()), 3)
+
+
+def test_a_stage_without_anything_to_train_on(tmp_path):
+    (out := tmp_path / "out").mkdir()
+    train(iter(["one two three\n"] * 9), 300, 0).save(tmp_path, 64)
+    draft = Draft(out, "tokenize", {}, {})
+    shards.run(TokenizeConfig(tokenizer_from=str(tmp_path)), {"prepare": Artifact(tmp_path, {})}, draft)
+    assert (draft.metrics["tokens"], draft.metrics["bytes_per_token"]) == (0, 0)
+
+
+def test_a_tokenizer_that_is_taken_over_counts_by_its_content(tmp_path):
+    config = TokenizeConfig(tokenizer_from=str(tmp_path))
+    assert source_parents(TokenizeConfig()) == {} == source_parents(config)  # loading it says what is wrong
+    (tmp_path / "tokenizer.json").write_text("one")
+    one = source_parents(config)
+    (tmp_path / "tokenizer.json").write_text("two")
+    assert list(one) == ["tokenizer"] and one["tokenizer"] and source_parents(config) not in ({}, one)
