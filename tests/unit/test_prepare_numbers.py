@@ -347,6 +347,15 @@ def test_how_far_before_a_number_is_looked(text, found):
     assert is_found("PHONE", "13912345678", text) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("手机{}，家里62938417", 2), ("手机{}，他在家里62938417", 1), ("phone (day): {}; (night): 4155550133", 2), ("phone {}, home: 4155550133", 2),
+     ("phone {} and 4155550133", 2), ("phone {} but 4155550133", 1), ("order {}, home: 4155550133", 0)],
+)  # fmt: skip
+def test_what_is_said_of_a_number_holds_for_the_next_in_a_list(text, found):
+    assert len(kinds(text.format("13812345678"))) == found
+
+
 TABLES = [
     # one column of phones, with each mark between cells
     ("id|phone\n4155550131|{}", True), ("id\tphone\n4155550131\t{}", True), ("id,phone\n7,{}", True), ("phone,id\n7,{}", False),
