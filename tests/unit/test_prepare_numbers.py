@@ -416,3 +416,20 @@ def test_what_is_folded():
     assert fold("\u00a0\u2009\u202f\u3000") == " " * 4
     beside = "\uff00\uff5f\u200f\u2016\u2211\u2213\u009f\u00a1\u2008\u200a\u202e\u2030\u2fff\u3001"
     assert fold(beside) == beside
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("身份证 G123456(A)", "身份证 [ID_1]"),  # a published example
+        ("身份證號碼：Ｇ１２３４５６（Ａ），謝謝", "身份證號碼：[ID_1]，謝謝"),
+        ("code B123456(A)", "code B123456(A)"),  # whose check character is 6
+        ("总数达到13812345678。", "总数达到13812345678。"),
+        ("總數已經達到13812345678", "總數已經達到13812345678"),
+        ("my no. is 4155550132", "my no. is [PHONE_1]"),
+        ("Order no. is 4155550132", "Order no. is 4155550132"),
+        ("Answer: no. 4155550132 is prime", "Answer: no. 4155550132 is prime"),
+    ],
+)
+def test_check_characters_counts_and_points(text: str, masked: str) -> None:
+    assert mask_personal(text) == masked

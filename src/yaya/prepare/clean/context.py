@@ -79,7 +79,7 @@ ABBREVIATED = words("no nos nr num tel ph mob fax ref inv tél тел")
 WORD = re.compile(r"[A-Z]?[a-zß-öø-ÿа-яё]+|[A-Z]+(?![a-z])|\d+")
 BETWEEN = " \t\n:=#(\"'“”‘’[<>*`~|\\-→/+&№{"
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-POINT = re.compile(r"(?<![A-Za-z])([Tt]el|[Pp]h|[Mm]ob|[Ff]ax)\. ")  # "Tel. no. ..."
+POINT = re.compile(r"(?<![A-Za-z])([Tt]el|[Pp]h|[Mm]ob|[Ff]ax|[Nn]o)\. ")  # "Tel. no. ..."
 SIGNATURE = re.compile(r"(?:^|[\n|,;/(] ?)[TMPCF][:.] ?\Z")  # "T: ... | M: ..."
 BRACKET = re.compile(r"\(([^()]{0,20})\)$")
 CLAUSE = re.compile(r"[,;!?|()\n:\u2e80-\uffff]|\. ")
@@ -101,7 +101,7 @@ SAYS_THING = re.compile(
     "|客戶|顾客|房间|机身|序列|订购|取件|提货|取货)(?:编号|編號|号码|號碼|号|號|码|碼|代码|ID|id)"
     "|(?:单|單|编|編|案|票|批|货|貨|型|学|學|工|考|料|图|書|书|刊|文|卷|件|序|楼|座位|期|款)(?:号码|號碼|号|號)|条形码|条码|條碼|邮编|郵編|校验[码值]|验证码|驗證碼"
     "|哈希值?|编码|代码|批次|型号|总数|總數|总计|共计|合计|人口|金额|金額|总额|总价|价格|价值|售价|余额|货款|销售额|营收|阅读量|播放量|浏览量|点击量|销量|产量"
-    "|积分|大小|容量|偏移量?|人民币|第)(?:已经|已|现在|大概|大约|约|約|共)?(?:为|為|是|到|达|達|破|超过?|突破|变成|改为|改成|叫做?)?了?$"
+    "|积分|大小|容量|偏移量?|人民币|第)(?:已经|已經|已|现在|現在|大概|大约|大約|约|約|共)?(?:为|為|是|到|达到?|達到?|破|超过?|突破|变成|改为|改成|叫做?)?了?$"
 )
 UNIT = re.compile(
     r" ?(?:(?:bytes?|bits?|blocks?|rows?|records?|people|users|views|times|votes|points|tokens|px|ms|km|kg|mm|cm|yuan|dollars|euros"
