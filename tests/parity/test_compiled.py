@@ -75,6 +75,8 @@ def test_rows_made_ahead_are_the_same() -> None:
             cursor = 10
         edges = [(cursor + a, cursor + b) for a, b in ((0, 2), (2, 4), (4, 7))]
         wanted, after = plain.batches(model, cursor)
+        if step not in (0, 4):
+            assert ahead.ahead is not None and ahead.ahead[0] == edges[0], "the next step's rows were made meanwhile"
         for one, other in zip(wanted, ahead.made_ahead(edges), strict=True):
             for name, tensor in vars(one).items():
                 assert torch.equal(tensor, getattr(other, name)), name

@@ -134,16 +134,18 @@ def test_fused_gradients_equal_autograd() -> None:
         torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("products", [True, False])
+@pytest.mark.parametrize(("products", "at_once"), [(True, 1 << 20), (True, 1), (False, 1 << 20)])
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize(
     ("heads", "kv_heads", "normed", "positions"), [(4, 4, True, 150), (4, 2, True, 300), (6, 2, False, 40)]
 )
 def test_fused_attention_equals_autograd(
-    heads: int, kv_heads: int, normed: bool, positions: int, packed: bool, products: bool
-) -> None:
-    """Output and gradients beside the same attention written with torch's own functions."""
+    heads: int, kv_heads: int, normed: bool, positions: int, packed: bool, products: bool, at_once: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Output and gradients beside the same attention written with torch's own functions. at_once: scores; 1: row by row."""
     torch.manual_seed(0)
+    monkeypatch.setattr(fused, "SCORE_NUMBERS", at_once)
     batch, d = 3, 16
     c = ModelConfig(10, 64, 64, 1, heads, kv_heads, d, positions, qk_norm=normed)
     layer = Layer(c).self_attn

@@ -485,6 +485,16 @@ def test_the_machine_is_named(tmp_path: Path) -> None:
     assert about["memory_gib"] == pytest.approx(psutil.virtual_memory().total / 1024**3, abs=0.1)
 
 
+@pytest.mark.parametrize(("processor", "name"), [("Ryzen", "Ryzen"), ("", platform.machine())])
+def test_a_machine_without_proc_is_named_too(processor: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(platform, "processor", lambda: processor)
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert artifact.hardware()["cpu"] == name
+
+
 def test_the_commit_is_that_of_the_checkout(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():

@@ -249,6 +249,14 @@ def test_a_roll_back_never_reads_the_harmful_rows_again(tmp_path: Path) -> None:
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.03] * 4 + [0.015] * 8)
 
 
+def test_after_a_roll_back_harm_is_counted_anew(tmp_path: Path) -> None:
+    """Two more harmful steps are skipped; only a third would be one too many."""
+    goal = Harmful({5, 6, 7, 8, 9})
+    _, rows, metrics = trained(goal, tmp_path, steps=12, save_steps=4, warmup_steps=0, decay_fraction=0.0)
+    assert [step for step, _ in goal.read] == [*range(16)] and metrics["skipped_steps"] == 5
+    assert rows[-1]["learning_rate"] == pytest.approx(0.015)
+
+
 def test_a_resume_after_a_roll_back_goes_on_past_the_harm(tmp_path: Path) -> None:
     keys = {"steps": 12, "save_steps": 4, "warmup_steps": 0, "decay_fraction": 0.0}
     with pytest.raises(KeyboardInterrupt):

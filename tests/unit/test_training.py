@@ -369,7 +369,9 @@ def test_a_log_holds_each_step_and_each_reply(tmp_path: Path) -> None:
         for step in (1, 2):
             row = {"step": step, "loss": 1.0, "grad_norm": 1.0, "epoch": 0.1, "learning_rate": 0.1}
             log.add(row, [{"prompt": "你好", "reply": f"{step}"}] * step, shown=False)
+        before = [*log.files.values()]
         log.rewind(1)
+        assert all(file.closed for file in before)
         log.add({"step": 2, "loss": None, "grad_norm": None, "epoch": 0.1, "learning_rate": 0.1}, [], shown=False)
         log.close()
     said = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text("utf-8").splitlines()]
