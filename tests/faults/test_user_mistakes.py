@@ -326,6 +326,41 @@ def test_what_a_model_computes_otherwise_is_refused_by_name(
     assert code == 1 and name in said and "is not supported" in said
 
 
+@pytest.mark.parametrize("value", [-1, 0, "x", ["y", 1], {"a": 1}, True, 1.5, 10**30])
+@pytest.mark.parametrize(
+    "name", ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"]
+)
+def test_a_size_that_cannot_be_is_named(name: str, value: Any, tell: Callable[..., Told], here: Path) -> None:
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | {name: value}))
+    code, said = tell("chat", "./model")
+    assert code == 1 and "config.json is damaged" in said and name in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"rope_scaling": 4}, "rope_scaling"),
+        ({"rope_parameters": ["default"]}, "rope_parameters"),
+        ({"rope_parameters": {"rope_theta": "10000"}}, "rope_theta"),
+        ({"rope_theta": -1}, "rope_theta"),
+        ({"rms_norm_eps": "1e-6"}, "rms_norm_eps"),
+        ({"layer_types": 3}, "layer_types"),
+        ({"layer_types": ["full_attention", 1]}, "layer_types"),
+        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
+        ({"model_type": ["qwen3"]}, "model_type"),
+        ({"num_attention_heads": 2, "num_key_value_heads": 3}, "3 key-value heads"),
+    ],
+)
+def test_so_is_whatever_else_cannot_be(
+    changes: dict[str, Any], word: str, tell: Callable[..., Told], here: Path
+) -> None:
+    (here / "model").mkdir()
+    (here / "model" / "config.json").write_text(json.dumps(QWEN3 | changes))
+    code, said = tell("chat", "./model")
+    assert code == 1 and "config.json" in said and word in said
+
+
 @pytest.mark.parametrize("value", [None, 0])
 def test_a_key_that_changes_nothing_is_no_reason(value: Any, tell: Callable[..., Told], here: Path) -> None:
     """What other programs write to say "without it"."""

@@ -276,11 +276,16 @@ def test_local_names_are_fine(http: httpx.Client, host: str) -> None:
     assert http.get("/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "null"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "null", "http://[", "http://[::1"])
 def test_a_foreign_page_is_refused(http: httpx.Client, origin: str, engine: FakeEngine) -> None:
     before = len(engine.added)
     error_of(http.post(CHAT, json={"messages": HELLO}, headers={"Origin": origin}), 403)
     assert len(engine.added) == before
+
+
+def test_a_name_before_an_at_sign_is_no_excuse(http: httpx.Client) -> None:
+    for host in ("evil.example@localhost", "localhost@evil.example"):
+        assert http.get("/health", headers={"Host": host}).status_code == 421
 
 
 def test_our_own_page_is_fine(http: httpx.Client, url: str) -> None:

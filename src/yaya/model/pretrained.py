@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
@@ -45,6 +45,26 @@ COMPUTED: dict[str, tuple[Any, ...]] = {
     "residual_multiplier": (1.0, None),
     "logits_scaling": (1.0, None),
     "no_rope_layers": (None, []),
+}
+LARGEST = 1 << 31
+
+
+def is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value < LARGEST
+
+
+def is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < float("inf")
+
+
+# What the values can be at all that this decoder computes with, where they are given.
+KINDS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys((*SIZES, "num_key_value_heads", "head_dim"), is_size),
+    **dict.fromkeys(("rope_theta", "rms_norm_eps"), is_amount),
+    **dict.fromkeys(("tie_word_embeddings", "attention_bias"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("rope_parameters", "rope_scaling"), lambda value: isinstance(value, dict)),
+    "layer_types": lambda value: isinstance(value, list) and all(isinstance(kind, str) for kind in value),
+    "model_type": lambda value: isinstance(value, str),
 }
 # What distinguishes the architectures that this decoder covers.
 ARCHITECTURES = {
@@ -147,6 +167,7 @@ def read_config(folder: Path) -> ModelConfig:
         raw = None
     if not isinstance(raw, dict):
         raise UserError(f"{folder / 'config.json'} is damaged.", f"{folder / 'config.json'} 已损坏。")
+    check_kinds(raw, folder / "config.json")
     kind = raw.get("model_type")
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -170,24 +191,42 @@ def read_config(folder: Path) -> ModelConfig:
     for name in SIZES:
         if not isinstance(raw.get(name), int):
             raise UserError(f"{folder / 'config.json'} has no {name}.", f"{folder / 'config.json'} 里没有 {name}。")
+    check_kinds(scaling, folder / "config.json")
     switches = ARCHITECTURES[kind]
     heads = raw["num_attention_heads"]
+    groups = raw.get("num_key_value_heads") or heads
+    if heads % groups:
+        raise UserError(
+            f"{folder / 'config.json'}: {heads} attention heads cannot share {groups} key-value heads evenly.",
+            f"{folder / 'config.json'}：{heads} 个注意力头不能平分 {groups} 个键值头。",
+        )
     return ModelConfig(
         vocab_size=raw["vocab_size"],
         hidden_size=raw["hidden_size"],
         intermediate_size=raw["intermediate_size"],
         num_hidden_layers=raw["num_hidden_layers"],
         num_attention_heads=heads,
-        num_key_value_heads=raw.get("num_key_value_heads") or heads,
+        num_key_value_heads=groups,
         head_dim=raw.get("head_dim") or raw["hidden_size"] // heads,
         max_position_embeddings=raw["max_position_embeddings"],
         rope_theta=float(scaling.get("rope_theta") or raw.get("rope_theta") or 10000.0),
-        rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
-        tie_word_embeddings=raw.get("tie_word_embeddings", False),
+        rms_norm_eps=raw.get("rms_norm_eps") or 1e-6,
+        tie_word_embeddings=bool(raw.get("tie_word_embeddings")),
         qk_norm=bool(switches["qk_norm"]),
         attention_bias=bool(raw.get("attention_bias", switches["attention_bias"])),
         model_type=kind,
     )
+
+
+def check_kinds(values: Mapping[str, Any], where: Path) -> None:
+    """Raises `UserError` for a value that is no size, no number or the like."""
+    for name, can_be in KINDS.items():
+        value = values.get(name)
+        if value is not None and not can_be(value):
+            raise UserError(
+                f"{where} is damaged: {name} = {json.dumps(value)[:80]} cannot be.",
+                f"{where} 已损坏：{name} 不可能是 {json.dumps(value)[:80]}。",
+            )
 
 
 def load_model(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:

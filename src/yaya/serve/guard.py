@@ -94,7 +94,7 @@ class Guard:
             zh = f"本服务器只以 localhost 或 127.0.0.1 的名义应答，而不是 {host!r}。"
             raise ApiError(421, en, zh, code="wrong_host")
         origin = headers.get("origin")
-        if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+        if method not in ("GET", "HEAD") and origin is not None and origin.partition("://")[2] != host:
             en = f"A page of {origin} may not use this server."
             raise ApiError(403, en, f"来自 {origin} 的网页不能使用本服务器。", code="cross_origin")
 
@@ -102,7 +102,7 @@ class Guard:
 def host_name(host: str) -> str | None:
     """`"[::1]:8000"` -> `"::1"`; `None` when it is nonsense."""
     try:
-        return urlsplit(f"//{host}").hostname
+        return None if "@" in host else urlsplit(f"//{host}").hostname
     except ValueError:
         return None
 

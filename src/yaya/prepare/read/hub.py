@@ -198,6 +198,7 @@ def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
     endpoint = ms_endpoint()
     files: list[RemoteFile] = []
     told = hashlib.sha256()
+    seen: set[str] = set()
     page, size = 1, 100
     while True:
         query = urllib.parse.urlencode(
@@ -205,14 +206,16 @@ def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
         )
         answer = get_json(f"{endpoint}/api/v1/datasets/{name}/repo/tree?{query}")
         listed = (answer.get("Data") or {}).get("Files") or []
-        for file in listed:
+        new = [file for file in listed if file["Path"] not in seen]
+        seen.update(file["Path"] for file in new)
+        for file in new:
             if file.get("Type") != "tree":
                 where = urllib.parse.urlencode({"Revision": "master", "FilePath": file["Path"]})
                 url = f"{endpoint}/api/v1/datasets/{name}/repo?{where}"
                 content = file.get("Sha256") or file.get("Revision") or file.get("CommittedDate")
                 told.update(f"{file['Path']}\0{file['Size']}\0{content}\n".encode())
                 files.append(RemoteFile(file["Path"], int(file["Size"]), Remote("ms", url, int(file["Size"]))))
-        if len(listed) < size:
+        if len(listed) < size or not new:  # a server that does not count pages answers all of them alike
             return told.hexdigest(), files, {}
         page += 1
 
@@ -225,8 +228,12 @@ def ms_endpoint() -> str:
 def get_json(url: str) -> dict[str, Any]:
     """The JSON that an address answers with."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers("ms")), timeout=TIMEOUT_S) as answer:
-            return json.load(answer)
+        request = urllib.request.Request(url, headers=headers("ms"))
+        with urllib.request.build_opener(SameHostToken).open(request, timeout=TIMEOUT_S) as answer:
+            found = json.load(answer)
+        if not isinstance(found, dict):
+            raise ValueError("the answer is no JSON object")
+        return found
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise UserError(
