@@ -5,6 +5,7 @@ import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -467,6 +468,25 @@ def test_a_step_has_a_row_at_least() -> None:
     assert (made.step_rows, made.micro_rows) == (1, 1)
     with pytest.raises(UserError, match=r"none of the 3 documents"):
         language.objective({"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+
+
+@pytest.mark.parametrize(("row_length", "at_once"), [(32, 16), (1024, 8)])
+def test_the_first_64_rows_of_what_is_held_out_are_looked_at(
+    row_length: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many at a time that no more than 8,192 tokens are computed at once."""
+    looked: list[tuple[int, int]] = []
+
+    def look(self: LanguageModeling, first: int, last: int) -> Any:
+        looked.append((first, last))
+        return SimpleNamespace(labels=torch.zeros(1, dtype=torch.long), weights=torch.ones(1), to=lambda device: None)
+
+    monkeypatch.setattr(LanguageModeling, "micro_batch", look)
+    monkeypatch.setattr(LanguageModeling, "loss", lambda *_: (torch.tensor(2.0), torch.tensor(1.0), {}))
+    shard = make_shard([row_length] * 90)
+    found = language.bits_per_byte(tiny_model(), shard, SimpleNamespace(token_bytes=[b"ab"] * 50), row_length)  # type: ignore[arg-type]
+    assert looked == [(n, n + at_once) for n in range(0, 64, at_once)]
+    assert found == {"validation_loss": 2.0, "bits_per_byte": pytest.approx(1 / np.log(2), abs=1e-5)}
 
 
 def test_prompts_of_samples_are_two_of_each_language() -> None:
