@@ -184,8 +184,8 @@ def verify(found: Artifact) -> None:
         if not path.is_file() or file_digest(path) != digest:
             what = ("is damaged, or was changed", "已损坏，或被改动过") if path.exists() else ("is missing", "不见了")
             raise UserError(
-                f"{path} {what[0]} after {found.kind} wrote it. Delete {found.path} and run its stage again.",
-                f"{path} 在 {found.kind} 写好之后{what[1]}。请删除 {found.path}，再运行这一阶段。",
+                f"{path} {what[0]} after {found.kind} wrote it. Put it back as it was, or delete {found.path} and run its stage again.",
+                f"{path} 在 {found.kind} 写好之后{what[1]}。请恢复原来的文件，或删除 {found.path} 再运行这一阶段。",
             )
 
 

@@ -52,6 +52,16 @@ def say(en: str, zh: str | None = None) -> None:
         print(visible(t(en, en if zh is None else zh)), file=sys.stderr, flush=True)
 
 
+JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
+    (str, "a string", "字符串"),
+    (Number, "a number", "数字"),
+    (list, "a list", "列表"),
+    (dict, "an object", "对象"),
+    (bytes, "binary data", "二进制数据"),  # Parquet has it, and dates
+    ((datetime.date, datetime.time, datetime.timedelta), "a date or a time", "日期或时间"),
+)
+
+
 def json_kind(value: object) -> tuple[str, str]:
     """What a value is, as who writes JSON calls it: in English, and in Chinese to put behind Chinese."""
     if value is None or isinstance(value, bool):
@@ -61,16 +71,6 @@ def json_kind(value: object) -> tuple[str, str]:
         if isinstance(value, types):
             return en, zh
     return "something else", "别的类型"
-
-
-JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
-    (str, "a string", "字符串"),
-    (Number, "a number", "数字"),
-    (list, "a list", "列表"),
-    (dict, "an object", "对象"),
-    (bytes, "binary data", "二进制数据"),  # Parquet has it, and dates
-    ((datetime.date, datetime.time, datetime.timedelta), "a date or a time", "日期或时间"),
-)
 
 
 class UserError(ValueError):

@@ -23,9 +23,10 @@ CHANGED: dict[int, tuple[str, str]] = {
     ),
     3: (
         "of numbered replies the better one is learned, damaged parts of packed files cost no more than themselves, Spanish,"
-        " French and Italian in Latin-1 are read rightly, no author of a thread is lost",
+        " French and Italian in Latin-1 are read rightly, no author of a thread is lost, web pages with scripts keep their headings,"
+        " Hong Kong identity numbers that end in A are masked",
         "编号的多个回复只学较好的；压缩文件的损坏部分不再连累其余内容；Latin-1 编码的西班牙语、法语、意大利语不再乱码；"
-        "帖子不再漏掉作者",
+        "帖子不再漏掉作者；带脚本的网页不再丢标题；以 A 结尾的香港身份证号也会遮盖",
     ),
 }
 ALWAYS: dict[str, Any] = {

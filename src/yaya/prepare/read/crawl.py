@@ -5,19 +5,14 @@ Format: ISO 28500 (WARC 1.1): records of header lines, an empty line, Content-Le
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO
 
 from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile, Unpacked, bytes_read, opening
+from yaya.prepare.read.files import SourceFile, bytes_read, opening
 from yaya.prepare.read.html import html_to_text, main_text
-from yaya.prepare.read.packed import GZIP, Streams
 from yaya.prepare.read.readers import decode_page
 
 LARGEST_RECORD = 32 << 20  # bytes; a larger one is set aside
@@ -27,7 +22,7 @@ START = re.compile(rb"WARC/\d\.\d\s*$")
 
 def read_warc(file: SourceFile, report: Report, main: bool) -> Iterator[Document]:
     """The pages of a WARC file as their main text, the documents of a WET file as they are; `where` is the address."""
-    with opening_members(file, report) as stream:
+    with opening(file, report, LARGEST_RECORD) as stream:  # nothing is read of a packed record that is damaged
         for number, headers, body in records(file, stream, report):
             kind, address = headers.get("warc-type", ""), headers.get("warc-target-uri", "").strip("<>")
             where = f"record {number}" + (f" ({address})" if address else "")
@@ -86,87 +81,6 @@ def records(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tup
         if len(body) < length:
             raise EOFError("the last record is cut off")
         yield number, headers, body
-
-
-@contextmanager
-def opening_members(file: SourceFile, report: Report) -> Iterator[IO[bytes]]:
-    """The contents of a file; of one that gzip packed record by record, damaged members are passed over."""
-    with opening(file, report) as stream:
-        if isinstance(stream, Unpacked) and is_gzip(stream.inner) and isinstance(file.path, Path):
-            stream.disk.seek(0)
-            yield Unpacked(Members(stream.disk, lambda at: report.broken(bad_member(file, at))), stream.disk)
-        else:
-            yield stream
-
-
-def is_gzip(inner: io.RawIOBase) -> bool:
-    return isinstance(inner, Streams) and inner.packing is GZIP
-
-
-def bad_member(file: SourceFile, at: int) -> Broken:
-    problem = Unusable("damaged", "a packed record is damaged", "一条压缩的记录已损坏")
-    return Broken(file.name, f"byte {at:,}", problem)
-
-
-class Members(io.RawIOBase):
-    """The gzip members of a file, each whole before any of it is read, so that a damaged one can be passed over."""
-
-    def __init__(self, disk: IO[bytes], passed_over: Callable[[int], None]):
-        self.disk, self.passed_over = disk, passed_over
-        self.left = b""  # unpacked, not read yet
-        self.packed = b""  # read from the disk, not unpacked yet
-        self.tool: Any = None  # of a member that is larger than LARGEST_RECORD, and goes on
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self.left:
-            if not self.packed and not self.more():
-                return 0
-            self.left = self.member()
-        count = min(len(buffer), len(self.left))
-        buffer[:count], self.left = self.left[:count], self.left[count:]
-        return count
-
-    def more(self) -> bool:
-        """Reads on; False at the end."""
-        data = self.disk.read(1 << 16)
-        self.packed += data
-        return bool(data)
-
-    def member(self) -> bytes:
-        """The next member unpacked, or a part of a very large one."""
-        start = self.disk.tell() - len(self.packed)
-        tool, self.tool = self.tool or zlib.decompressobj(31), None
-        out: list[bytes] = []
-        size = 0
-        try:
-            while not tool.eof and size <= LARGEST_RECORD:
-                if not self.packed and not self.more():
-                    raise EOFError("the last record is cut off")
-                out.append(tool.decompress(self.packed))
-                self.packed = tool.unused_data
-                size += len(out[-1])
-        except zlib.error:
-            self.passed_over(start)
-            self.seek_member(start + 1)
-            return b""
-        if not tool.eof:
-            self.tool = tool
-        return b"".join(out)
-
-    def seek_member(self, start: int) -> None:
-        """Goes to where the next member with a record begins."""
-        self.disk.seek(start)
-        self.packed = b""
-        while self.more():
-            for found in re.finditer(b"\x1f\x8b\x08", self.packed):
-                with contextlib.suppress(zlib.error):
-                    if zlib.decompressobj(31).decompress(self.packed[found.start() :], 5) == b"WARC/":
-                        self.packed = self.packed[found.start() :]
-                        return
-            self.packed = self.packed[-40:]  # a beginning may be cut in two
 
 
 def skip(stream: IO[bytes], length: int) -> None:

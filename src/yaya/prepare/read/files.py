@@ -169,8 +169,11 @@ class Unpacked(io.BufferedReader):
 
 
 @contextmanager
-def opening(file: SourceFile, report: Report | None = None) -> Iterator[IO[bytes]]:
-    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them goes to the report."""
+def opening(file: SourceFile, report: Report | None = None, hold: int = 0) -> Iterator[IO[bytes]]:
+    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them goes to the report.
+
+    hold: as `Streams` has it.
+    """
     disk = file.path.open() if isinstance(file.path, Remote) else file.path.open("rb")
     with disk:
         head = disk.read(6)
@@ -179,7 +182,7 @@ def opening(file: SourceFile, report: Report | None = None) -> Iterator[IO[bytes
         if packing is None:
             yield disk
             return
-        with Unpacked(Streams(disk, packing), disk) as stream:
+        with Unpacked(Streams(disk, packing, hold), disk) as stream:
             try:
                 yield stream
             finally:

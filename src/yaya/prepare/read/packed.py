@@ -51,10 +51,15 @@ PACKINGS = (
 
 
 class Streams(io.RawIOBase):
-    """The contents of all streams of a file. lost: for each damaged one, where it begins and what is wrong."""
+    """The contents of all streams of a file. lost: for each damaged one, where it begins and what is wrong.
 
-    def __init__(self, disk: IO[bytes], packing: Packing):
-        self.disk, self.packing = disk, packing
+    hold: bytes of a stream that are kept back until it is whole, so that nothing is read of a damaged one.
+    """
+
+    def __init__(self, disk: IO[bytes], packing: Packing, hold: int = 0):
+        self.disk, self.packing, self.hold = disk, packing, hold
+        self.held: list[bytes] = []
+        self.size = 0  # bytes unpacked of the stream that goes on
         self.packed = b""  # read from the disk, not unpacked yet
         self.left = memoryview(b"")  # unpacked, not read yet
         self.tool: Any = None  # of the stream that goes on
@@ -82,7 +87,7 @@ class Streams(io.RawIOBase):
     def unpack(self) -> bytes:
         """What the next piece of the file holds."""
         if self.tool is None:
-            self.tool, self.begin = self.packing.tool(), self.disk.tell() - len(self.packed)
+            self.tool, self.begin, self.size = self.packing.tool(), self.disk.tell() - len(self.packed), 0
         piece, self.packed = self.packed[:PIECE], self.packed[PIECE:]
         try:
             out: bytes = self.tool.decompress(piece)
@@ -90,11 +95,18 @@ class Streams(io.RawIOBase):
             self.lost.append((self.begin, str(error)))
             if len(self.lost) > MOST_LOST:
                 raise OSError(str(error)) from None
+            self.held.clear()
             self.go_on()
-            return b"\n"  # the line that broke off is no beginning of the next
+            return b"" if self.hold and self.size <= self.hold else b"\n"  # what broke off is no beginning of the next
+        self.held.append(out)
+        self.size += len(out)
         if self.tool.eof:
             self.packed = self.tool.unused_data + self.packed
             self.tool = None
+        elif self.size <= self.hold:
+            return b""
+        out = b"".join(self.held)
+        self.held.clear()
         return out
 
     def go_on(self) -> None:

@@ -168,9 +168,8 @@ def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -
         return dialogue(value, name)
     if isinstance(value, list) and not any(isinstance(part, dict) and "type" in part for part in value):
         ranks, scores = (record.get(at.get(part, "")) for part in ("ranks", "scores"))
-        is_several = (
-            ranks or scores or name.endswith("s") or len(value) == 2
-        )  # of two the first is LLaMA-Factory's better
+        # Of two the first is the better one, as LLaMA-Factory has it
+        is_several = ranks or scores or name.endswith("s") or len(value) == 2
         place = place_of_best(record, name, value) if is_several and not (ranks or scores) else None
         if place is not None:
             return [message("assistant", best(value[place : place + 1], name, []))]

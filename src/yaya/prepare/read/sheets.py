@@ -61,9 +61,7 @@ def names_in(archive: zipfile.ZipFile) -> list[str]:
 def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Iterator[Row]:
     """The rows that hold anything; a value that stands in merged cells belongs to each of their rows."""
     merged = merged_cells(data)
-    held: dict[
-        int, tuple[str, int]
-    ] = {}  # column -> text of the merged cells that this row lies in, and their last row
+    held: dict[int, tuple[str, int]] = {}  # column -> text of merged cells around this row, and their last row
     number = 0
     sheet.reset_dimensions()  # programs write wrong ones
     try:
