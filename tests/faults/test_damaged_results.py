@@ -60,8 +60,7 @@ def test_what_is_damaged_is_named_and_not_used(
     word = "is missing" if damage is Path.unlink else "is damaged, or was changed"
     assert str(file.relative_to(tmp_path)) in raised.value.en and word in raised.value.en
     assert (
-        f"delete {Path('runs/a') / parent}" in raised.value.en
-        and f"删除 {Path('runs/a') / parent}" in raised.value.zh
+        f"delete {Path('runs/a') / parent}" in raised.value.en and f"删除 {Path('runs/a') / parent}" in raised.value.zh
     )
     assert not (run / stage).exists()
 

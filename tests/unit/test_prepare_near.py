@@ -144,6 +144,17 @@ def test_signatures_estimate_the_jaccard(language):
         assert abs(estimate - true) < 0.15
 
 
+def test_shingles_found_together_are_the_runs_of_five_words_of_each_text():
+    random = Random(6)
+    texts = [random.choices((3, 5, 8), k=size) for size in (0, 1, 7, 5, 4, 0, 300, 2, 6, 5, 1)]
+    found = near.shingles_of_each([np.array(words, np.uint64) * np.uint64(0x9E3779B97F4A7C15) for words in texts])
+    hashes: dict[tuple[int, ...], int] = {}
+    for words, part in zip(texts, found, strict=True):
+        runs = [tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))] if words else []
+        assert [hashes.setdefault(run, value) for run, value in zip(runs, part.tolist(), strict=True)] == part.tolist()
+    assert len(set(hashes.values())) == len(hashes) > 100
+
+
 def test_a_large_bucket_is_not_compared_pair_by_pair():
     found = near.candidates(np.zeros(5000, np.uint64))
     assert len(found) < 5000 * near.MET_AT_MOST and set(found[:, 1].tolist()) == set(range(1, 5000))

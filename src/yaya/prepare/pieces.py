@@ -163,8 +163,7 @@ class Work:
             self.looked_s += time.perf_counter() - started
         signatures = None
         if config.near_duplicates:
-            documents = (document for document, _, _ in waiting)
-            signatures = near.signatures([shingles_of(d, w) for d, w in zip(documents, words, strict=True)])
+            signatures = near.signatures(shingles_of([document for document, _, _ in waiting], words))
         for number, (document, _, self.at) in enumerate(waiting):
             if self.known is not None and not self.account_contamination(document, held.get(number)):
                 continue
@@ -293,15 +292,16 @@ def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[list[np.ndarray
     ]
 
 
-def shingles_of(document: Document, words: list[np.ndarray]) -> np.ndarray:
+def shingles_of(documents: list[Document], words: list[list[np.ndarray]]) -> list[np.ndarray]:
     """What near-duplicates are found by; a document without words, or one of the primer, is like none but its copies."""
-    if document.source == PRIMER:  # it is alike on purpose
-        found = words[0][:0]
-    elif document.messages is None:
-        found = near.shingles(words[0])
-    else:
-        found = near.shingles_of_reply(document.messages, words)
-    return found if len(found) else np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
+    replies = [near.last_reply(document.messages) if document.messages else 0 for document in documents]
+    found = near.shingles_of_each([each[last] for each, last in zip(words, replies, strict=True)])
+    for n, (document, last) in enumerate(zip(documents, replies, strict=True)):
+        if document.source == PRIMER or not len(found[n]):  # the primer's are alike on purpose
+            found[n] = np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
+        elif document.messages is not None:
+            found[n] = near.of_reply(found[n], document.messages, last)
+    return found
 
 
 def around_change(before: str, after: str) -> tuple[str, str]:

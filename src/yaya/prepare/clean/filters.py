@@ -165,8 +165,7 @@ class Cleaner:
     def clean(self, document: Document) -> Outcome:
         """One document through all filters."""
         texts = [Reading(text) for text in document.texts]
-        sizes = [len(reading.text.encode()) for reading in texts]
-        size = sum(sizes)
+        size = document.size
         outcome = Outcome(texts, [])
         for name, run in self.filters.items():
             account = self.accounts[name]
@@ -183,15 +182,16 @@ class Cleaner:
             if result is not None:
                 changed = False
                 for at, new in enumerate(result):
-                    if new is not texts[at].text and new != texts[at].text:
+                    old = texts[at].text
+                    if new is not old and new != old:
                         if not changed:
-                            outcome.changes[name] = texts[at].text, new
+                            outcome.changes[name] = old, new
                         changed = True
-                        after = len(new.encode())
-                        account.added += max(0, after - sizes[at])
-                        account.removed += max(0, sizes[at] - after)
-                        size += after - sizes[at]
-                        texts[at], sizes[at] = Reading(new), after
+                        grown = len(new.encode()) - len(old.encode())
+                        account.added += max(0, grown)
+                        account.removed += max(0, -grown)
+                        size += grown
+                        texts[at] = Reading(new)
                 if changed:
                     account.changed += 1
                     outcome.changed_by.append(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 from typing import Any
 
 from yaya.prepare.document import Unusable
@@ -39,7 +40,8 @@ def is_of_a_choice(name: str) -> bool:
     return any(pattern.fullmatch(name) for pattern in found) or OF_ONE.search(name) is not None
 
 
-def numbered(keys: Any) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def numbered(keys: tuple[str, ...]) -> dict[str, str]:
     """`{"0": "response_0", "1": "response_1"}`: number or letter -> key of a reply; empty where there are not several."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for key in keys:
@@ -50,7 +52,7 @@ def numbered(keys: Any) -> dict[str, str]:
 
 def chosen_of(record: dict[str, Any]) -> tuple[str, str] | None:
     """The keys of the best reply and of another one; `None` where the record says nothing of the kind."""
-    replies = numbered(record)
+    replies = numbered(tuple(record))
     end = verdict(record, replies) or highest(record, replies) if replies else None
     if end is None:
         return None

@@ -257,7 +257,7 @@ def unknown(record: dict[str, Any]) -> Unusable:
     if "text" in at or "lines" in at:
         name = at.get("text") or at["lines"]
         return Unusable("wrong type", f"{name} must be a string, not null", f"{name} 应当是字符串，而不是 null")
-    if replies := numbered(map(plain, record)):
+    if replies := numbered(tuple(map(plain, record))):
         return no_choice(replies)
     if "question" in at or "dialogue" in at:
         wanted = ", ".join(PARTS["answer"][:4])
