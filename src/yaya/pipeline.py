@@ -68,6 +68,9 @@ class Run:
             name: build(stage.config_class(), tables.get(name, {}), name) for name, stage in STAGES.items()
         }
         self.only = only
+        unsaid = "sources" not in tables.get("prepare", {}) and only in (None, "prepare")
+        if unsaid and not self.config.overwrite and (done := artifact.load(self.folder / "prepare")):
+            STAGES["prepare"].load().keep_own_texts(done)
         self.recall([name for name in list(STAGES)[: list(STAGES).index(only)] if name not in tables] if only else [])
         self.runtime: Runtime | None = None
         self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training

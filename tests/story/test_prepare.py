@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -185,6 +186,27 @@ def test_a_corpus_of_older_rules_is_used_with_a_word_and_made_anew_when_asked(tm
     assert "older rules" not in said and "already done" not in said and "differs" not in said
     manifest = json.loads(path.read_text("utf-8"))
     assert "rules" in manifest["metrics"] and manifest["config"]["sources"] == ["a.jsonl"]
+
+
+def test_own_texts_stay_where_no_sources_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "The owl sleeps by day."}\n' * 2, "utf-8")
+    keys = ["prepare", "name=own", "sources=a.jsonl", "near_duplicates=false"]
+    yaya(*keys, cwd=tmp_path)
+    manifest = tmp_path / "runs" / "own" / "prepare" / "manifest.json"
+    before = manifest.read_bytes()
+    (tmp_path / "bare.toml").write_text('name = "own"\n[prepare]\nstories = 10\nconversations = 20\n', "utf-8")
+    for request in (["prepare", "name=own"], ["prepare", "name=own", "preset=web"], ["run", "bare.toml"]):
+        refused = yaya(*request, cwd=tmp_path, check=False, YAYA_LANG="en").stderr
+        advised = re.search("With the same texts: (.+?); with", refused)
+        assert advised and manifest.read_bytes() == before
+        assert "already done" in yaya(*shlex.split(advised[1])[1:], cwd=tmp_path, YAYA_LANG="en").stderr
+    assert "这次却没有写 sources" in yaya("prepare", "name=own", cwd=tmp_path, check=False, YAYA_LANG="zh").stderr
+    for wanted in ("sources=primer", "sources=[]"):
+        yaya("prepare", "name=own", wanted, "stories=10", "conversations=20", cwd=tmp_path)
+    assert json.loads(manifest.read_bytes())["config"]["sources"] == []
+    yaya(*keys, cwd=tmp_path)
+    yaya("prepare", "name=own", "stories=10", "conversations=20", "overwrite=true", cwd=tmp_path)
+    assert json.loads(manifest.read_bytes())["config"]["sources"] == []
 
 
 def test_overwrite_makes_the_stage_anew_that_was_asked_for_and_no_other(tmp_path: Path) -> None:

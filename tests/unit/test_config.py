@@ -381,6 +381,27 @@ def test_a_broken_recipe_is_named_with_what_is_wrong(content: bytes, tmp_path: P
     assert "TOML" in caught.value.en
 
 
+@pytest.mark.parametrize("name", ["novel.txt", "chats.jsonl", "folder", "runs/demo", "demo"])
+def test_what_is_no_recipe_is_told_where_it_belongs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("novel.txt").write_text("Once upon a time.\n", "utf-8")
+    Path("chats.jsonl").write_text('{"text": "x"}\n', "utf-8")
+    Path("folder").mkdir()
+    with pytest.raises(UserError) as caught:
+        read_recipe(Path(name))
+    for said in (caught.value.en, caught.value.zh):
+        assert f"sources={name}" in said and f"name={Path(name).name}" in said
+
+
+def test_a_list_that_has_lost_its_quotes_to_the_shell() -> None:
+    config = CONFIGS["prepare"]
+    for typed, wanted in (
+        ("a b.txt", ["a b.txt"]), ("[a b.txt]", ["a b.txt"]), ("[a.txt, 中文/b.txt]", ["a.txt", "中文/b.txt"]),
+        ("[]", []), ("['a.txt',\"b.txt\",]", ["a.txt", "b.txt"]), ("[2024] a.txt", ["[2024] a.txt"]), ("a,b.txt", ["a,b.txt"]),
+    ):  # fmt: skip
+        assert build(config, {"sources": parse_assignment(f"sources={typed}")[1]}, "prepare").sources == wanted, typed
+
+
 def test_a_recipe_saved_by_notepad_is_read(tmp_path: Path) -> None:
     """Windows' editor puts a byte order mark in front and ends lines with CR LF."""
     path = tmp_path / "windows.toml"
@@ -389,8 +410,9 @@ def test_a_recipe_saved_by_notepad_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").mkdir()
     with pytest.raises(UserError, match="Cannot read"):
-        read_recipe(tmp_path)
+        read_recipe(tmp_path / "a.toml")
 
 
 def test_the_shipped_recipes_are_all_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,11 @@ def keys(config_class: type) -> dict[str, dataclasses.Field]:
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """The recipe as nested dicts."""
+    if path.suffix != ".toml":
+        raise UserError(
+            f"{path} is no recipe: those end in .toml. Texts to learn from are given as sources={path}, a run as name={path.name}.",
+            f"{path} 不是配方，配方以 .toml 结尾。要学的文本写成 sources={path}，已有的运行写成 name={path.name}。",
+        )
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editor puts a mark in front
     except FileNotFoundError:
@@ -199,7 +204,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
         elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
             good = float(value) if abs(value) < 1e300 else None
         elif plain is list:
-            items = [value] if isinstance(value, str) else value
+            items = listed(value) if isinstance(value, str) else value
             (item_kind,) = typing.get_args(option) or (str,)
             if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
                 items = [float(item) for item in items]
@@ -223,6 +228,14 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
             f"{name} 至少是 {about['least']}，不能是 {value!r}。",
         )
     return good
+
+
+def listed(text: str) -> list[str]:
+    """`a.txt` or `[a.txt, b.txt]`: what is left of `["a.txt", "b.txt"]` where a shell has taken the quotes."""
+    inner = text.strip()
+    if not (inner.startswith("[") and inner.endswith("]")):
+        return [text]
+    return [item for part in inner[1:-1].split(",") if (item := part.strip().strip("\"'"))]
 
 
 def as_dict(config: Any, deciding: bool = False) -> dict[str, Any]:

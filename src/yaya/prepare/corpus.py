@@ -76,7 +76,7 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     if rules >= RULES or found.config.get("sources") in ([], [PRIMER]):  # the primer has a version of its own
         return None
     changes = [CHANGED[version] for version in range(rules + 1, RULES + 1)]
-    again = command_for(found)
+    again = command_for(found, "overwrite=true")
     en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
     return (
         f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since: {en}. Make it anew with: {again}",
@@ -84,15 +84,24 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     )
 
 
-def command_for(found: Artifact) -> str:
-    """The command that makes a corpus anew, with the settings that it was made with."""
+def keep_own_texts(found: Artifact) -> None:
+    """Raises where the primer would take the place of somebody's own texts, only because no sources are named."""
+    if found.config.get("sources") not in ([], [PRIMER]):
+        raise UserError(
+            f"{found.path} was made from your own texts, and now no sources are named. With the same texts: {command_for(found)}; with the primer instead: sources=primer; or under another name=.",
+            f"{found.path} 是用你自己的文本做的，这次却没有写 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
+        )
+
+
+def command_for(found: Artifact, *end: str) -> str:
+    """The command that makes a corpus, with the settings that it was made with."""
     made = {name: value for name, value in found.config.items() if name in keys(PrepareConfig)}
     start: dict[str, Any] = {name: made[name] for name in ("sources", "preset") if name in made}
     usual = flat(as_dict(resolved(build(PrepareConfig, start, "prepare"))))
     usual |= {"sources": [], "preset": PrepareConfig.preset, "seed": 0}
     given = flat(made) | {"seed": found.config.get("seed", 0)}
     parts = [f"{name}={toml_value(value)}" for name, value in given.items() if value not in (None, usual.get(name))]
-    return shlex.join(["yaya", "prepare", f"name={found.path.parent.name}", *parts, "overwrite=true"])
+    return shlex.join(["yaya", "prepare", f"name={found.path.parent.name}", *parts, *end])
 
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
