@@ -17,6 +17,8 @@ from yaya.core.say import is_text, say, visible
             "plain, 中文, é, e\u0301, 👩\u200d👧, שלום\u200f\n\tnext",
         ),
         ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("rm \u202egnp.exe\u2066 \ud834", r"rm \u202egnp.exe\u2066 \ud834"),
+        ("مرحبا\u200f עולם", "مرحبا\u200f עולם"),  # text that runs from right to left by itself stays
         ("\x9b31m\x90q\x9c\x9d0;t\x07", r"\x9b31m\x90q\x9c\x9d0;t\x07"),  # the same in C1
         ("a\rb\x08c\x00\x7f\x0b\x0c\x85", r"a\x0db\x08c\x00\x7f\x0b\x0c\x85"),
         (b"caf\xe9.txt".decode("utf-8", "surrogateescape"), r"caf\xe9.txt"),

@@ -11,8 +11,9 @@ from numbers import Number
 
 from yaya.core import ranks
 
-# Control characters, C1 too, but no line break or tab; and bytes of a name or argument that are no text (PEP 383).
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Control characters, C1 too, but no line break or tab; what turns others around (UAX 9); and bytes of a name or argument
+# that are no text (PEP 383).
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
@@ -20,7 +21,8 @@ def visible(text: str) -> str:
 
     def written_out(found: re.Match[str]) -> str:
         code = ord(found[0])
-        return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
+        code -= 0xDC00 if 0xDC80 <= code <= 0xDCFF else 0
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
     return UNPRINTABLE.sub(written_out, text)
 
