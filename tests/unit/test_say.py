@@ -23,7 +23,7 @@ from yaya.core.say import is_text, say, visible
         ("a\rb\x08c\x00\x7f\x0b\x0c\x85", r"a\x0db\x08c\x00\x7f\x0b\x0c\x85"),
         (b"caf\xe9.txt".decode("utf-8", "surrogateescape"), r"caf\xe9.txt"),
         (b"\x80\xff".decode("utf-8", "surrogateescape"), r"\x80\xff"),
-        ("half \ud83d", r"half \xd83d"),
+        ("half \ud83d", r"half \ud83d"),
     ],
 )
 def test_control_characters_are_written_out(text: str, shown: str) -> None:
