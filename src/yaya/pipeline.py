@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from yaya.core import artifact, ranks
 from yaya.core.artifact import Artifact, Draft, write_atomic
 from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, spend, to_toml, unknown_key
-from yaya.core.progress import duration
+from yaya.core.progress import duration, in_minutes
 from yaya.core.runtime import Runtime, setup
 from yaya.core.say import UserError, say
 
@@ -258,7 +258,7 @@ class Run:
         left = 60 * self.config.minutes - (now - self.started)
         if timed and not self.deadlines and ranks.agree(left <= 0):
             raise UserError(
-                f"The {self.config.minutes:g} minutes were over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
+                f"The time of {in_minutes(self.config.minutes)} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
                 f"{self.config.minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
             )
         left = ranks.agree(max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)))
@@ -270,7 +270,7 @@ class Run:
             paid = self.config.budget
             en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
             say(
-                f"Measuring this machine for the {self.config.minutes:g} minutes that {en} ...",
+                f"Measuring this machine for the {in_minutes(self.config.minutes)} that {en} ...",
                 f"正在测这台机器的速度（{zh} {self.config.minutes:g} 分钟）……",
             )
         shares = planner.shares(names)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from yaya.core.config import (
     spend,
     to_toml,
 )
-from yaya.core.say import UsageError, UserError
+from yaya.core.progress import in_minutes
+from yaya.core.say import UsageError, UserError, width
 from yaya.pipeline import STAGES, Run
 
 quick = settings(deadline=None, max_examples=60)
@@ -211,31 +213,45 @@ def test_what_loses_nothing_is_converted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
+    ("values", "en", "zh"),
     [
-        ({"spoons": 2.5}, "int"),
-        ({"spoons": 2.0}, "int"),
-        ({"spoons": "two"}, "int"),
-        ({"spoons": True}, "int"),
-        ({"spoons": [1]}, "int"),
-        ({"salt": "much"}, "float"),
-        ({"salt": False}, "float"),
-        ({"hot": 1}, "bool"),
-        ({"hot": "yes"}, "bool"),
-        ({"name": True}, "str"),
-        ({"name": ["a"]}, "str"),
-        ({"herbs": [1]}, "list"),
-        ({"herbs": {"a": 1}}, "list"),
-        ({"minutes": 1.5}, "int"),
-        ({"minutes": "soon"}, "int"),
-        ({"extra": 3}, "dict"),
+        ({"spoons": 2.5}, "a whole number", "整数"),
+        ({"spoons": 2.0}, "a whole number", "整数"),
+        ({"spoons": "two"}, "a whole number", "整数"),
+        ({"spoons": True}, "a whole number", "整数"),
+        ({"spoons": [1]}, "a whole number", "整数"),
+        ({"salt": "much"}, "a number", "数，"),
+        ({"salt": False}, "a number", "数，"),
+        ({"hot": 1}, "true or false", "true 或 false"),
+        ({"hot": "yes"}, "true or false", "true 或 false"),
+        ({"name": True}, "a text", "文本"),
+        ({"name": ["a"]}, "a text", "文本"),
+        ({"herbs": [1]}, "a list of texts", "文本列表"),
+        ({"herbs": {"a": 1}}, "a list of texts", "文本列表"),
+        ({"minutes": 1.5}, "a whole number", "整数"),
+        ({"minutes": "soon"}, "a whole number", "整数"),
+        ({"extra": 3}, "a table", "表"),
     ],
 )
-def test_a_wrong_type_is_named_with_key_type_and_value(values: dict[str, Any], wanted: str) -> None:
+def test_a_wrong_type_is_named_with_key_type_and_value(values: dict[str, Any], en: str, zh: str) -> None:
     message = refused(values)
     (name, value) = next(iter(values.items()))
-    for text in (message.en, message.zh):
-        assert f"soup.{name}" in text and wanted in text and repr(value) in text
+    assert message.en == f"soup.{name} must be {en}, not {value!r}."
+    assert f"soup.{name} 应当是" in message.zh and zh in message.zh and repr(value) in message.zh
+
+
+@pytest.mark.parametrize(("where", "name"), EVERY_KEY)
+def test_what_a_key_may_be_is_told_in_plain_words(where: str, name: str) -> None:
+    """No name of a type in Python stands in what a user reads."""
+    if dataclasses.is_dataclass(keys(CONFIGS[where])[name].default_factory):
+        return
+    for value in ({"a": {}}, [[]], True):
+        try:
+            build(CONFIGS[where], {name: value}, where)
+        except UserError as error:
+            if "must be one of" not in error.en:
+                assert not re.search(r"int|float|bool|str|dict|\|", error.en.split(" must be ")[1].split(", not ")[0])
+                assert not re.search(r"int|float|bool|str|list|dict", error.zh.split("应当是")[1].split("，而不是")[0])
 
 
 def test_a_choice_is_one_of_those_offered() -> None:
@@ -402,6 +418,26 @@ def test_a_list_that_has_lost_its_quotes_to_the_shell() -> None:
         assert build(config, {"sources": parse_assignment(f"sources={typed}")[1]}, "prepare").sources == wanted, typed
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '["my/folder]',
+        '["my/folder',
+        "[my/folder",
+        '[my/folder"]',
+        "['my/folder\"]",
+        '["a.txt", "b.txt"',
+        '["a.txt, "b.txt"]',
+        '["]',
+    ],
+)
+def test_a_list_that_is_not_closed(typed: str) -> None:
+    with pytest.raises(UserError) as caught:
+        build(CONFIGS["prepare"], {"sources": parse_assignment(f"sources={typed}")[1]}, "prepare")
+    assert caught.value.en.startswith(f"prepare.sources: {typed} is no list") and '=["a", "b"]' in caught.value.en
+    assert caught.value.zh.startswith(f"prepare.sources：{typed} 不是完整的列表") and '=["甲", "乙"]' in caught.value.zh
+
+
 def test_a_recipe_saved_by_notepad_is_read(tmp_path: Path) -> None:
     """Windows' editor puts a byte order mark in front and ends lines with CR LF."""
     path = tmp_path / "windows.toml"
@@ -470,6 +506,31 @@ def test_describe_shows_the_default_as_the_user_would_type_it(monkeypatch: pytes
     assert "自动" in describe(Soup)
 
 
+@pytest.mark.parametrize("command", ["run", "prepare", "tune"])
+def test_columns_stand_below_each_other_in_chinese_too(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YAYA_LANG", "zh")
+    cli.dispatch([command, "--help"])
+    for block in capsys.readouterr().out.split("\n\n")[1:]:
+        rows = [line for line in block.splitlines()[1:] if width(re.split("  +", line.strip())[1]) <= 24]
+        starts = {width(line[: line.index(re.split("  +", line.strip(), maxsplit=2)[2])]) for line in rows}
+        assert len(starts) == 1, block
+
+
+def test_help_of_tune_lists_each_key_once(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.dispatch(["tune", "--help"])
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(names) == len(set(names)) and {"minutes", "budget", "trials"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(1, "1 minute"), (1.0, "1 minute"), (2.5, "2.5 minutes"), (0.5, "0.5 minutes")]
+)
+def test_minutes_in_words(minutes: float, words: str) -> None:
+    assert in_minutes(minutes) == words
+
+
 def test_tables_within_a_table(tmp_path: Path) -> None:
     PrepareConfig = CONFIGS["prepare"]
     config = build(PrepareConfig, {"augment": {"copies": 2, "share": 1}, "weights": [3, 1]}, "prepare")
@@ -511,7 +572,7 @@ def test_minutes_that_are_over_before_training(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     job = Run({"name": "x", "minutes": 2})
     job.started -= 121
-    with pytest.raises(UserError, match="2 minutes were over before training began"):
+    with pytest.raises(UserError, match="2 minutes was over before training began"):
         job.plan(["pretrain"], {})
 
 

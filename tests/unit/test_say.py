@@ -1,12 +1,16 @@
 """What is said never controls the terminal, and never fails for a character."""
 
 import io
+import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from yaya.core.progress import Bar
-from yaya.core.say import is_text, say, visible
+from yaya.core.say import is_text, padded, program, say, visible, width
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,52 @@ def test_messages_reach_every_terminal(encoding: str, monkeypatch: pytest.Monkey
     sys.stderr.flush()
     shown = written.getvalue()
     assert b"\x1b" not in shown and rb"file \x1b[31m\xff " in shown and rb"a reply \x1b]0;owned\x07 " in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("", 0), ("abc", 3), ("中文", 4), ("自动", 4), ("a中（b）", 8), ("e\u0301", 1), ("Ｆ", 2), ("한", 2)],
+)
+def test_columns_in_a_terminal(text: str, columns: int) -> None:
+    assert width(text) == columns
+    assert padded(text, 10) == text + " " * (10 - columns)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment that is not activated, in the folder `project` where we are."""
+    name = "Scripts/yaya.exe" if os.name == "nt" else "bin/yaya"
+    where = tmp_path / "project" / ".venv" / name
+    where.parent.mkdir(parents=True)
+    where.write_text("")
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(sys, "executable", str(where.with_name("python")))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    return where
+
+
+def test_the_program_by_its_name(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/" + name)
+    assert program() == "yaya"
+
+
+def test_the_program_below_this_folder_and_elsewhere(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program() == str(Path(".venv/Scripts/yaya" if os.name == "nt" else ".venv/bin/yaya"))
+    monkeypatch.chdir("/")
+    assert Path(program()) in (installed.with_suffix(""), installed.with_suffix("").relative_to(Path("/").resolve()))
+
+
+def test_the_program_where_only_python_is_known(installed: Path) -> None:
+    installed.unlink()
+    assert program() == f"{Path('.venv') / installed.parent.name / 'python'} -m yaya"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows quotes otherwise")
+def test_the_program_can_be_typed(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the project's folder has a space in its name, and we are beside it."""
+    (installed.parents[2] / "my project").mkdir()
+    os.rename(installed.parents[1], installed.parents[2] / "my project" / ".venv")
+    monkeypatch.setattr(sys, "executable", str(installed.parents[2] / "my project" / ".venv" / "bin" / "python"))
+    assert program() == "'my project/.venv/bin/yaya'"
+    done = subprocess.run(["sh", "-c", f"test -f {program()}"])
+    assert done.returncode == 0

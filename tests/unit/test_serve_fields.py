@@ -88,7 +88,28 @@ REFUSED = [
 def test_what_would_change_the_text_is_refused_by_name(http: httpx.Client, field: str, value: Any) -> None:
     error = error_of(post(http, **{field: value}), 400)
     assert (error["code"], error["param"], error["type"]) == ("unsupported_parameter", field, "invalid_request_error")
-    assert error["message"] == f"{field} is not supported by this server."
+    assert error["message"].startswith(f"{field} is not supported by this server")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "en", "zh"),
+    [
+        ("n", 2, "n is not supported by this server; only n=1 is.", "本服务器不支持 n，只支持 n=1。"),
+        (
+            "min_p",
+            0.05,
+            "min_p is not supported by this server; only min_p=0 is.",
+            "本服务器不支持 min_p，只支持 min_p=0。",
+        ),
+        ("do_sample", False, "server; only do_sample=true is.", "只支持 do_sample=true。"),
+        ("tool_choice", "required", 'only tool_choice="none" or "auto" is.', '只支持 tool_choice="none" 或 "auto"。'),
+        ("logit_bias", {"5": 1}, "logit_bias is not supported by this server.", "本服务器不支持 logit_bias。"),
+    ],
+)
+def test_the_value_that_is_supported_is_named(http: httpx.Client, field: str, value: Any, en: str, zh: str) -> None:
+    assert error_of(post(http, **{field: value}), 400)["message"].endswith(en)
+    body = {"messages": HELLO, field: value}
+    assert http.post(CHAT, json=body, headers={"Accept-Language": "zh"}).json()["error"]["message"].endswith(zh)
 
 
 @pytest.mark.parametrize(

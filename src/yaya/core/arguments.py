@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from yaya.core.say import UsageError, t
+from yaya.core.say import UsageError, t, width
 
 # What argparse says, and what we say instead; {1} and so on are the groups.
 SENTENCES = {
@@ -30,6 +31,11 @@ class Formatter(argparse.HelpFormatter):
     ) -> None:
         super().add_usage(usage, actions, groups, t("Usage: ", "用法："))  # type: ignore[arg-type]
 
+    def _format_action(self, action: argparse.Action) -> str:
+        """argparse counts characters; a Chinese one takes two columns, so fewer spaces follow it."""
+        name = self._format_action_invocation(action)
+        return super()._format_action(action).replace(name + " " * (width(name) - len(name)), name, 1)
+
 
 class Parser(argparse.ArgumentParser):
     """The arguments and options of one command."""
@@ -42,8 +48,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         """Raises `UsageError` for a mistake on the command line."""
         en = zh = message
+        near = ("", "")
         for pattern, sentences in SENTENCES.items():
             if found := re.fullmatch(pattern, message, re.DOTALL):
                 en, zh = (sentence.format(message, *found.groups()) for sentence in sentences)
+                near = self.nearest(found.groups()) if pattern.startswith("unrecognized") else near
                 break
-        raise UsageError(f"{en}. See: {self.prog} --help", f"{zh}。请看：{self.prog} --help")
+        raise UsageError(f"{en}.{near[0]} See: {self.prog} --help", f"{zh}。{near[1]}请看：{self.prog} --help")
+
+    def nearest(self, typed: Iterable[str]) -> tuple[str, str]:
+        """For the first option among these words that is none: the one that was probably meant."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in " ".join(typed).split():
+            near = difflib.get_close_matches(word.partition("=")[0], known, 1) if word.startswith("--") else []
+            if near:
+                return f" Did you mean {near[0]}?", f"你是想写 {near[0]} 吗？"
+        return "", ""

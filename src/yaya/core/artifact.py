@@ -20,7 +20,7 @@ from typing import Any
 from yaya import __version__
 from yaya.core import ranks
 from yaya.core.runtime import Runtime
-from yaya.core.say import UserError, say
+from yaya.core.say import UserError, say, t
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -195,7 +195,9 @@ def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Ma
     out = [f"{name}: {old.get(name)!r} -> {value!r}" for name, value in config.items() if old.get(name) != value]
     out += [f"{name}: {old[name]!r} -> (none)" for name in old if name not in config]
     return out + [
-        f"input {name}" for name in {**other["parents"], **parents} if other["parents"].get(name) != parents.get(name)
+        t(f"input {name}", f"输入 {name}")
+        for name in {**other["parents"], **parents}
+        if other["parents"].get(name) != parents.get(name)
     ]
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from yaya.core.say import UsageError, UserError, t
+from yaya.core.say import UsageError, UserError, padded, t, width
 
 C = TypeVar("C")
 
@@ -204,7 +204,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
         elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
             good = float(value) if abs(value) < 1e300 else None
         elif plain is list:
-            items = listed(value) if isinstance(value, str) else value
+            items = listed(value, name) if isinstance(value, str) else value
             (item_kind,) = typing.get_args(option) or (str,)
             if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
                 items = [float(item) for item in items]
@@ -215,8 +215,9 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
         elif plain is str and isinstance(value, int) and not isinstance(value, bool):
             good = str(value)  # name=2026 parses as a number
     if good is None:
-        wanted = " | ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
-        raise UserError(f"{name} must be {wanted}, not {value!r}.", f"{name} 应当是 {wanted}，而不是 {value!r}。")
+        kinds = [kind_name(option) for option in options if option is not type(None)]
+        en, zh = " or ".join(kind[0] for kind in kinds), "或".join(kind[1] for kind in kinds)
+        raise UserError(f"{name} must be {en}, not {value!r}.", f"{name} 应当是{zh}，而不是 {value!r}。")
     if about.get("choices") and good not in about["choices"]:
         allowed = ", ".join(map(str, about["choices"]))
         raise UserError(
@@ -230,12 +231,44 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     return good
 
 
-def listed(text: str) -> list[str]:
-    """`a.txt` or `[a.txt, b.txt]`: what is left of `["a.txt", "b.txt"]` where a shell has taken the quotes."""
+KINDS = {
+    int: ("a whole number", "整数"),
+    float: ("a number", "数"),
+    bool: ("true or false", " true 或 false"),
+    str: ("a text", "文本"),
+    list: ("a list of texts", "文本列表"),
+    dict: ("a table", "表"),
+}
+
+
+def kind_name(kind: Any) -> tuple[str, str]:
+    """What a key may be, in plain English, and in Chinese to put behind Chinese."""
+    if typing.get_args(kind) == (float,):
+        return "a list of numbers", "数的列表"
+    return KINDS[typing.get_origin(kind) or kind]
+
+
+def listed(text: str, name: str) -> list[str]:
+    """`a.txt` or `[a.txt, b.txt]`: what is left of `["a.txt", "b.txt"]` where a shell has taken the quotes.
+
+    name: the key, for the error where it was to be a list and is none. `[2024] notes.txt` is a name.
+    """
     inner = text.strip()
-    if not (inner.startswith("[") and inner.endswith("]")):
+    if not inner.startswith("["):
         return [text]
-    return [item for part in inner[1:-1].split(",") if (item := part.strip().strip("\"'"))]
+    whole = inner.endswith("]")
+    parts = [part.strip() for part in inner[1:-1].split(",")] if whole else []
+    if "]" not in inner or (not whole and '"' in inner) or any(map(lacks_quote, parts)):
+        raise UserError(
+            f'{name}: {text} is no list, because a bracket or a quote is missing. Write it like \'{name}=["a", "b"]\'.',
+            f'{name}：{text} 不是完整的列表，缺了括号或引号。请写成 \'{name}=["甲", "乙"]\' 这样。',
+        )
+    return [item for part in parts if (item := part.strip("\"'"))] if whole else [text]
+
+
+def lacks_quote(part: str) -> bool:
+    """Whether a quote opens and does not close, or the other way round."""
+    return any(part.startswith(quote) != part.endswith(quote) or part == quote for quote in "\"'")
 
 
 def as_dict(config: Any, deciding: bool = False) -> dict[str, Any]:
@@ -245,11 +278,11 @@ def as_dict(config: Any, deciding: bool = False) -> dict[str, Any]:
     return {name: as_dict(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
 
 
-def describe(config_class: type, where: str = "") -> str:
-    """A table of every key: default and meaning, for `--help`."""
-    lines = rows_of(config_class, where)
-    wide = [max(len(line[i]) for line in lines) for i in (0, 1)]
-    return "\n".join(f"  {n:<{wide[0]}}  {d:<{min(wide[1], 24)}}  {m}" for n, d, m in lines)
+def describe(config_class: type, where: str = "", without: Iterable[str] = ()) -> str:
+    """A table of every key: default and meaning, for `--help`. without: keys that mean something else there."""
+    lines = [row for row in rows_of(config_class, where) if row[0] not in without]
+    wide = [max(width(line[i]) for line in lines) for i in (0, 1)]
+    return "\n".join(f"  {padded(n, wide[0])}  {padded(d, min(wide[1], 24))}  {m}" for n, d, m in lines)
 
 
 def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:

@@ -22,6 +22,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def in_minutes(minutes: float) -> str:
+    """`1` -> `1 minute`, `2.5` -> `2.5 minutes`."""
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
 class Bar:
     """`with Bar("pretrain", total=500, unit="step") as bar: bar.advance(1, "loss 2.1")`."""
 

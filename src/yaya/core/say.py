@@ -6,8 +6,13 @@ import datetime
 import locale
 import os
 import re
+import shlex
+import shutil
 import sys
+import unicodedata
+from contextlib import suppress
 from numbers import Number
+from pathlib import Path
 
 from yaya.core import ranks
 
@@ -34,6 +39,30 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def width(text: str) -> int:
+    """Columns that the text takes in a terminal: a Chinese character takes two, an accent of its own none."""
+    marks = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
+    return len(text) + sum(unicodedata.east_asian_width(c) in ("W", "F") for c in text) - marks
+
+
+def padded(text: str, columns: int) -> str:
+    """The text, filled up with spaces to that many columns."""
+    return text + " " * (columns - width(text))
+
+
+def program() -> str:
+    """What to type for `yaya` in this shell: its path, where no environment is activated that has it."""
+    if shutil.which("yaya"):
+        return "yaya"
+    python = Path(sys.executable)
+    beside = python.with_name("yaya.exe" if os.name == "nt" else "yaya")
+    path = beside.with_suffix("") if beside.is_file() else python
+    with suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    typed = str(path) if os.name == "nt" else shlex.quote(str(path))
+    return typed if beside.is_file() else f"{typed} -m yaya"
 
 
 def language() -> str:

@@ -142,7 +142,7 @@ def invalid(error: Mapping[str, Any]) -> ApiError:
     kind, ctx = error["type"], error.get("ctx") or {}
     cause = ctx.get("error")
     if isinstance(cause, Unsupported):
-        cause = Unsupported(param := place([*error["loc"], cause.name]))
+        cause = Unsupported(param := place([*error["loc"], cause.name]), cause.neutral)
         return ApiError(400, cause.en, cause.zh, code="unsupported_parameter", param=param)
     param = place(error["loc"])
     if kind == "missing":

@@ -6,6 +6,7 @@ Every other field is accepted and named in the header `x-ignored-fields`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -64,11 +65,14 @@ MOST_NAMED, LONGEST_NAME = 20, 60  # a header stays small, whatever is sent
 
 
 class Unsupported(UserError):
-    """A field that asks for what this server cannot do, by its name."""
+    """A field that asks for what this server cannot do, by its name. neutral: the values that ask for nothing."""
 
-    def __init__(self, name: str):
-        super().__init__(f"{name} is not supported by this server.", f"本服务器不支持 {name}。")
-        self.name = name
+    def __init__(self, name: str, neutral: Iterable[Any]):
+        only = [json.dumps(v) for v in neutral if v is not None and v is not False and v not in ("", [], {})]
+        en = f"; only {name}={' or '.join(only)} is" if only else ""
+        zh = f"，只支持 {name}={' 或 '.join(only)}" if only else ""
+        super().__init__(f"{name} is not supported by this server{en}.", f"本服务器不支持 {name}{zh}。")
+        self.name, self.neutral = name, tuple(neutral)
 
 
 def refuse_unsupported(values: dict[str, Any], obeyed: Collection[str], table: Table) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def refuse_unsupported(values: dict[str, Any], obeyed: Collection[str], table: T
             kept[name] = value
         elif not asks_for_nothing(value, table.get(name, (None,))):
             if name in table:
-                raise Unsupported(name)
+                raise Unsupported(name, table[name])
             kept[name] = value
     return kept
 

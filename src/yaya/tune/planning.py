@@ -14,7 +14,7 @@ from typing import Any
 from yaya import pipeline
 from yaya.core.artifact import Artifact
 from yaya.core.config import as_dict, to_toml
-from yaya.core.progress import duration
+from yaya.core.progress import duration, in_minutes
 from yaya.core.say import UserError, say
 from yaya.tune.runner import Job, Runner, Running, failure
 from yaya.tune.study import STARTUP
@@ -105,7 +105,7 @@ def settle_steps(plan: Plan, runner: Runner, folder: Path, seed: int, minutes: f
     steps = int((1 - OVERHEAD) * (seconds - start_seconds) / step_seconds)
     if steps < FEWEST_STEPS:
         raise UserError(
-            f"In {minutes:g} minutes each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
+            f"In {in_minutes(minutes)} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
             f"{minutes:g} 分钟里 {trials} 个试验各只能训练 {max(steps, 0)} 步，分不出好坏。请增加 minutes 或减少 trials。",
         )
     say(

@@ -11,6 +11,7 @@ from typing import Any
 from yaya.core import page
 from yaya.core.artifact import write_atomic
 from yaya.core.page import Pair
+from yaya.core.say import program
 from yaya.tune import charts, verdict
 from yaya.tune.planning import Plan
 from yaya.tune.runner import Record
@@ -62,7 +63,7 @@ def material(
     shares = importance(records, dimensions)
     return {
         "name": name,
-        "command": f"yaya run {shlex.quote(f'runs/{name}/tune/best.toml')}",
+        "command": f"{program()} run {shlex.quote(f'runs/{name}/tune/best.toml')}",
         "stage": plan.stage,
         "steps": plan.steps,
         "lead": LEADS[found.kind],

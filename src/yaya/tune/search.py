@@ -24,7 +24,7 @@ from yaya import pipeline
 from yaya.core import artifact, ranks
 from yaya.core.artifact import Artifact, Draft, write_atomic
 from yaya.core.config import as_dict, build, key, to_toml
-from yaya.core.progress import Bar, duration
+from yaya.core.progress import Bar, duration, in_minutes
 from yaya.core.say import UserError, say, t
 from yaya.tune import verdict
 from yaya.tune.planning import SIZES, make_plan, raise_default, read_plan, settle_steps
@@ -267,7 +267,7 @@ class Search:
         if done < 2:
             long = duration(self.whole())
             raise UserError(
-                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {self.config.minutes:g} minutes. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
+                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {in_minutes(self.config.minutes)}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟里只够试配方本身。请增加 minutes，或让时间来定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
