@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAUSE_S = 0.05  # what follows sooner was not typed by hand: it belongs to the same paste
 LEAST_REPLY = 32  # tokens of the context that stay free for a reply
-COMMAND = re.compile(r"/[A-Za-z]+")
+COMMAND = re.compile(r"(/[^\W\d_][\w-]*)(?:[^\S\n].*)?")  # one line whose first word is /word; /etc/hosts is a path
 
 
 def chat(load: Callable[[], tuple[Engine, Sampling]], name: str, system: str | None) -> None:
@@ -74,8 +74,8 @@ def converse(talk: Talk, source: Messages) -> int:
             text = source.read().strip("\r\n").rstrip()
             if text == "/bye":
                 return refused
-            if COMMAND.fullmatch(text):
-                obey(text, talk, source)
+            if found := COMMAND.fullmatch(text):
+                obey(found, talk, source)
             elif text and source.interactive:
                 with stop_at_ctrl_c() as stopped:
                     talk.hear(text, stopped)
@@ -93,8 +93,14 @@ def converse(talk: Talk, source: Messages) -> int:
             return refused
 
 
-def obey(command: str, talk: Talk, source: Messages) -> None:
-    """Does what a command other than /bye asks for; UserError where there is none of that name."""
+def obey(found: re.Match[str], talk: Talk, source: Messages) -> None:
+    """Does what a command other than /bye asks for; UserError where there is none of that name, or more behind it."""
+    line, command = found[0], found[1]
+    if line != command and command in ("/new", "/help", "/bye"):
+        raise UserError(
+            f"{command} stands alone on its line. To send this as a message, put a space in front.",
+            f"{command} 要单独成行。想把这行当作消息发送，请在前面加一个空格。",
+        )
     if command == "/new":
         talk.begin()
         say("(a new conversation)", "（新的对话）")
