@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from test_serve_fake import HOLD, FakeEngine, running_server, wait_until
 
+from yaya.serve.about import OF_PRIMER, About
+
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -50,7 +52,7 @@ def engine() -> FakeEngine:
 
 @pytest.fixture(scope="module")
 def url(engine: FakeEngine) -> Iterator[str]:
-    with running_server(engine) as url:
+    with running_server(engine, about=About(OF_PRIMER)) as url:
         yield url
 
 
@@ -159,6 +161,36 @@ def test_starters_new_chat_and_reload(chat: Chat) -> None:
     assert chat.page.locator(".turn").count() == 0 and chat.page.locator("#welcome").is_visible()
     chat.page.reload()
     assert chat.page.locator("#welcome").is_visible()
+
+
+def test_starters_of_own_data_are_never_markup(browser: playwright.Browser, engine: FakeEngine) -> None:
+    own = {"en": [EVIL, "What does the desk cost?"], "zh": ["米粉是热的吗？"]}
+    with running_server(engine, about=About(own)) as url:
+        for chat in visit(browser, url):
+            chat.page.wait_for_selector(".starter")
+            assert chat.page.locator(".starter").all_inner_texts() == own["en"]
+            chat.page.locator(".starter").first.click()
+            chat.wait_for_end()
+            assert chat.text(".bubble") == EVIL and chat.page.evaluate("window.hacked") is None
+            chat.page.click("#new")
+            chat.page.click("#language")
+            assert chat.page.locator(".starter").all_inner_texts() == own["zh"]
+
+
+def test_a_model_of_which_nothing_is_known_suggests_nothing(browser: playwright.Browser, engine: FakeEngine) -> None:
+    with running_server(engine) as url:
+        for chat in visit(browser, url):
+            chat.page.wait_for_load_state("networkidle")
+            assert chat.page.locator(".starter").count() == 0 and "keep it simple" in chat.text("#about")
+
+
+def test_a_model_that_has_only_read_texts_says_so(browser: playwright.Browser, engine: FakeEngine) -> None:
+    with running_server(engine, about=About(only_texts=True)) as url:
+        for chat in visit(browser, url):
+            chat.page.locator("#about", has_text="I have only read texts, no conversations").wait_for()
+            assert chat.page.locator(".starter").count() == 0
+            chat.page.click("#language")
+            assert "只读过文本" in chat.text("#about")
 
 
 def test_a_new_chat_while_a_reply_is_written(chat: Chat, engine: FakeEngine) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 from yaya.core.say import UserError
 from yaya.inference.engine import Engine, Request
 from yaya.inference.sampling import Sampling
+from yaya.serve.about import About
 from yaya.serve.app import create_app
 from yaya.serve.run import Server
 from yaya.serve.worker import Worker
@@ -115,9 +116,9 @@ class FakeEngine:
 
 
 @contextlib.contextmanager
-def running_server(engine: FakeEngine, worker: Worker | None = None) -> Iterator[str]:
+def running_server(engine: FakeEngine, worker: Worker | None = None, about: About | None = None) -> Iterator[str]:
     """A real server on a free loopback port; gives its address."""
-    app = create_app(engine, "baby", worker=worker)
+    app = create_app(engine, "baby", worker=worker, about=about)
     config = uvicorn.Config(app, port=0, log_level="error", access_log=False)
     server = Server(config, app.state.worker, "baby", "a test")
     thread = threading.Thread(target=server.run, daemon=True)

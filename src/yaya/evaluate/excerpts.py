@@ -31,7 +31,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         file = pq.ParquetFile(path)
         for group in dict.fromkeys([0, file.num_row_groups - 1] if file.num_row_groups else []):
-            batches = file.iter_batches(ROWS, row_groups=[group], columns=["kind", "text", "messages"])
+            batches = file.iter_batches(ROWS, row_groups=[group], columns=["kind", "text", "messages", "source"])
             for number, batch in enumerate(batches):
                 if number == 0 or "chat" in batch.column("kind").to_pylist():
                     out += batch.to_pylist()

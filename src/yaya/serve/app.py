@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from yaya.core.say import UserError
 from yaya.inference.engine import Engine
+from yaya.serve.about import About
 from yaya.serve.body import read_fields
 from yaya.serve.fields import ignored_header
 from yaya.serve.guard import Guard, error_response, reads_chinese
@@ -38,7 +39,13 @@ ROUTES = "/v1/chat/completions, /v1/models, /generate, /health"
 DEFAULT_MAX_LENGTH = 50  # tokens, prompt included: what `/generate` has in the tutorials
 
 
-def create_app(engine: Engine, model_name: str, host: str = "127.0.0.1", worker: Worker | None = None) -> FastAPI:
+def create_app(
+    engine: Engine,
+    model_name: str,
+    host: str = "127.0.0.1",
+    worker: Worker | None = None,
+    about: About | None = None,
+) -> FastAPI:
     """The server as an ASGI app. `host` is the address that it will listen on; its worker is `app.state.worker`."""
     worker = worker or Worker(engine)
 
@@ -53,7 +60,7 @@ def create_app(engine: Engine, model_name: str, host: str = "127.0.0.1", worker:
     app.state.worker = worker
     app.add_middleware(Guard, host=host)
     add_error_handlers(app)
-    add_page(app)
+    add_page(app, about or About())
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -171,12 +178,16 @@ def event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def add_page(app: FastAPI) -> None:
-    """The chat page and its files."""
+def add_page(app: FastAPI, about: About) -> None:
+    """The chat page, its files, and what it knows of the model."""
 
     @app.get("/")
     async def page() -> FileResponse:
         return FileResponse(PAGE / "page.html", media_type="text/html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/page/about.json")
+    async def page_about() -> JSONResponse:
+        return JSONResponse({"starters": about.starters, "only_texts": about.only_texts})
 
     @app.get("/page/{name}")
     async def page_file(name: str) -> FileResponse:

@@ -14,6 +14,7 @@ import uvicorn
 from yaya.core.runtime import Runtime
 from yaya.core.say import UserError, say
 from yaya.inference.engine import Engine
+from yaya.serve.about import About, about
 from yaya.serve.app import create_app
 from yaya.serve.guard import is_loopback
 from yaya.serve.worker import Worker
@@ -25,10 +26,10 @@ LAST_PORT = 65535
 def serve(model_path: Path, model_name: str, host: str = "127.0.0.1", port: int = 8000, *, runtime: Runtime) -> None:
     """Serves the model folder at `model_path` until Ctrl-C. Raises `UserError` when it cannot listen on `host`."""
     resolve(host, port)  # a wrong address is told before the model is loaded
-    serve_engine(Engine.load(model_path, runtime), model_name, host, port)
+    serve_engine(Engine.load(model_path, runtime), model_name, host, port, about(model_path))
 
 
-def serve_engine(engine: Engine, model_name: str, host: str, port: int) -> None:
+def serve_engine(engine: Engine, model_name: str, host: str, port: int, known: About | None = None) -> None:
     """Serves a loaded engine until Ctrl-C."""
     listener = listen(host, port)
     found = listener.getsockname()[1]
@@ -39,7 +40,7 @@ def serve_engine(engine: Engine, model_name: str, host: str, port: int) -> None:
             f"Warning: everyone who reaches {host} on the network can use this model: there is no password.",
             f"警告：网络上能访问 {host} 的人都可以使用这个模型：没有密码保护。",
         )
-    app = create_app(engine, model_name, host)
+    app = create_app(engine, model_name, host, about=known)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -20,6 +20,11 @@ export async function health() {
   return response.json();
 }
 
+export async function about() {
+  const response = await fetch("/page/about.json");
+  return response.json();
+}
+
 /** Yields the chunks of a streamed reply; throws ChatError, or AbortError after `signal`. */
 export async function* streamChat(request, language, signal) {
   let response;

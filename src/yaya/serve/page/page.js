@@ -1,13 +1,8 @@
 // The chat page: what has been said, and what the buttons do.
-import { ChatError, health, streamChat } from "./api.js";
+import { ChatError, about, health, streamChat } from "./api.js";
 import { Growing, render } from "./markdown.js";
 import { WORDS } from "./words.js";
 
-// Questions on the empty page. Change them to what your model has learned.
-const STARTERS = {
-  en: ["Who are you?", "What is 3 plus 4?", "What does Lily like to eat?"],
-  zh: ["你是谁？", "3 加 4 等于几？", "莉莉喜欢吃什么？"],
-};
 const DEFAULTS = { temperature: 0.7, maxTokens: 256, system: "" };
 
 const $ = (id) => document.getElementById(id);
@@ -28,6 +23,7 @@ let settings = { ...DEFAULTS, ...read(localStorage, "yaya.settings", {}) };
 let turns = read(sessionStorage, "yaya.turns", []);
 let running = null; // the AbortController of the reply that is being written
 let growing = null; // what shows that reply
+let known = { starters: {}, only_texts: false }; // what the server knows of its model
 
 const words = () => WORDS[language];
 const save = () => sessionStorage.setItem("yaya.turns", JSON.stringify(turns));
@@ -308,7 +304,8 @@ function drawWords() {
   }
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", words()[node.dataset.label]);
   for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = words()[node.dataset.placeholder];
-  const starters = STARTERS[language].map((text) => {
+  if (known.only_texts) $("about").textContent = words().aboutTexts;
+  const starters = (known.starters[language] ?? []).map((text) => {
     const node = make("button", "starter", text);
     node.type = "button";
     node.addEventListener("click", () => ask(text));
@@ -391,6 +388,13 @@ $("app").hidden = false;
 fitMessage();
 scrollDown();
 focusMessage();
+about().then(
+  (told) => {
+    known = told;
+    drawWords();
+  },
+  () => {}, // a page without suggestions
+);
 health().then(
   (about) => {
     $("model").textContent = about.model;

@@ -1,0 +1,38 @@
+"""Where a model comes from: what it was made of, looked up from its own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from yaya.core.artifact import MANIFEST
+from yaya.core.page import read_json
+
+
+def reads_only_texts(model: Path) -> bool:
+    """Whether it was trained on texts alone, so that it goes on writing where another would reply."""
+    return read_json(model / MANIFEST).get("kind") == "pretrain" and table(model, "config").get("chat_fraction") == 0
+
+
+def corpus_of(model: Path) -> Path | None:
+    """The folder of the corpus that a model was trained on."""
+    tokens = parent(model.resolve(), "tokenize")
+    return tokens and parent(tokens, "prepare")
+
+
+def parent(folder: Path, stage: str) -> Path | None:
+    """What a result was made from: in its own run, else in another (from=); else what lies there now, made anew since."""
+    wanted = table(folder, "parents").get(stage)
+    if not wanted:
+        return None
+    beside = folder.parent / stage
+    for place in (beside, *sorted(folder.parent.parent.glob(f"*/{stage}"))):
+        if read_json(place / MANIFEST).get("digest") == wanted:
+            return place
+    return beside if beside.is_dir() else None
+
+
+def table(folder: Path, name: str) -> dict[str, Any]:
+    """A table of a folder's manifest; empty where it cannot be read."""
+    found = read_json(folder / MANIFEST).get(name)
+    return found if isinstance(found, dict) else {}
