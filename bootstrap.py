@@ -69,7 +69,8 @@ MESSAGES = {
                  "请用 Python 3.11 到 3.13，在 Linux（glibc）、Windows 或 Apple 芯片上；也可能是镜像尚未更新。"),
     "fix.other": ("Running this again is safe.", "可以放心重试。"),
     "raising": ("Raising a small model, from text to chat, in runs/{name}", "养育小模型，从文本到对话：runs/{name}"),
-    "serving": ("Opening the chat page; Ctrl-C ends it ...", "打开聊天页面，按 Ctrl-C 结束……"),
+    "serving": ("Opening the chat page; Ctrl-C ends it, and {yaya} serve {name} opens it again ...",
+                "打开聊天页面，按 Ctrl-C 结束；以后可用 {yaya} serve {name} 再打开……"),
     "stopped": ("Stopped.", "已停止。"),
 }
 FIXES = {  # by what pip's output shows, the most telling first
@@ -315,7 +316,7 @@ def demo(arguments):
     say("raising", name=name)
     code = run([str(PYTHON), "-m", "yaya", "run", str(Path("recipes/laptop.toml")), f"name={name}", *settings])
     if code == 0:
-        say("serving")
+        say("serving", yaya=Path(VENV.name, "Scripts/yaya" if os.name == "nt" else "bin/yaya"), name=name)
         code = run([str(PYTHON), "-m", "yaya", "serve", name])
     return code
 

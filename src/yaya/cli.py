@@ -15,7 +15,7 @@ from typing import Any
 from yaya import __version__
 from yaya.core import ranks
 from yaya.core.arguments import Parser
-from yaya.core.say import UsageError, UserError, is_text, say, t, visible
+from yaya.core.say import UsageError, UserError, is_text, program, say, t, visible
 
 STAGE_NAMES = ("run", "prepare", "tokenize", "pretrain", "finetune", "evaluate", "tune")
 TOOLS = ("chat", "generate", "serve", "plan", "doctor")
@@ -208,7 +208,7 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
                 f"用法：yaya {shown} [配方.toml] [键=值 ……]\n\n整个运行的键：",
             )
         )
-        print(describe(RunConfig))
+        print(describe(RunConfig, without=() if command == "run" else keys(config_class(command))))
         for name in names:
             print(t(f"\nKeys of {name}:", f"\n{name} 的键："))
             print(describe(config_class(name), f"{name}." if command == "run" else ""))
@@ -244,8 +244,8 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
             paid_search = True
     if command == "run" and not rest:
         raise UsageError(
-            f"Which recipe? For example: yaya {shown} recipes/laptop.toml",
-            f"要运行哪个配方？例如：yaya {shown} recipes/laptop.toml",
+            f"Which recipe? For example: {program()} {shown} recipes/laptop.toml",
+            f"要运行哪个配方？例如：{program()} {shown} recipes/laptop.toml",
         )
     if paid_search:  # as minutes= here: the search's, not the run's
         paid = spend(
@@ -258,24 +258,32 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     if plan_only:
         pipeline.run(recipe, plan_only=True)
         say(
-            f"Nothing was trained. Next: yaya run {shlex.join(rest)}",
-            f"没有训练。下一步：yaya run {shlex.join(rest)}",
+            f"Nothing was trained. Next: {program()} run {shlex.join(rest)}",
+            f"没有训练。下一步：{program()} run {shlex.join(rest)}",
         )
         return
     job = pipeline.run(recipe, None if command == "run" else command)
     if not job.configs["prepare"].preview:
-        next_step(command, job.config.name)
+        data = job.input_of("tokenize") if command != "prepare" else None
+        next_step(command, job.config.name, data is None or bool(data.metrics["train"]["chat"]["documents"]))
 
 
-def next_step(command: str, name: str) -> None:
-    """What to type now."""
+def next_step(command: str, name: str, has_chats: bool) -> None:
+    """What to type now. has_chats: whether there are conversations in the data, so that it can be fine-tuned and chat."""
     following = {"prepare": "tokenize", "tokenize": "pretrain", "pretrain": "finetune", "finetune": "evaluate"}
+    yaya, name = program(), shlex.quote(name)
     if command in following:
-        say(f"Next: yaya {following[command]} name={name}", f"下一步：yaya {following[command]} name={name}")
+        stage = following[command] if has_chats or command != "pretrain" else "evaluate"
+        say(f"Next: {yaya} {stage} name={name}", f"下一步：{yaya} {stage} name={name}")
+    elif has_chats:
+        say(
+            f"Next: {yaya} chat {name}   or, in the browser: {yaya} serve {name}",
+            f"下一步：{yaya} chat {name}   或在浏览器里：{yaya} serve {name}",
+        )
     else:
         say(
-            f"Next: yaya chat {name}   or, in the browser: yaya serve {name}",
-            f"下一步：yaya chat {name}   或在浏览器里：yaya serve {name}",
+            f'Next: {yaya} generate {name} "How a text begins"   (it has read texts, no conversations: it continues yours)',
+            f'下一步：{yaya} generate {name} "一段文本的开头"   （它只读过文本，没读过对话，会接着你的开头往下写）',
         )
 
 
@@ -290,41 +298,11 @@ def tune_next(found: Any) -> None:
     """What to do with what a search found."""
     if found.metrics["verdict"]["kind"] in ("default", "worse"):
         return
-    best, name = found.path / "best.toml", f"{found.path.parent.name}-best"
-    say(f"Next: yaya run {best} name={name}", f"下一步：yaya run {best} name={name}")
+    best, name = shlex.quote(str(found.path / "best.toml")), shlex.quote(f"{found.path.parent.name}-best")
+    say(f"Next: {program()} run {best} name={name}", f"下一步：{program()} run {best} name={name}")
 
 
 # ---------------------------------------------------------------- tools
-
-
-def model_folder(model: str) -> Path:
-    """MODEL: a path, else a run's name (its last finished training stage)."""
-    from yaya.core import artifact
-    from yaya.pipeline import RUNS, TRAINING
-
-    path, in_runs = Path(model), RUNS / model
-    is_path = (path / "config.json").is_file()
-    stages = (
-        [in_runs / stage for stage in reversed(TRAINING) if artifact.load(in_runs / stage, stage)]
-        if model.strip("./")
-        else []
-    )
-    if is_path and stages and path.resolve() != in_runs.resolve():
-        raise UserError(
-            f"{model} is both a folder and a run. Write ./{model} for the folder, {stages[0]} for the run.",
-            f"{model} 既是文件夹又是运行。文件夹请写 ./{model}，运行请写 {stages[0]}。",
-        )
-    if is_path:
-        return path
-    if stages:
-        return stages[0]
-    known = sorted(p.parent.parent.name for p in RUNS.glob("*/pretrain/manifest.json"))
-    hint_en = f" Finished runs: {', '.join(known)}." if known else " Make one with: yaya run recipes/laptop.toml"
-    hint_zh = f"已有的运行：{'、'.join(known)}。" if known else "先养一个：yaya run recipes/laptop.toml"
-    raise UserError(
-        f"No model {model}: neither a model folder nor a finished run.{hint_en}",
-        f"找不到模型 {model}：既不是模型文件夹，也不是训练好的运行。{hint_zh}",
-    )
 
 
 def model_argument(made: Parser) -> None:
@@ -356,6 +334,8 @@ def sampling_options(made: Parser, max_new_tokens: int) -> None:
 
 def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     """(engine, sampling) for a tool."""
+    from yaya.models import model_folder
+
     folder = model_folder(options.model)  # first: a wrong name is told at once, before torch is imported
     from yaya.core.runtime import setup
     from yaya.inference.engine import Engine
@@ -382,9 +362,29 @@ def chat_command(rest: list[str]) -> None:
     from yaya import chat
 
     if options.once is None:
-        chat.chat(lambda: load_engine(options), options.model, options.system)
+        chat.chat(lambda: load_talker(options), options.model, options.system)
     else:
-        chat.Talk(*load_engine(options), options.system).hear(options.once)
+        chat.Talk(*load_talker(options), options.system).hear(options.once)
+
+
+def load_talker(options: argparse.Namespace) -> tuple[Any, Any]:
+    """(engine, sampling) for a chat."""
+    loaded = load_engine(options)
+    say_if_only_texts(options.model)
+    return loaded
+
+
+def say_if_only_texts(model: str) -> None:
+    """Tells those who would chat with it that a model has never seen a conversation."""
+    from yaya.evaluate.origin import reads_only_texts
+    from yaya.models import model_folder
+
+    if reads_only_texts(model_folder(model)):
+        example = f"{program()} generate {shlex.quote(model)}"
+        say(
+            f'{model} has only read texts and no conversations, so it does not answer: it goes on writing. Give it the beginning of a text: {example} "How a text begins"',
+            f'{model} 只读过文本，没读过对话：它不会回答，只会接着往下写。可以给它一个开头：{example} "一段文本的开头"',
+        )
 
 
 def generate_command(rest: list[str]) -> None:
@@ -416,10 +416,13 @@ def serve_command(rest: list[str]) -> None:
     )
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     options = made.parse_args(rest)
+    from yaya.models import model_folder
+
     folder = model_folder(options.model)
     from yaya.core.runtime import setup
     from yaya.serve.run import serve
 
+    say_if_only_texts(options.model)
     serve(folder, options.model, host=options.host, port=options.port, runtime=setup(options.device, "auto"))
 
 

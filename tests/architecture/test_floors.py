@@ -16,7 +16,7 @@ FLOORS = [
     {"evaluate", "export"},
     {"train"},
     {"pipeline"},
-    {"tune", "serve", "doctor", "chat"},
+    {"tune", "serve", "doctor", "chat", "models"},
     {"cli"},
     {"__main__"},
 ]

@@ -15,9 +15,11 @@ from yaya.core import charts, page
 from yaya.core.artifact import write_atomic
 from yaya.core.excerpts import clip
 from yaya.core.page import dicts, is_number, read_json, read_jsonl
+from yaya.core.say import program
 from yaya.evaluate import excerpts
 from yaya.evaluate.labels import LANGUAGES, PLANNED, SETS, SKILLS, STAGES
 from yaya.evaluate.material import Material, read_material
+from yaya.evaluate.origin import reads_only_texts
 from yaya.prepare import report as prepare_report
 from yaya.tokenize import chat
 
@@ -66,6 +68,8 @@ def summary(m: Material) -> dict[str, Any]:
     return {
         "name": name,
         "shell_name": shlex.quote(str(name)),
+        "program": program(),
+        "only_texts": reads_only_texts(m.place(m.last)),
         "primer": m.is_primer,
         "created": str(newest.get("created", ""))[:10],
         "yaya": newest.get("yaya") or {},
