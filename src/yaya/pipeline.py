@@ -17,7 +17,7 @@ from yaya.core.artifact import Artifact, Draft, write_atomic
 from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, spend, to_toml, unknown_key
 from yaya.core.progress import duration, in_minutes
 from yaya.core.runtime import Runtime, setup
-from yaya.core.say import UserError, say
+from yaya.core.say import UserError, program, say
 
 
 @dataclass(frozen=True)
@@ -317,8 +317,8 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
             return job
         if job.configs["prepare"].preview:
             raise UserError(
-                "preview only looks at the data, so it goes with: yaya prepare preview=200",
-                "preview 只是先看看数据，请这样用：yaya prepare preview=200",
+                f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
+                f"preview 只是先看看数据，请这样用：{program()} prepare preview=200",
             )
         data = [job.stage(name) for name in ("prepare", "tokenize")][-1]
         to_do = TRAINING if data.metrics["train"]["chat"]["documents"] else ("pretrain",)
@@ -332,7 +332,7 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
             job.stage(name, to_do)
         job.stage("evaluate")
         if job.config.overwrite and job.kept:
-            again = f"yaya {job.kept[-1]} {job.folder / 'recipe.toml'} overwrite=true"
+            again = f"{program()} {job.kept[-1]} {job.folder / 'recipe.toml'} overwrite=true"
             say(
                 f"overwrite=true replaces what would differ; this would not: {', '.join(job.kept)}. To make one anew all the same: {again}",
                 f"overwrite=true 只替换会有不同的结果，这些没有不同：{'、'.join(job.kept)}。仍要重做其中一个：{again}",

@@ -181,16 +181,16 @@ def test_a_model_of_which_nothing_is_known_suggests_nothing(browser: playwright.
     with running_server(engine) as url:
         for chat in visit(browser, url):
             chat.page.wait_for_load_state("networkidle")
-            assert chat.page.locator(".starter").count() == 0 and "keep it simple" in chat.text("#about")
+            assert chat.page.locator(".starter").count() == 0 and "keep it simple" in chat.text("#welcome")
 
 
 def test_a_model_that_has_only_read_texts_says_so(browser: playwright.Browser, engine: FakeEngine) -> None:
     with running_server(engine, about=About(only_texts=True)) as url:
         for chat in visit(browser, url):
-            chat.page.locator("#about", has_text="I have only read texts, no conversations").wait_for()
+            chat.page.locator("#welcome", has_text="I have only read texts.").wait_for()
             assert chat.page.locator(".starter").count() == 0
             chat.page.click("#language")
-            assert "只读过文本" in chat.text("#about")
+            assert "只读过文本" in chat.text("#welcome") and "想聊点什么" not in chat.text("#welcome")
 
 
 def test_a_new_chat_while_a_reply_is_written(chat: Chat, engine: FakeEngine) -> None:

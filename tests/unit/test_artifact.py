@@ -241,6 +241,17 @@ def test_a_data_stage_that_differs_runs_anew_and_says_what_differs(
     made(tmp_path / "prepare", never, **changes)
 
 
+def test_what_differs_is_told_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YAYA_LANG", "zh")
+    before = {"config": {"a": 1, "b": 2}, "parents": {"prepare": "x"}}
+    assert artifact.differences({"a": 3}, {"tokenize": "y"}, before) == [
+        "a: 1 -> 3",
+        "b: 2 -> （无）",
+        "输入 prepare",
+        "输入 tokenize",
+    ]
+
+
 def test_a_file_named_as_a_parent_counts_by_its_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "diary.txt"
     source.write_text("Monday")

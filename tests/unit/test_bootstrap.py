@@ -391,7 +391,7 @@ def test_ctrl_c_ends_the_child_and_prints_no_traceback(tmp_path):
 # The commands
 
 
-def test_demo_runs_then_serves_under_one_name(boot, monkeypatch):
+def test_demo_runs_then_serves_under_one_name(boot, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(boot, "install", lambda **_: None)
     monkeypatch.setattr(boot, "run", lambda command: ran.append(command[3:]) or 0)
@@ -404,6 +404,8 @@ def test_demo_runs_then_serves_under_one_name(boot, monkeypatch):
         ["run", recipe, "name=mine", "pretrain.steps=5"],
         ["serve", "mine"],
     ]
+    program = os.path.join(".venv", "Scripts" if os.name == "nt" else "bin", "yaya")  # as no environment is activated
+    assert f"{program} serve demo" in (said := capsys.readouterr().out) and f"{program} serve mine" in said
 
 
 def test_demo_serves_nothing_after_a_failure(boot, monkeypatch):

@@ -17,6 +17,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
 from yaya.core import charts
+from yaya.core.say import program
 from yaya.evaluate import excerpts
 from yaya.evaluate.labels import SKILLS
 from yaya.evaluate.report import write_report
@@ -205,6 +206,28 @@ def test_a_whole_run_fills_every_section(run: Path) -> None:
     )  # loss, learning rate, sets of questions, scripts and lengths, time
     assert len(html.encode()) < 600_000
     assert "undefined" not in html.lower() and "None" not in tree.body.text()
+
+
+def test_its_commands_can_be_typed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for on_path in (None, "/usr/bin/yaya"):
+        monkeypatch.setattr("yaya.core.say.shutil.which", lambda name, found=on_path: found)
+        commands = [node.text() for node in HTMLParser(render(run, scores())).css(".next code")]
+        assert [c.removeprefix(program() + " ").split()[0] for c in commands] == ["chat", "serve", "run"]
+    assert program() == "yaya"
+
+
+def test_a_model_of_texts_alone_is_given_beginnings(run: Path) -> None:
+    """It would not answer, so nobody is sent to chat with it."""
+    shutil.rmtree(run / "finetune")
+    path = run / "pretrain" / "manifest.json"
+    known = json.loads(path.read_text("utf-8"))
+    path.write_text(
+        json.dumps(known | {"kind": "pretrain", "config": {**known["config"], "chat_fraction": 0.0}}), "utf-8"
+    )
+    html = render(run, scores())
+    shown = HTMLParser(html).css_first(".next").text()
+    assert "yaya generate 'little one'" in shown and "yaya chat" not in shown
+    assert_both_languages(html)
 
 
 def test_every_sentence_is_in_both_languages(run: Path) -> None:

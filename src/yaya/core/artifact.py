@@ -193,7 +193,7 @@ def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Ma
     """What distinguishes a request from a manifest (or from the identity of an unfinished build)."""
     old = other["config"]
     out = [f"{name}: {old.get(name)!r} -> {value!r}" for name, value in config.items() if old.get(name) != value]
-    out += [f"{name}: {old[name]!r} -> (none)" for name in old if name not in config]
+    out += [f"{name}: {old[name]!r} -> {t('(none)', '（无）')}" for name in old if name not in config]
     return out + [
         t(f"input {name}", f"输入 {name}")
         for name in {**other["parents"], **parents}

@@ -25,7 +25,7 @@ from yaya.core import artifact, ranks
 from yaya.core.artifact import Artifact, Draft, write_atomic
 from yaya.core.config import as_dict, build, key, to_toml
 from yaya.core.progress import Bar, duration, in_minutes
-from yaya.core.say import UserError, say, t
+from yaya.core.say import UserError, program, say, t
 from yaya.tune import verdict
 from yaya.tune.planning import SIZES, make_plan, raise_default, read_plan, settle_steps
 from yaya.tune.report import write_report
@@ -103,8 +103,8 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
     job = pipeline.Run(rest)
     if job.configs["prepare"].preview:
         raise UserError(
-            "preview only looks at the data, so it goes with: yaya prepare preview=200",
-            "preview 只是先看看数据，请这样用：yaya prepare preview=200",
+            f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
+            f"preview 只是先看看数据，请这样用：{program()} prepare preview=200",
         )
     dimensions = parse_space(asked.tune.space, asked.config(asked.tune.stage))
     if not asked.tune.space:

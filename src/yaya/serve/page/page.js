@@ -23,7 +23,7 @@ let settings = { ...DEFAULTS, ...read(localStorage, "yaya.settings", {}) };
 let turns = read(sessionStorage, "yaya.turns", []);
 let running = null; // the AbortController of the reply that is being written
 let growing = null; // what shows that reply
-let known = { starters: {}, only_texts: false }; // what the server knows of its model
+let starters = {}; // questions to begin with, by language
 
 const words = () => WORDS[language];
 const save = () => sessionStorage.setItem("yaya.turns", JSON.stringify(turns));
@@ -304,14 +304,13 @@ function drawWords() {
   }
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", words()[node.dataset.label]);
   for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = words()[node.dataset.placeholder];
-  if (known.only_texts) $("about").textContent = words().aboutTexts;
-  const starters = (known.starters[language] ?? []).map((text) => {
+  const buttons = (starters[language] ?? []).map((text) => {
     const node = make("button", "starter", text);
     node.type = "button";
     node.addEventListener("click", () => ask(text));
     return node;
   });
-  $("starters").replaceChildren(...starters);
+  $("starters").replaceChildren(...buttons);
   drawTurns();
   drawState();
 }
@@ -390,7 +389,9 @@ scrollDown();
 focusMessage();
 about().then(
   (told) => {
-    known = told;
+    starters = told.starters;
+    const changed = told.only_texts ? ["hello", "about"] : [];
+    for (const name of changed) document.querySelector(`[data-t=${name}]`).dataset.t = `${name}Texts`;
     drawWords();
   },
   () => {}, // a page without suggestions
