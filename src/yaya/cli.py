@@ -282,8 +282,8 @@ def next_step(command: str, name: str, has_chats: bool) -> None:
         )
     else:
         say(
-            f'Next: {yaya} generate {name} "How a text begins"   (it has read texts, no conversations: it continues yours)',
-            f'下一步：{yaya} generate {name} "一段文本的开头"   （它只读过文本，没读过对话，会接着你的开头往下写）',
+            f'Next: {yaya} generate {name} "How a text begins"   (it has only read texts, so it continues what you write)',
+            f'下一步：{yaya} generate {name} "一段文本的开头"   （它只读过文本，会接着你写的往下写）',
         )
 
 
@@ -382,8 +382,8 @@ def say_if_only_texts(model: str) -> None:
     if reads_only_texts(model_folder(model)):
         example = f"{program()} generate {shlex.quote(model)}"
         say(
-            f'{model} has only read texts and no conversations, so it does not answer: it goes on writing. Give it the beginning of a text: {example} "How a text begins"',
-            f'{model} 只读过文本，没读过对话：它不会回答，只会接着往下写。可以给它一个开头：{example} "一段文本的开头"',
+            f'{model} has only read texts, no conversations, so it does not answer but goes on writing. To have it continue a text: {example} "How a text begins"',
+            f'{model} 只读过文本，没读过对话：它不会回答，只会接着往下写。让它续写一段文本：{example} "一段文本的开头"',
         )
 
 

@@ -57,10 +57,13 @@ def no_model_yet(run: Path) -> UserError:
             f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",
         )
-    done = [stage for stage in STAGES if artifact.load(run / stage)]
+    done = [stage for stage in (*STAGES, "tune") if artifact.load(run / stage)]
     has = (f"only {', '.join(done)}", f"只有 {'、'.join(done)}") if done else ("nothing finished", "什么都没做完")
-    recipe = run / "recipe.toml"
-    goes_on = shlex.quote(str(recipe)) if recipe.is_file() else f"recipes/laptop.toml name={shlex.quote(run.name)}"
+    recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
+    words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
+    if "tune" in done and not recipe.is_file() and best.is_file():
+        words = [str(best), f"name={run.name}-best"]
+    goes_on = shlex.join(words)
     return UserError(
         f"{run} has no finished model yet, {has[0]}. To go on with it: {program()} run {goes_on}",
         f"{run} 里还没有训练好的模型，{has[1]}。接着做：{program()} run {goes_on}",

@@ -51,7 +51,7 @@ class Talker:
         yield f"heard {len(said)} {said[-1]!r}."
 
 
-def load_engine(options: argparse.Namespace) -> tuple[Talker, None]:
+def load_talker(options: argparse.Namespace) -> tuple[Talker, None]:
     deadline = time.monotonic() + 20
     while "WAIT_FOR" in os.environ and not Path(os.environ["WAIT_FOR"]).exists() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -62,5 +62,5 @@ def load_engine(options: argparse.Namespace) -> tuple[Talker, None]:
 
 
 if __name__ == "__main__":
-    cli.load_engine = load_engine  # type: ignore[assignment]
+    cli.load_talker = load_talker  # type: ignore[assignment]
     cli.main(sys.argv[1:])

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from yaya.cli import dispatch
-from yaya.core.say import UsageError
+from yaya.core.say import UsageError, width
 
 MISTAKES = [
     ("chat", "missing: MODEL", "缺少 模型"),
@@ -58,4 +58,8 @@ def test_help_speaks_chinese(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("用法：yaya ") and "选项" in text
+    usage = text.split("\n\n")[0].splitlines()
+    assert {len(line) - len(line.lstrip()) for line in usage[1:]} <= {width(f"用法：yaya {tool} ")}
+    rows = [row for row in text.splitlines() if row.startswith(("  模型", "  开头", "  -h"))]
+    assert len({width(row[: row.index(re.split("  +", row.strip())[1])]) for row in rows}) == 1
     assert not re.search("usage|positional|options|arguments|default|show this", text)

@@ -77,7 +77,13 @@ def test_what_was_trained_before_can_be_talked_to_meanwhile() -> None:
 
 def test_a_run_in_which_nothing_was_done(told: Callable[..., str]) -> None:
     Path("runs/a b").mkdir(parents=True)
-    assert "nothing finished. To go on with it: yaya run recipes/laptop.toml name='a b'" in told("chat", "a b")
+    assert "nothing finished. To go on with it: yaya run recipes/laptop.toml 'name=a b'" in told("chat", "a b")
+
+
+def test_a_run_that_only_searched(told: Callable[..., str]) -> None:
+    (finished("runs/m/tune") / "best.toml").write_text("")
+    said = told("chat", "m").replace("\\", "/")
+    assert "only tune. To go on with it: yaya run runs/m/tune/best.toml name=m-best" in said
 
 
 def test_no_such_run(told: Callable[..., str], here: Path) -> None:
@@ -151,7 +157,7 @@ def test_it_is_said_before_one_talks_with_it(monkeypatch: pytest.MonkeyPatch, ca
     assert capsys.readouterr().err == ""
     cli.say_if_only_texts("texts")
     said = capsys.readouterr().err
-    assert said.startswith("texts has only read texts and no conversations") and 'yaya generate texts "' in said
+    assert said.startswith("texts has only read texts, no conversations") and 'yaya generate texts "' in said
     monkeypatch.setenv("YAYA_LANG", "zh")
     cli.say_if_only_texts("texts")
     assert "只读过文本，没读过对话" in capsys.readouterr().err

@@ -31,8 +31,13 @@ class Formatter(argparse.HelpFormatter):
     ) -> None:
         super().add_usage(usage, actions, groups, t("Usage: ", "用法："))  # type: ignore[arg-type]
 
+    def _format_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None) -> str:
+        """Further lines stand below the first; argparse counts characters, and a Chinese one takes two columns."""
+        missing = " " * (width(prefix or "") - len(prefix or ""))
+        return super()._format_usage(usage, actions, groups, prefix).replace("\n ", f"\n {missing}")
+
     def _format_action(self, action: argparse.Action) -> str:
-        """argparse counts characters; a Chinese one takes two columns, so fewer spaces follow it."""
+        """A Chinese name is followed by fewer spaces."""
         name = self._format_action_invocation(action)
         return super()._format_action(action).replace(name + " " * (width(name) - len(name)), name, 1)
 
