@@ -61,6 +61,17 @@ def test_of_one_language_for_the_readers_of_both(tmp_path: Path) -> None:
     assert starters(*asked, runs=tmp_path) == {"en": asked[:3], "zh": asked[:3]}
 
 
+def test_each_language_in_a_file_of_its_own(tmp_path: Path) -> None:
+    folder = run_on(tmp_path, "a", [], ["mine"])
+    for number in range(90):
+        talk = "Open?" if number < 45 else "开门吗？"
+        messages = [{"role": "user", "content": talk}, {"role": "assistant", "content": "Yes."}]
+        row = {"kind": "chat", "text": None, "messages": messages, "source": "mine"}
+        path = tmp_path / "a" / "prepare" / f"validation-{number:05}.parquet"
+        pq.write_table(pa.Table.from_pylist([row], SCHEMA), path)
+    assert about(folder).starters == {"en": ["Open?"], "zh": ["开门吗？"]}
+
+
 def test_short_questions_first_and_each_once(tmp_path: Path) -> None:
     talks: list[str | Talk] = [
         "I want my money back.",

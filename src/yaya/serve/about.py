@@ -17,6 +17,7 @@ from yaya.tokenize.shards import corpus_files
 
 SHOWN = 3  # questions in each language
 WIDEST = 60  # columns of a question
+FILES = 40  # of the held-out data, evenly spread: each language may have files of its own
 OF_PRIMER = {
     "en": ["Who are you?", "What is 3 plus 4?", "What does Lily like to eat?"],
     "zh": ["你是谁？", "3 加 4 等于几？", "莉莉喜欢吃什么？"],
@@ -44,7 +45,7 @@ def about(model: Path) -> About:
         return About()
     sources = config.get("sources") or [PRIMER]
     files = corpus_files(corpus, "validation") if sources != [PRIMER] else []
-    rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in read_rows(path)]
+    rows = [row for path in files[:: 1 + len(files) // FILES] for row in read_rows(path)]
     return About(pick_starters([row for row in rows if row.get("source") != PRIMER], PRIMER in sources))
 
 
