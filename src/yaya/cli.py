@@ -194,6 +194,7 @@ def dispatch(arguments: list[str]) -> None:
 def stage_command(command: str, rest: list[str], plan_only: bool = False) -> None:
     """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
     from yaya import pipeline
+    from yaya.core import artifact
     from yaya.core.config import RunConfig, build, describe, keys, parse_assignment, read_recipe, set_dotted, spend
 
     def config_class(stage: str) -> type:
@@ -256,22 +257,26 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
         tune_next(tune_stage().run(recipe))
         return
     if plan_only:
-        pipeline.run(recipe, plan_only=True)
+        job = pipeline.run(recipe, plan_only=True)
+        trained = [job.folder / stage for stage in pipeline.TRAINING if artifact.load(job.folder / stage)]
+        again = shlex.join([*rest, f"name={job.config.name}-2"] if trained else rest)
+        kept = (f" {trained[0]} is finished and stays.", f"{trained[0]} 已经训练好，会保留。") if trained else ("", "")
         say(
-            f"Nothing was trained. Next: yaya run {shlex.join(rest)}",
-            f"没有训练。下一步：yaya run {shlex.join(rest)}",
+            f"Nothing was trained.{kept[0]} Next: yaya run {again}",
+            f"没有训练。{kept[1]}下一步：yaya run {again}",
         )
         return
     job = pipeline.run(recipe, None if command == "run" else command)
     if not job.configs["prepare"].preview:
-        next_step(command, job.config.name)
+        next_step(command, job.config.name, job.config.from_run)
 
 
-def next_step(command: str, name: str) -> None:
-    """What to type now."""
+def next_step(command: str, name: str, other: str | None) -> None:
+    """What to type now. other: the run that has what this one lacks."""
     following = {"prepare": "tokenize", "tokenize": "pretrain", "pretrain": "finetune", "finetune": "evaluate"}
     if command in following:
-        say(f"Next: yaya {following[command]} name={name}", f"下一步：yaya {following[command]} name={name}")
+        given = f"name={name} from={other}" if other else f"name={name}"
+        say(f"Next: yaya {following[command]} {given}", f"下一步：yaya {following[command]} {given}")
     else:
         say(
             f"Next: yaya chat {name}   or, in the browser: yaya serve {name}",
