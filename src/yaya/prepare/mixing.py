@@ -18,8 +18,8 @@ def check(weights: Sequence[float], sources: Sequence[str]) -> None:
     """One positive weight for each source."""
     if weights and (len(weights) != len(sources) or any(not 0 < weight < 1e9 for weight in weights)):
         raise UserError(
-            f"prepare.weights needs one number above 0 for each source: there are {len(sources)} sources, and weights={list(weights)}.",
-            f"prepare.weights 要给每个来源一个大于 0 的数：有 {len(sources)} 个来源，而 weights={list(weights)}。",
+            f"prepare.weights needs one number above 0 for each of prepare.sources: weights={list(weights)}, sources={list(sources)}.",
+            f"prepare.weights 要给 prepare.sources 里的每个来源一个大于 0 的数：weights={list(weights)}，sources={list(sources)}。",
         )
 
 
