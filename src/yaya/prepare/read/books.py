@@ -81,7 +81,7 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
 
 def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     """The text layer, page by page; a scan without one is set aside."""
-    pypdf = library("pypdf", "pypdf")
+    pypdf = library("pypdf", "pypdf", file)
     said = Heard()
     data = read_bytes(file)
     what = what_it_is(data)
@@ -95,7 +95,7 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     except Unusable:
         raise
     except pypdf.errors.DependencyError:
-        library("cryptography", "cryptography")
+        library("cryptography", "cryptography", file)
         raise
     except Exception as error:  # damaged files raise almost anything
         raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from yaya.core.say import UserError, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
+from yaya.prepare.labels import number_of
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
 from yaya.prepare.read.files import CONVERT, SourceFile, list_files
@@ -56,14 +57,14 @@ def sources(main: bool) -> dict[str, Reader]:
 SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
 
 
-def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
-    """Every file of the sources, once, with the number of its source. What is passed over is said."""
+def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[SourceFile, int]]:
+    """Every file of the sources, once, with the number of its source. What is passed over is said. key: where the user named them."""
     seen: set[str] = set()
     out: list[tuple[SourceFile, int]] = []
     for number, source in enumerate(paths):
         if source == PRIMER:
             continue
-        files, others = list_files(source)
+        files, others = list_files(source, key)
         if others:
             say_skipped(source, others)
         for file in files:
@@ -78,12 +79,11 @@ def say_skipped(source: str, others: list[str]) -> None:
     """One line for all files of a folder that are of no known kind."""
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
-    count = f"{len(others):,}"
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
     save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
     say(
-        f"{source}: skipped {count} files of other kinds: {kinds}{save[0]}",
-        f"{source}：跳过 {count} 个其他类型的文件：{kinds}{save[1]}",
+        f"{source}: skipped {number_of(len(others), 'file')} of other kinds: {kinds}{save[0]}",
+        f"{source}：跳过 {len(others):,} 个其他类型的文件：{kinds}{save[1]}",
     )
 
 
