@@ -187,6 +187,20 @@ def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
     assert draft.metrics["bytes_per_token"] == round(28 / sum(sizes.values()), 3)
 
 
+@pytest.mark.parametrize(("wanted", "said"), [(300, False), (2000, True)])
+def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, monkeypatch):
+    write(tmp_path / "train-0.parquet", ["one two three four " * 9])
+    for language, why in (("en", "each word of the text is one token already"), ("zh", "每个词都已经是一个 token")):
+        monkeypatch.setenv("YAYA_LANG", language)
+        (out := tmp_path / language).mkdir()
+        shards.run(
+            TokenizeConfig(vocab_size=wanted, han_run=4),
+            {"prepare": Artifact(tmp_path, {})},
+            Draft(out, "tokenize", {}, {}),
+        )
+        assert (why in capsys.readouterr().err) == said
+
+
 def test_a_stage_without_anything_to_train_on(tmp_path):
     (out := tmp_path / "out").mkdir()
     train(iter(["one two three\n"] * 9), 300, 0).save(tmp_path, 64)

@@ -28,6 +28,7 @@ class Material:
     tokenizer: Tokenizer | None = None
     texts: list[str] = field(default_factory=list)
     chats: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # by language of the reader
+    tokens_each: dict[str, float] = field(default_factory=dict)  # by language: for a Chinese character, an English word
 
     def place(self, stage: str) -> Path:
         return self.places.get(stage, self.folder / stage)
@@ -68,4 +69,5 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
     files = corpus_files(m.place("prepare"), "train")
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in excerpts.read_rows(path)]
     m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
+    m.tokens_each = excerpts.tokens_each(m.tokenizer, rows) if m.tokenizer else {}
     return m
