@@ -96,6 +96,26 @@ def test_validation_has_the_mixture_of_training(tmp_path, capsys):
     assert f"{left_out:,} dropped ({left_out:,} of them left out by weights)" in capsys.readouterr().err
 
 
+@given(st.binary(min_size=16, max_size=16), st.floats(0, 5))
+def test_drawn_is_what_is_read_at_least_once(id, epochs):
+    ids = np.frombuffer(id, np.uint8).reshape(1, 16)
+    assert mixing.are_drawn(ids, np.array([epochs])).tolist() == [mixing.times(id, epochs) > 0]
+
+
+@pytest.mark.parametrize("kind", ["text", "chat"])
+def test_a_few_own_documents_beside_the_primer_validate_too(tmp_path, kind):
+    """Of the whole primer 5% would be some; of what is drawn of it, it would be none."""
+    rows = [{"question": f"ant {n}?", "answer": f"ant{n} " * 30} for n in range(30)]
+    rows = [{"text": row["answer"]} for row in rows] if kind == "text" else rows
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    draft = made(
+        tmp_path / "out", sources=[str(tmp_path / "own.jsonl"), "primer"], weights=[3, 1], near_duplicates=False,
+        conversations=1000 * (kind == "chat"), stories=500 * (kind == "text"),
+    )  # fmt: skip
+    held = pq.read_table(draft.path / "validation-00000.parquet").to_pylist()
+    assert any(row["source"].endswith("own.jsonl") for row in held) and len(held) < 12
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_of_few_conversations_some_that_are_drawn_validate(tmp_path, seed):
     for name, count in (("a", 3), ("b", 100)):

@@ -43,7 +43,7 @@ from yaya.prepare.read.strings import all_strings
 from yaya.prepare.report import write_report
 from yaya.prepare.settings import CHANGED, KNOWN, RULES, PrepareConfig, resolved
 from yaya.prepare.shards import scripts
-from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
+from yaya.prepare.split import FEW_SHARE, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
 from yaya.prepare.writing import STEPS, Finish, finish_piece
 
 KIND = "prepare"
@@ -283,11 +283,11 @@ def second_pass(
         rules[kind] = rule_for(kind, ids[chosen], config.validation, few, many)
     epochs, mixture = mixture_of(config, folder, count, kept, rules, chats)
     for kind, chosen in of_kind.items():
-        if epochs and len(chosen) < MANY and rules[kind].tail is None:  # the share of what is drawn, lest it be none
+        if epochs and rules[kind].tail is None:  # what is drawn may be few: then it is divided as few documents are
             sets = merge.Spread.load(folder, "sets", count)[chosen]
-            pairs = zip(ids[chosen], sets, strict=True)
-            drawn = [mixing.times(id.tobytes(), epochs[int(source)]) > 0 for id, source in pairs]
-            rules[kind] = rule_for(kind, ids[chosen[drawn]], config.validation, few, many)
+            found = ids[chosen]
+            drawn = mixing.are_drawn(found, np.array([epochs[n] for n in range(len(epochs))])[sets])
+            rules[kind] = rule_for(kind, found[drawn], "hash", few, many)
     starts = ids.starts
     names = names_of(folder, np.unique(first[~kept]), starts)
     wanted = (config.deduplicate, config.near_duplicates, config.repeated_lines, config.weights, config.augment.copies)
