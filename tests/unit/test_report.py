@@ -300,6 +300,20 @@ def test_what_it_sees_at_once_is_told_by_the_data_and_in_its_languages(
     assert "Yaya" not in examples and "牙牙" not in examples
 
 
+def test_languages_are_told_by_every_source_not_by_what_is_read_again(run: Path, tokenizer: Tokenizer) -> None:
+    prepare = run / "prepare"
+    for name in (
+        "train-00000",
+        "train-00001",
+        "train-00002",
+        *(f"train-p{n}-00000" for n in (2, 3, 4)),
+        "train-a1-00000",
+    ):
+        texts = TEXTS[1:] if name == "train-00002" else TEXTS[:1]
+        pq.write_table(pa.Table.from_pylist(rows_of(*texts)), prepare / f"{name}.parquet")
+    assert "English words" in HTMLParser(render(run, scores())).css_first(".limits").text()
+
+
 def test_a_language_of_which_there_is_hardly_any_is_left_out(tokenizer: Tokenizer) -> None:
     mostly = rows_of(*[TEXTS[1] * 9] * 20, TEXTS[0])
     assert excerpts.tokens_each(tokenizer, mostly).keys() == {"en"} and excerpts.tokens_each(tokenizer, []) == {}

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from yaya.core.artifact import Artifact, Draft
+from yaya.core.say import UserError
 from yaya.tokenize import shards
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve, source_parents
@@ -199,6 +200,12 @@ def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, 
             Draft(out, "tokenize", {}, {}),
         )
         assert (why in capsys.readouterr().err) == said
+
+
+def test_a_tokenizer_that_is_not_there_is_named_with_its_key(tmp_path):
+    with pytest.raises(UserError, match=r"tokenize\.tokenizer_from.*no_model.*tokenizer\.json"):
+        config = TokenizeConfig(tokenizer_from=str(tmp_path / "no_model"))
+        shards.run(config, {"prepare": Artifact(tmp_path, {})}, Draft(tmp_path, "tokenize", {}, {}))
 
 
 def test_a_stage_without_anything_to_train_on(tmp_path):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from yaya.core.artifact import Artifact, Draft, file_digest
 from yaya.core.config import key
 from yaya.core.progress import Bar
-from yaya.core.say import say, t
+from yaya.core.say import UserError, say, t
 from yaya.tokenize import chat
 from yaya.tokenize.tokenizer import Tokenizer, train
 
@@ -74,7 +74,11 @@ def source_parents(config: TokenizeConfig) -> dict[str, str]:
 def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
-        tokenizer = Tokenizer.load(Path(config.tokenizer_from))
+        try:
+            tokenizer = Tokenizer.load(Path(config.tokenizer_from))
+        except UserError as error:
+            key = "tokenize.tokenizer_from"
+            raise UserError(f"{key}: {error.en}", f"{key}：{error.zh}") from None
     else:
         assert config.vocab_size is not None and config.han_run is not None
         say(

@@ -78,12 +78,12 @@ def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[S
 def say_skipped(source: str, others: list[str]) -> None:
     """One line for all files of a folder that are of no known kind."""
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
-    kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
+    kinds = [f"{ending} {count}" for ending, count in endings.most_common(6)]
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
     save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
     say(
-        f"{source}: skipped {number_of(len(others), 'file')} of other kinds: {kinds}{save[0]}",
-        f"{source}：跳过 {len(others):,} 个其他类型的文件：{kinds}{save[1]}",
+        f"{source}: skipped {number_of(len(others), 'file')} of other kinds: {', '.join(kinds)}{save[0]}",
+        f"{source}：跳过 {len(others):,} 个其他类型的文件：{'、'.join(kinds)}{save[1]}",
     )
 
 
