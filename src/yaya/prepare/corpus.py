@@ -35,7 +35,7 @@ from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
-from yaya.prepare.labels import kind_name, number_of, reason_name
+from yaya.prepare.labels import kind_name, plural, reason_name
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
 from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, files_of, nothing_in
@@ -448,7 +448,7 @@ def tell(metrics: dict[str, Any]) -> None:
     )
     talks, texts = metrics["conversations"], r["kept"] - metrics["conversations"]
     say(
-        f"[prepare] kept: {number_of(talks, 'conversation')}, {number_of(texts, 'text')};"
+        f"[prepare] kept: {plural(talks, 'conversation')}, {plural(texts, 'text')};"
         f" {whole:,} characters ({share:.1%} for validation)",
         f"[prepare] 保留了 {talks:,} 段对话、{texts:,} 篇文本；{whole:,} 字符（{share:.1%} 用于验证）",
     )

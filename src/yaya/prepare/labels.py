@@ -189,7 +189,7 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
 }
 
 
-def number_of(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     """`1 text`, `2,000 texts`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 

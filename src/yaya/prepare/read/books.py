@@ -101,9 +101,7 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
         raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
     texts, problems, pictures = [], [], []
     if (wanted := pages_promised(reader)) > count:
-        lost = damaged(
-            f"{wanted - count} of its {wanted} pages are not there", f"{wanted} 页里缺了 {wanted - count} 页"
-        )
+        lost = damaged(f"pages are missing: {wanted - count} of {wanted}", f"{wanted} 页里缺了 {wanted - count} 页")
         problems.append(Broken(file.name, "", lost))
     for number in range(count):
         try:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from yaya.core.say import UserError, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
-from yaya.prepare.labels import number_of
+from yaya.prepare.labels import plural
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
 from yaya.prepare.read.files import CONVERT, SourceFile, list_files
@@ -82,7 +82,7 @@ def say_skipped(source: str, others: list[str]) -> None:
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
     save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
     say(
-        f"{source}: skipped {number_of(len(others), 'file')} of other kinds: {', '.join(kinds)}{save[0]}",
+        f"{source}: skipped {plural(len(others), 'file')} of other kinds: {', '.join(kinds)}{save[0]}",
         f"{source}：跳过 {len(others):,} 个其他类型的文件：{'、'.join(kinds)}{save[1]}",
     )
 
@@ -122,7 +122,7 @@ def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[D
 def damage(file: SourceFile, count: int, error: Exception) -> Broken:
     """What is said of a file that is cut off, or is not what it should be inside."""
     why = str(error).split("\n")[0][:200]
-    en = f"damaged or cut off, {count:,} documents were read: {why}"
+    en = f"damaged or cut off after {plural(count, 'document')}: {why}"
     zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
     return Broken(file.name, "", Unusable("damaged", en, zh))
 
