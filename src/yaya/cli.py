@@ -194,6 +194,7 @@ def dispatch(arguments: list[str]) -> None:
 def stage_command(command: str, rest: list[str], plan_only: bool = False) -> None:
     """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
     from yaya import pipeline
+    from yaya.core import artifact
     from yaya.core.config import RunConfig, build, describe, keys, parse_assignment, read_recipe, set_dotted, spend
 
     def config_class(stage: str) -> type:
@@ -256,25 +257,34 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
         tune_next(tune_stage().run(recipe))
         return
     if plan_only:
-        pipeline.run(recipe, plan_only=True)
+        job = pipeline.run(recipe, plan_only=True)
+        trained = [job.folder / stage for stage in pipeline.TRAINING if artifact.load(job.folder / stage)]
+        again = shlex.join([*rest, f"name={job.config.name}-2"] if trained else rest)
+        kept = (f" {trained[0]} is finished and stays.", f"{trained[0]} 已经训练好，会保留。") if trained else ("", "")
         say(
-            f"Nothing was trained. Next: {program()} run {shlex.join(rest)}",
-            f"没有训练。下一步：{program()} run {shlex.join(rest)}",
+            f"Nothing was trained.{kept[0]} Next: {program()} run {again}",
+            f"没有训练。{kept[1]}下一步：{program()} run {again}",
         )
         return
     job = pipeline.run(recipe, None if command == "run" else command)
     if not job.configs["prepare"].preview:
         data = job.input_of("tokenize") if command != "prepare" else None
-        next_step(command, job.config.name, data is None or bool(data.metrics["train"]["chat"]["documents"]))
+        has_chats = data is None or bool(data.metrics["train"]["chat"]["documents"])
+        next_step(command, job.config.name, job.config.from_run, has_chats)
 
 
-def next_step(command: str, name: str, has_chats: bool) -> None:
-    """What to type now. has_chats: whether there are conversations in the data, so that it can be fine-tuned and chat."""
+def next_step(command: str, name: str, other: str | None, has_chats: bool) -> None:
+    """What to type now.
+
+    other: the run that has what this one lacks. has_chats: whether there are conversations in the data, so that it can
+    be fine-tuned and chat.
+    """
     following = {"prepare": "tokenize", "tokenize": "pretrain", "pretrain": "finetune", "finetune": "evaluate"}
     yaya, name = program(), shlex.quote(name)
     if command in following:
         stage = following[command] if has_chats or command != "pretrain" else "evaluate"
-        say(f"Next: {yaya} {stage} name={name}", f"下一步：{yaya} {stage} name={name}")
+        given = f"name={name} from={shlex.quote(other)}" if other else f"name={name}"
+        say(f"Next: {yaya} {stage} {given}", f"下一步：{yaya} {stage} {given}")
     elif has_chats:
         say(
             f"Next: {yaya} chat {name}   or, in the browser: {yaya} serve {name}",

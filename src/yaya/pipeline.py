@@ -148,6 +148,34 @@ class Run:
                 return found
         return None
 
+    def missing(self, name: str, parent: str) -> UserError:
+        """What to say where a stage lacks an input: the command that mends it."""
+        place, other = self.folder / parent, self.config.from_run
+        if other and not (RUNS / other).is_dir():
+            return UserError(
+                f"There is no run {RUNS / other} (from={other}).", f"没有 {RUNS / other}（from={other}）。"
+            )
+        origin = None if other else self.origin(parent)
+        again = (
+            f"{program()} {name} name={self.config.name} from={origin}"
+            if origin
+            else f"{program()} {parent} name={other or self.config.name}"
+        )
+        return UserError(
+            f"{place} is missing{f', and {other} has none' if other else ''}. {f'{origin} has it' if origin else 'Make it with'}: {again}",
+            f"缺少 {place}{f'，{other} 里也没有' if other else ''}。{f'{origin} 里有' if origin else '请先运行'}：{again}",
+        )
+
+    def origin(self, parent: str) -> str | None:
+        """The run that has such a stage and something that this run's results were made from."""
+        made = [found for stage in STAGES if (found := artifact.load(self.folder / stage))]
+        needed = {digest for found in made for digest in found.manifest["parents"].values()}
+        for place in sorted(RUNS.glob(f"*/{parent}")):
+            stages = [found for stage in STAGES if (found := artifact.load(place.parent / stage))]
+            if place.parent != self.folder and any(found.digest in needed for found in stages):
+                return place.parent.name
+        return None
+
     def remark_old_rules(self, name: str, found: Artifact) -> None:
         """Says once that older rules made a corpus, which is used all the same."""
         remark = STAGES[name].load().outdated(found) if name == "prepare" and name not in self.remarked else None
@@ -160,6 +188,18 @@ class Run:
         found = artifact.load(self.folder / name) if name == "prepare" else None
         return found is not None and STAGES[name].load().outdated(found) is not None
 
+    def training_of(self, name: str) -> Path | None:
+        """The training that a stage is, or whose data it holds: nobody wants to lose hours of it to a changed setting."""
+        if STAGES[name].trains:
+            return self.folder / name
+        here = artifact.load(self.folder / name)
+        if here is None:
+            return None
+        later = list(STAGES)[list(STAGES).index(name) + 1 :]
+        made = {stage: artifact.load(self.folder / stage) for stage in later}
+        users = [stage for stage, found in made.items() if found and found.manifest["parents"].get(name) == here.digest]
+        return next((training for stage in users if (training := self.training_of(stage))), None)
+
     def stage(self, name: str, to_do: tuple[str, ...] = ()) -> Artifact:
         """Makes one stage, or takes it as it is. to_do: the training stages that share the minutes."""
         stage = STAGES[name]
@@ -169,10 +209,7 @@ class Run:
             if found is not None:
                 inputs[parent] = found
             elif parent in stage.inputs:
-                raise UserError(
-                    f"{self.folder / parent} is missing. Make it with: yaya {parent} name={self.config.name}",
-                    f"缺少 {self.folder / parent}。请先运行：yaya {parent} name={self.config.name}",
-                )
+                raise self.missing(name, parent)
         module, config = stage.load(), self.configs[name]
         if name != "prepare":
             self.machine()
@@ -196,12 +233,12 @@ class Run:
             settings |= vars(self.runtime)
         started = time.monotonic()
         again = self.config.overwrite and (name == self.only or self.is_outdated(name))
-        skipped = True
+        skipped, resumed = True, False
 
         def make(draft: Draft) -> None:
             self.verify(inputs)
-            nonlocal skipped
-            skipped = False
+            nonlocal skipped, resumed
+            skipped, resumed = False, draft.resumed
             self.write_recipe()  # not sooner: a request that is refused changes nothing
             if name in self.said and ranks.is_main() and not draft.resumed:  # the report shows it beside what came
                 write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
@@ -222,7 +259,7 @@ class Run:
             make,
             seed=self.config.seed,
             runtime=self.runtime,
-            keep=stage.trains,
+            keep=self.training_of(name),
             resumes=stage.trains or stage.resumes,
             overwrite=self.config.overwrite,
             again=again,
@@ -232,8 +269,10 @@ class Run:
             self.kept.append(name)
         passed = time.monotonic() - started
         if passed > 0.5:
+            now = ("this time ", "这次") if resumed else ("", "")
             say(
-                f"[{name}] → {result.path} ({duration(passed)})", f"[{name}] → {result.path}（用时 {duration(passed)}）"
+                f"[{name}] → {result.path} ({now[0]}{duration(passed)})",
+                f"[{name}] → {result.path}（{now[1]}用时 {duration(passed)}）",
             )
         return result
 
@@ -332,10 +371,9 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
             job.stage(name, to_do)
         job.stage("evaluate")
         if job.config.overwrite and job.kept:
-            again = f"{program()} {job.kept[-1]} {job.folder / 'recipe.toml'} overwrite=true"
             say(
-                f"overwrite=true replaces what would differ; this would not: {', '.join(job.kept)}. To make one anew all the same: {again}",
-                f"overwrite=true 只替换会有不同的结果，这些没有不同：{'、'.join(job.kept)}。仍要重做其中一个：{again}",
+                f"overwrite=true replaces what would differ. This would not, and stayed: {', '.join(job.kept)}.",
+                f"overwrite=true 只替换会有不同的结果。这些没有不同，照旧保留：{'、'.join(job.kept)}。",
             )
         return job
     finally:

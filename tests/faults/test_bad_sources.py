@@ -189,7 +189,7 @@ def test_cut_off_archive(tmp_path, ending, pack):
     data = pack(MANY_LINES)
     documents, broken = read(write(tmp_path / f"a.jsonl.{ending}", data[: len(data) // 2]))
     assert 0 < len(documents) < 20_000 and broken[-1].reason.startswith("damaged: ")
-    assert f"{len(documents):,} documents were read" in broken[-1].reason
+    assert f"cut off after {len(documents):,} document" in broken[-1].reason
     message = refused(write(tmp_path / f"a.txt.{ending}", data[: len(data) // 2]))
     assert f"a.txt.{ending}" in message and "damaged or cut off" in message and "again" in message
 

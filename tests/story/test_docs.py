@@ -10,6 +10,7 @@ from tests.commands import resolved
 from tests.conftest import ROOT, yaya
 
 from yaya import cli
+from yaya.prepare import corpus
 
 PAGES = ("guide", "data", "training", "scale")
 DOCS = ["README.md", "README.zh-CN.md", *(f"docs/{language}/{page}.md" for language in ("en", "zh") for page in PAGES)]
@@ -27,7 +28,34 @@ def commands() -> list[str]:
 def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe is built as the command would build it; running it is the story's business."""
     monkeypatch.chdir(tmp_path)
-    resolved(*shlex.split(command)[1:])
+    corpus.check(resolved(*shlex.split(command)[1:]).configs["prepare"])
+
+
+def making(text: str) -> list[list[str]]:
+    """The words of each `yaya STAGE` of a page, or of a recipe's comments, that makes something of a run."""
+    lines = re.findall(r"(?:^(?:#   )?|-m |^#.* {5})(?:yaya|sbatch .*?slurm\.sh) (.*)", text, re.M)
+    words = [shlex.split(re.split(r"\s{4,}|  #", line)[0]) for line in lines]
+    return [w for w in words if w[0] in ("run", *cli.STAGE_NAMES) and not any("preview=" in word for word in w)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_command_replaces_what_one_before_made(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who types all of them, page by page, is never refused: of one name a stage is made in one way only."""
+    monkeypatch.chdir(tmp_path)
+    pages = ["README.md" if language == "en" else "README.zh-CN.md", *(f"docs/{language}/{page}.md" for page in PAGES)]
+    texts = [(ROOT / page).read_text("utf-8") for page in pages]
+    texts += [path.read_text("utf-8") for path in sorted((ROOT / "recipes").glob("*.toml"))]
+    found = [words for text in texts for words in making(text) if words[0] != "tune"]
+    assert len(found) > 30 and ["run", "recipes/laptop.toml"] in found  # make demo
+    made: dict[tuple[str, str], set[str]] = {}
+    for words in found:
+        job = resolved(*words)
+        corpus.check(job.configs["prepare"])
+        for stage in job.configs if words[0] == "run" else [words[0]]:
+            made.setdefault((job.config.name, stage), set()).add(shlex.join(words))
+    assert [(place, ways) for place, ways in made.items() if len(ways) > 1] == []
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in ("chat", "generate", "doctor")])

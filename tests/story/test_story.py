@@ -77,8 +77,7 @@ def test_running_again_skips_everything(tiny_run: Path) -> None:
 def test_overwrite_for_a_whole_run_keeps_what_would_not_differ_and_says_so(tiny_run: Path) -> None:
     before = weights(tiny_run)
     done = yaya("run", "runs/tiny/recipe.toml", "overwrite=true", cwd=tiny_run.parents[1], YAYA_LANG="en")
-    assert "this would not: prepare, tokenize, pretrain, finetune, evaluate" in done.stderr
-    assert f"yaya evaluate {Path('runs/tiny/recipe.toml')} overwrite=true" in done.stderr
+    assert "This would not, and stayed: prepare, tokenize, pretrain, finetune, evaluate." in done.stderr
     assert weights(tiny_run) == before
 
 
@@ -88,6 +87,70 @@ def test_a_finished_model_is_not_overwritten_by_surprise(tiny_run: Path) -> None
     assert done.returncode == 1
     assert "steps: 40 -> 7" in done.stderr and "overwrite=true" in done.stderr and "name=" in done.stderr
     assert weights(tiny_run) == before and (tiny_run / "recipe.toml").read_bytes() == recipe
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ["prepare", "name=tiny", "stories=300"],
+        ["tokenize", "name=tiny", "vocab_size=700"],
+        ["run", "runs/tiny/recipe.toml", "prepare.stories=300"],
+        ["plan", "runs/tiny/recipe.toml", "tokenize.vocab_size=700"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_data_of_a_finished_model_are_not_replaced_by_surprise(request_: list[str], tiny_run: Path) -> None:
+    files = [tiny_run / "recipe.toml", *(tiny_run / name / "manifest.json" for name in ("prepare", "tokenize"))]
+    before = [path.read_bytes() for path in files]
+    done = yaya(*request_, cwd=tiny_run.parents[1], check=False, YAYA_LANG="en")
+    assert done.returncode == 1 and f"is what {Path('runs/tiny/pretrain')} was trained on" in done.stderr
+    assert "overwrite=true" in done.stderr and "name=" in done.stderr
+    assert [path.read_bytes() for path in files] == before
+    assert "already done" in yaya("evaluate", "runs/tiny/recipe.toml", cwd=tiny_run.parents[1], YAYA_LANG="en").stderr
+
+
+def test_a_model_is_scored_with_its_own_tokenizer_and_its_own_base_or_not_at_all(
+    tmp_path: Path, tiny_run: Path
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "runs" / "tiny")
+    scores = tmp_path / "runs" / "tiny" / "evaluate" / "scores.json"
+    before = scores.read_bytes()
+
+    def refused(*request: str) -> list[str]:
+        done = yaya(*request, cwd=tmp_path, check=False, YAYA_LANG="en")
+        assert done.returncode == 1 and scores.read_bytes() == before
+        return done.stderr.rpartition("yaya ")[2].split()
+
+    yaya("tokenize", "name=tiny", "vocab_size=700", "overwrite=true", cwd=tmp_path)
+    advice = refused("evaluate", "name=tiny", "questions_per_skill=1", "max_new_tokens=4")
+    assert advice[-1] == f"tokenizer_from={Path('runs/tiny/pretrain')}"
+    yaya(*advice, cwd=tmp_path)
+    yaya("evaluate", "name=tiny", "questions_per_skill=3", "max_new_tokens=16", cwd=tmp_path)
+    found = [json.loads(text)["loss"] for text in (before, scores.read_bytes())]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    before = scores.read_bytes()
+    yaya("pretrain", "runs/tiny/recipe.toml", "steps=3", "overwrite=true", cwd=tmp_path)
+    advice = refused("evaluate", "name=tiny", "questions_per_skill=1", "max_new_tokens=4")
+    assert advice == ["finetune", "name=tiny", "overwrite=true"]
+
+
+def test_a_run_that_takes_what_it_lacks_from_another_says_so_until_the_end(tmp_path: Path, tiny_run: Path) -> None:
+    shutil.copytree(tiny_run, tmp_path / "runs" / "tiny")
+    keys = ["steps=2", "batch_tokens=512", "samples=0", "evaluations=1"]
+    said = yaya("finetune", "name=other", "from=tiny", *keys, cwd=tmp_path, YAYA_LANG="en").stderr
+    following = "yaya evaluate name=other from=tiny"
+    assert f"Next: {following}\n" in said
+    done = yaya("evaluate", "name=other", cwd=tmp_path, check=False, YAYA_LANG="en")
+    assert done.returncode == 1 and "tiny has it" in done.stderr and done.stderr.endswith(f"{following}\n")
+    for wrong, said in (("none", "There is no run"), ("other", "other has none")):
+        done = yaya("finetune", "name=third", f"from={wrong}", cwd=tmp_path, check=False, YAYA_LANG="en")
+        assert done.returncode == 1 and said in done.stderr
+    yaya(*following.split()[1:], "questions_per_skill=1", "max_new_tokens=4", cwd=tmp_path)
+
+
+def test_a_plan_for_a_finished_run_names_another(tiny_run: Path) -> None:
+    said = yaya("plan", "runs/tiny/recipe.toml", cwd=tiny_run.parents[1], YAYA_LANG="en").stderr
+    assert "is finished and stays" in said and said.endswith("yaya run runs/tiny/recipe.toml name=tiny-2\n")
 
 
 def test_chat_and_generate(tiny_run: Path) -> None:

@@ -269,7 +269,7 @@ def test_a_file_named_as_a_parent_counts_by_its_content(tmp_path: Path, capsys: 
 
 
 def trained(path: Path, make: Callable[[Draft], None] = writes("trained"), **changes: Any) -> Artifact:
-    return made(path, make, **({"kind": "pretrain", "keep": True, "resumes": True} | changes))
+    return made(path, make, **({"kind": "pretrain", "keep": path, "resumes": True} | changes))
 
 
 def test_a_trained_model_is_not_replaced_by_surprise(tmp_path: Path) -> None:
@@ -298,14 +298,15 @@ def test_overwrite_replaces_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_old_one_stays_whole_while_the_new_one_fails(keep: bool, tmp_path: Path) -> None:
     path = tmp_path / "stage"
-    made(path, writes("old"), keep=keep)
+    training = path if keep else None
+    made(path, writes("old"), keep=training)
     before = everything(path)
     for _ in range(2):
         with pytest.raises(Accident):
-            made(path, dies_after("half"), config={"size": 2}, keep=keep, overwrite=True)
+            made(path, dies_after("half"), config={"size": 2}, keep=training, overwrite=True)
         assert everything(path) == before
-    made(path, never, keep=keep)  # and still counts as done
-    made(path, writes("new"), config={"size": 2}, keep=keep, overwrite=True)
+    made(path, never, keep=training)  # and still counts as done
+    made(path, writes("new"), config={"size": 2}, keep=training, overwrite=True)
     assert (path / "result.txt").read_text() == "new"
 
 

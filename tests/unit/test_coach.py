@@ -98,7 +98,7 @@ def test_a_gradient_spike_is_named_once() -> None:
 
 
 def test_repeating_the_data_too_often_is_named() -> None:
-    assert "data exhausted" in kinds(Coach(100), training(100, falling, epoch=4.5))
+    assert kinds(Coach(1000), training(1000, falling, epoch=4.5)).count("data exhausted") == 1  # so it stays
 
 
 def test_replies_that_go_round_in_circles_are_named_only_late() -> None:

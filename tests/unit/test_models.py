@@ -146,8 +146,13 @@ def test_what_to_type_next(
     command: str, has_chats: bool, next_one: str, language: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", language)
-    cli.next_step(command, "my cat", has_chats)
+    cli.next_step(command, "my cat", None, has_chats)
     assert capsys.readouterr().err.startswith(("Next: " if language == "en" else "下一步：") + next_one)
+
+
+def test_what_another_run_has_is_named_again(capsys: Any) -> None:
+    cli.next_step("pretrain", "mine", "my cat", True)
+    assert capsys.readouterr().err == "Next: yaya finetune name=mine from='my cat'\n"
 
 
 def test_it_is_said_before_one_talks_with_it(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

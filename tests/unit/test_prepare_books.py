@@ -152,4 +152,4 @@ def test_pages_that_the_file_promises_and_lacks_are_said(tmp_path):
     writer._pages.get_object()[pypdf.generic.NameObject("/Count")] = number(3)
     writer.write(out)
     (document,), (broken,) = read(write(tmp_path / "a.pdf", out.getvalue()))
-    assert document.text == "The first\n\nThe second" and "1 of its 3 pages" in broken.reason
+    assert document.text == "The first\n\nThe second" and "missing: 1 of 3" in broken.reason

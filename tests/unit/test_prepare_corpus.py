@@ -244,16 +244,16 @@ def test_too_large_a_validation_part_is_refused(tmp_path, fraction):
         prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", [{"text": "a"}]), validation_fraction=fraction)
 
 
-def test_one_line_tells_what_was_made(tmp_path, capsys, monkeypatch):
+def test_two_lines_tell_what_was_made(tmp_path, capsys, monkeypatch):
     source = lines(tmp_path / "a.jsonl", [{"text": "abcdefghij"}, {"text": ""}])
     prepare(tmp_path / "1", source)
-    assert (
-        "[prepare] 2 in = 1 kept + 1 dropped + 0 merged + 0 unreadable; 10 characters (10.0% for validation)"
-        in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "[prepare] 2 in = 1 kept + 1 dropped + 0 merged + 0 unreadable\n" in said
+    assert "[prepare] kept: 0 conversations, 1 text; 10 characters (10.0% for validation)\n" in said
     monkeypatch.setenv("YAYA_LANG", "zh")
     prepare(tmp_path / "2", source)
-    assert "[prepare] 读入 2 = 保留 1 + 丢弃 1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "[prepare] 读入 2 = 保留 1 + 丢弃 1" in said and "保留了 0 段对话、1 篇文本" in said
 
 
 class TestPrimer:

@@ -1,6 +1,7 @@
 """Weights, epochs, previews and what is kept out of the data."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from yaya.core.artifact import Draft
 from yaya.core.say import UserError
-from yaya.prepare import corpus, mixing
+from yaya.prepare import corpus, mixing, pieces, planning
+from yaya.prepare.read.sources import files_of
 from yaya.prepare.settings import PrepareConfig, resolved
 
 
@@ -64,6 +66,74 @@ def test_mixture_on_disk(tmp_path):
     held = [r["text"] for r in pq.read_table(draft.path / "validation-00000.parquet").to_pylist()]
     assert held and not set(held) & set(found)
     assert draft.metrics["records"]["dropped"]["mixing: more than its share"] > 1000
+
+
+def test_validation_has_the_mixture_of_training(tmp_path, capsys):
+    """Of a source that is read in part only a part is held out, whatever its kind and number."""
+    own, large = tmp_path / "own.jsonl", tmp_path / "large.jsonl"
+    talks = [
+        [{"role": "user", "content": f"ant {n}?"}, {"role": "assistant", "content": f"ant{n} " * 20}]
+        for n in range(400)
+    ]
+    own.write_text("\n".join(json.dumps({"messages": talk}) for talk in talks), "utf-8")
+    talks = [
+        [{"role": "user", "content": f"bee {n}?"}, {"role": "assistant", "content": f"bee{n} " * 20}]
+        for n in range(8000)
+    ]
+    large.write_text("\n".join(json.dumps({"messages": talk}) for talk in talks), "utf-8")
+    draft = made(
+        tmp_path / "out", sources=[str(own), str(large)], weights=[1, 1], epochs_at_most=1.0, near_duplicates=False,
+        validation_fraction=0.2,
+    )  # fmt: skip
+    counts = {}
+    for split in ("train", "validation"):
+        rows = [row for path in draft.path.glob(f"{split}-*.parquet") for row in pq.read_table(path).to_pylist()]
+        counts[split] = [sum(word in row["source"] for row in rows) for word in ("own", "large")]
+        assert 0.6 < counts[split][0] / counts[split][1] < 1.6  # chance; without the share it is 0.05
+    assert sum(counts["validation"]) > 100
+    left_out = draft.metrics["records"]["dropped"]["mixing: more than its share"]
+    assert left_out == 8400 - sum(counts["train"]) - sum(counts["validation"])
+    assert f"{left_out:,} dropped ({left_out:,} of them left out by weights)" in capsys.readouterr().err
+
+
+@given(st.binary(min_size=16, max_size=16), st.floats(0, 5))
+def test_drawn_is_what_is_read_at_least_once(id, epochs):
+    ids = np.frombuffer(id, np.uint8).reshape(1, 16)
+    assert mixing.are_drawn(ids, np.array([epochs])).tolist() == [mixing.times(id, epochs) > 0]
+
+
+@pytest.mark.parametrize("kind", ["text", "chat"])
+def test_a_few_own_documents_beside_the_primer_validate_too(tmp_path, kind):
+    """Of the whole primer 5% would be some; of what is drawn of it, it would be none."""
+    rows = [{"question": f"ant {n}?", "answer": f"ant{n} " * 30} for n in range(30)]
+    rows = [{"text": row["answer"]} for row in rows] if kind == "text" else rows
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    draft = made(
+        tmp_path / "out", sources=[str(tmp_path / "own.jsonl"), "primer"], weights=[3, 1], near_duplicates=False,
+        conversations=1000 * (kind == "chat"), stories=500 * (kind == "text"),
+    )  # fmt: skip
+    held = pq.read_table(draft.path / "validation-00000.parquet").to_pylist()
+    assert any(row["source"].endswith("own.jsonl") for row in held) and len(held) < 12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_few_conversations_some_that_are_drawn_validate(tmp_path, seed):
+    for name, count in (("a", 3), ("b", 100)):
+        said = [{"question": f"{name} {n} {seed}?", "answer": f"{name}{n} " * 30} for n in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, said)), "utf-8")
+    sources = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    draft = made(tmp_path / "out", sources=sources, weights=[1, 1], near_duplicates=False)
+    assert draft.metrics["splits"]["validation"]["chat"]["documents"] >= 1
+
+
+def test_of_few_documents_as_much_of_each_is_held_out_as_it_is_read(tmp_path):
+    for name, size in (("a.txt", 4000), ("b.txt", 40000)):
+        (tmp_path / name).write_text(" ".join(f"{name[0]}{n}" for n in range(size)), "utf-8")
+    sources = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    draft = made(tmp_path / "out", sources=sources, weights=[1.0, 1.0], epochs_at_most=1.0)
+    held = pq.read_table(draft.path / "validation-00000.parquet").to_pylist()
+    sizes = [sum(len(row["text"]) for row in held if row["source"].endswith(f"{letter}.txt")) for letter in "ab"]
+    assert 0.9 < sizes[0] / sizes[1] < 1.1
 
 
 def test_of_few_documents_a_part_of_each_is_read(tmp_path):
@@ -142,11 +212,59 @@ def test_evaluation_sets_of_any_shape(tmp_path, name, data):
     assert draft.metrics["filters"]["contamination"]["dropped"] == 1
 
 
+def test_an_evaluation_set_that_is_not_there_is_named_with_its_key(tmp_path):
+    (tmp_path / "a.txt").write_text("Something to read.", "utf-8")
+    for config in (
+        PrepareConfig(sources=[str(tmp_path / "a.txt")], decontaminate=["known", "exam.jsonl"]),
+        PrepareConfig(sources=[str(tmp_path / "b.txt")], decontaminate=["known"]),
+    ):
+        key = "decontaminate" if "exam.jsonl" in (config.decontaminate or ()) else "sources"
+        for ask in (
+            lambda config=config: corpus.source_parents(config),
+            lambda config=config: corpus.run(config, {}, Draft(tmp_path, "prepare", {}, {}, 0)),
+        ):
+            with pytest.raises(UserError, match=rf"There is no .*Check the path in prepare\.{key}\."):
+                ask()
+
+
 def test_an_evaluation_set_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "exam.jsonl").write_text("{broken", "utf-8")
     (tmp_path / "a.txt").write_text("Something to read.", "utf-8")
     with pytest.raises(UserError, match=r"exam\.jsonl cannot be read"):
         made(tmp_path / "out", sources=[str(tmp_path / "a.txt")], decontaminate=[str(tmp_path / "exam.jsonl")])
+
+
+@pytest.mark.parametrize("documents", [1, 20, 200])
+def test_a_preview_shows_as_many_documents_as_were_asked_for(tmp_path, documents, capsys):
+    """Files of one document, damaged ones and large records take nothing from the rest."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+    for n in range(12):
+        (own / f"{n}.txt").write_text(f"A text of its own, the number {n}.", "utf-8")
+    (own / "empty.jsonl").write_text("", "utf-8")
+    texts(own / "small.jsonl", 300, "ant")
+    (own / "large.jsonl").write_text("\n".join(json.dumps({"text": f"bee{n} " * 9999}) for n in range(3)), "utf-8")
+    texts(other / "few.jsonl", 30, "cow")
+    out = tmp_path / "preview"
+    sources = [str(own), str(other), "primer"]
+    corpus.preview(PrepareConfig(sources=sources, preview=documents, conversations=40, stories=9), out, 0)
+    rows = json.loads((out / "examples.json").read_text("utf-8"))["lengths"]
+    assert sum(row["documents"] for row in rows) == max(3, documents)
+
+
+def test_a_preview_is_spread_over_files_and_sources(tmp_path):
+    files = [texts(tmp_path / f"{n}.jsonl", 50, f"word{n}") for n in range(9)]
+    work = pieces.Work(planning.sample(planning.pieces(config_of(files), tmp_path, 0, files_of(names(files))), 90)[0])
+    assert Counter(document.source for document in work.documents()) == dict.fromkeys(names(files), 10)
+
+
+def names(files: list[Path]) -> list[str]:
+    return [str(path) for path in files]
+
+
+def config_of(files: list[Path]) -> PrepareConfig:
+    return resolved(PrepareConfig(sources=names(files), decontaminate=[]))
 
 
 def test_a_preview_makes_a_report_and_no_corpus(tmp_path):

@@ -306,9 +306,10 @@ def test_files_to_convert_say_how(tmp_path, name, better, capsys):
 
 
 def test_without_the_library_the_command_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    with pytest.raises(UserError, match=r'pip install "yaya\[data\]"'):
-        read(write(tmp_path / "a.xlsx", b"PK"))
+    for name, package in (("a.xlsx", "openpyxl"), ("b.pdf", "pypdf")):
+        monkeypatch.setitem(__import__("sys").modules, package, None)
+        with pytest.raises(UserError, match=rf'{name}, yaya needs {package}: pip install "yaya\[data\]"'):
+            read(write(tmp_path / name, b"PK"))
 
 
 def test_all_that_can_be_wrong_has_a_name_in_both_languages():

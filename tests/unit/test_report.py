@@ -297,6 +297,51 @@ def test_limits_name_the_weakest_subject(run: Path) -> None:
     assert "counting in Chinese (57%)" in limits and "256" in limits
 
 
+def rows_of(*texts: str) -> list[dict[str, Any]]:
+    return [{"kind": "text", "text": text, "messages": None} for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("texts", "languages"),
+    [(TEXTS, ["zh", "en"]), (TEXTS[:1], ["zh"]), (TEXTS[1:], ["en"]), (["Один дом стоит у реки."], []), (["吾輩は猫である。名前はまだ無い。"], [])],
+)  # fmt: skip
+def test_what_it_sees_at_once_is_told_by_the_data_and_in_its_languages(
+    run: Path, tokenizer: Tokenizer, texts: list[str], languages: list[str]
+) -> None:
+    pq.write_table(pa.Table.from_pylist(rows_of(*texts)), run / "prepare" / "train-00000.parquet")
+    page = HTMLParser(render(run, scores()))
+    limits, examples = (page.css_first(f".{name}").parent.text() for name in ("limits", "toks"))
+    for language, text, units, name in (
+        ("zh", TEXTS[0], len(TEXTS[0]), "Chinese characters"),
+        ("en", TEXTS[1], len(TEXTS[1].split()), "English words"),
+    ):
+        count = float(f"{256 * units / len(tokenizer.encode(text)):.2g}")
+        assert (f"{count:,.0f} {name}" in limits) == (language in languages)
+    assert ("roughly" in limits) == bool(languages)
+    figures = page.css("figure.tokens figcaption .zh")
+    assert sum("个字节，切成" in figure.text() for figure in figures) == 1 + max(1, len(languages))
+    assert "Yaya" not in examples and "牙牙" not in examples
+
+
+def test_languages_are_told_by_every_source_not_by_what_is_read_again(run: Path, tokenizer: Tokenizer) -> None:
+    prepare = run / "prepare"
+    for name in (
+        "train-00000",
+        "train-00001",
+        "train-00002",
+        *(f"train-p{n}-00000" for n in (2, 3, 4)),
+        "train-a1-00000",
+    ):
+        texts = TEXTS[1:] if name == "train-00002" else TEXTS[:1]
+        pq.write_table(pa.Table.from_pylist(rows_of(*texts)), prepare / f"{name}.parquet")
+    assert "English words" in HTMLParser(render(run, scores())).css_first(".limits").text()
+
+
+def test_a_language_of_which_there_is_hardly_any_is_left_out(tokenizer: Tokenizer) -> None:
+    mostly = rows_of(*[TEXTS[1] * 9] * 20, TEXTS[0])
+    assert excerpts.tokens_each(tokenizer, mostly).keys() == {"en"} and excerpts.tokens_each(tokenizer, []) == {}
+
+
 def test_own_texts_have_no_primer(run: Path, tokenizer: Tokenizer) -> None:
     manifest(run / "prepare", {"sources": ["my <b>texts</b>"]}, {})
     found = {name: value for name, value in scores().items() if name not in ("primer", "before_finetuning", "replies")}

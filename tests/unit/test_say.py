@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from yaya.core.progress import Bar
+from yaya.core.progress import Bar, times
 from yaya.core.say import is_text, padded, program, say, visible, width
 
 
@@ -100,3 +100,27 @@ def test_the_program_can_be_typed(installed: Path, monkeypatch: pytest.MonkeyPat
     assert program() == "'my project/.venv/bin/yaya'"
     done = subprocess.run(["sh", "-c", f"test -f {program()}"])
     assert done.returncode == 0
+
+
+def test_a_message_takes_the_place_of_the_bar_that_stands_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    say("before")
+    with Bar("pretrain", 10, "step") as bar:
+        bar._draw()
+        say("in between")
+        say("twice")
+        bar._draw()
+    say("after")
+    before, bar_line, second, *_ = sys.stderr.getvalue().split("\r\x1b[K")
+    assert before == "before\n" and bar_line.startswith("[pretrain]") and "\n" not in bar_line
+    assert second == "in between\ntwice\n"
+    assert sys.stderr.getvalue().endswith("\nafter\n")
+
+
+def test_how_often_is_said_in_plain_figures() -> None:
+    shown = [times(count) for count in (0.0537, 0.5, 1.0, 1.46, 9.94, 55.3, 149.7, 2243)]
+    assert shown == ["0.054", "0.5", "1", "1.5", "9.9", "55", "150", "2,243"]

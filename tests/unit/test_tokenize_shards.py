@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from yaya.core.artifact import Artifact, Draft
+from yaya.core.say import UserError
 from yaya.tokenize import shards
 from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve, source_parents
@@ -185,6 +186,26 @@ def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
     assert (validation["text"]["documents"], validation["text"]["bytes"]) == (1, 5)
     assert draft.metrics["vocab_size"] == tokenizer.vocab_size and draft.metrics["tokens"] == sum(sizes.values())
     assert draft.metrics["bytes_per_token"] == round(28 / sum(sizes.values()), 3)
+
+
+@pytest.mark.parametrize(("wanted", "said"), [(300, False), (2000, True)])
+def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, monkeypatch):
+    write(tmp_path / "train-0.parquet", ["one two three four " * 9])
+    for language, why in (("en", "each word of the text is one token already"), ("zh", "每个词都已经是一个 token")):
+        monkeypatch.setenv("YAYA_LANG", language)
+        (out := tmp_path / language).mkdir()
+        shards.run(
+            TokenizeConfig(vocab_size=wanted, han_run=4),
+            {"prepare": Artifact(tmp_path, {})},
+            Draft(out, "tokenize", {}, {}),
+        )
+        assert (why in capsys.readouterr().err) == said
+
+
+def test_a_tokenizer_that_is_not_there_is_named_with_its_key(tmp_path):
+    with pytest.raises(UserError, match=r"tokenize\.tokenizer_from.*no_model.*tokenizer\.json"):
+        config = TokenizeConfig(tokenizer_from=str(tmp_path / "no_model"))
+        shards.run(config, {"prepare": Artifact(tmp_path, {})}, Draft(tmp_path, "tokenize", {}, {}))
 
 
 def test_a_stage_without_anything_to_train_on(tmp_path):

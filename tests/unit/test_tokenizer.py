@@ -1,5 +1,6 @@
 """Text to ids and back, whatever the text; conversations framed exactly as the template frames them."""
 
+import itertools
 import json
 import re
 import time
@@ -355,7 +356,7 @@ def test_the_oldest_turns_go_first_and_the_system_message_stays(
 def test_what_is_kept_fits_and_is_an_end_of_the_conversation(
     tokenizer: Tokenizer, messages: list[dict[str, str]], room: int
 ) -> None:
-    head = messages[:1] if messages[0]["role"] in ("system", "developer") else []
+    head = list(itertools.takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = messages[len(head) :]
     try:
         ids, dropped = fit_messages(tokenizer, messages, room)
@@ -417,11 +418,13 @@ def test_a_thousand_turns_are_fitted_at_once(tokenizer: Tokenizer) -> None:
     assert cpu_seconds(lambda: fit_messages(tokenizer, talk(1000), 64)) < 1
 
 
-def test_fitting_costs_what_the_conversation_is_long(tokenizer: Tokenizer) -> None:
-    """Four times the turns: about four times the work, not sixteen."""
-    short, long = talk(1500), talk(6000)
-    once, more = (min(cpu_seconds(lambda m=m: fit_messages(tokenizer, m, 64)) for _ in range(2)) for m in (short, long))
-    assert more < 7 * once
+def test_fitting_encodes_each_message_once(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+    batch = Tokenizer.encode_batch
+    monkeypatch.setattr(Tokenizer, "encode_batch", lambda self, texts: (encoded.extend(texts), batch(self, texts))[1])
+    messages = talk(50)
+    fit_messages(tokenizer, messages, 64)
+    assert len(encoded) == len(messages)
 
 
 @pytest.mark.parametrize(

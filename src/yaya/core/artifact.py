@@ -210,14 +210,14 @@ def build(
     *,
     seed: int = 0,
     runtime: Runtime | None = None,
-    keep: bool = False,
+    keep: Path | None = None,
     resumes: bool = False,
     overwrite: bool = False,
     again: bool = False,
 ) -> Artifact:
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
-    keep: a finished one is replaced only with `overwrite`. resumes: an unfinished one is gone on with.
+    keep: the finished training that would be lost, or lose what it was trained on: only `overwrite` replaces it. resumes: an unfinished one is gone on with.
     again: one that would not differ is made anew all the same.
     With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
@@ -237,9 +237,14 @@ def build(
         if not changed and done.kind == kind:
             say(f"[{kind}] made anew, as asked (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
         elif keep and not overwrite:
+            lost = (
+                ("is finished", "已经训练好")
+                if keep == path
+                else (f"is what {keep} was trained on", f"是 {keep} 训练用的")
+            )
             raise UserError(
-                f"{path} is finished and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
-                f"{path} 已经训练好，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
+                f"{path} {lost[0]}, and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
+                f"{path} {lost[1]}，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
             )
         else:
             say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")

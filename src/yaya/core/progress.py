@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from yaya.core import ranks
-from yaya.core.say import t, visible
+from yaya.core.say import ERASE_LINE, bars_drawn, say_line, t, visible
 
 T = TypeVar("T")
 LINE_EVERY_S = 15.0
@@ -25,6 +25,11 @@ def duration(seconds: float) -> str:
 def in_minutes(minutes: float) -> str:
     """`1` -> `1 minute`, `2.5` -> `2.5 minutes`."""
     return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
+def times(count: float) -> str:
+    """How often: `0.054`, `1.5`, `220`."""
+    return f"{count:.2g}" if count < 10 else f"{count:,.0f}"
 
 
 class Bar:
@@ -48,6 +53,7 @@ class Bar:
             self._draw()
             sys.stderr.write("\n")
             sys.stderr.flush()
+            bars_drawn.clear()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
         self.done += count
@@ -60,10 +66,8 @@ class Bar:
 
     def print(self, text: str) -> None:
         """A line above the bar."""
-        if self.silent:
-            return
-        sys.stderr.write(("\r\x1b[K" if self.terminal else "") + visible(text) + "\n")
-        sys.stderr.flush()
+        if not self.silent:
+            say_line(visible(text))
 
     def line(self) -> str:
         passed = max(time.monotonic() - self.started, 1e-9)
@@ -82,7 +86,8 @@ class Bar:
         if self.silent:
             return
         if self.terminal:
-            sys.stderr.write("\r\x1b[K" + self.line()[:160])
+            sys.stderr.write(ERASE_LINE + self.line()[:160])
+            bars_drawn[:] = [self.title]
         else:
             sys.stderr.write(self.line() + "\n")
         sys.stderr.flush()

@@ -77,10 +77,21 @@ def t(en: str, zh: str) -> str:
     return zh if language() == "zh" else en
 
 
+ERASE_LINE = "\r\x1b[K"
+bars_drawn: list[str] = []  # the title of a bar on the terminal whose line is not ended
+
+
 def say(en: str, zh: str | None = None) -> None:
     """Prints one message to standard error: standard output belongs to replies and data. Of several ranks, rank 0 speaks."""
     if ranks.is_main():
-        print(visible(t(en, en if zh is None else zh)), file=sys.stderr, flush=True)
+        say_line(visible(t(en, en if zh is None else zh)))
+
+
+def say_line(text: str) -> None:
+    """A line of its own on standard error, in the place of a progress bar that stands there."""
+    sys.stderr.write(f"{ERASE_LINE if bars_drawn else ''}{text}\n")
+    sys.stderr.flush()
+    bars_drawn.clear()
 
 
 JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,9 @@ from yaya.tokenize.tokenizer import Tokenizer
 
 LONGEST_TALK = 400  # characters of a conversation, if there is one so short
 ROWS = 300  # looked at for samples
+LOOKED_AT, LONGEST_TEXT = 500, 2000  # documents, and characters of one, for a language's tokens
+SOME = 0.02  # of the text, from which on the data is said to have a language
+COMMON = frozenset(("the", "of", "and", "to", "is", "in", "you", "it"))
 HAN = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -69,14 +73,40 @@ def nicest(talks: Sequence[list[dict[str, str]]]) -> list[dict[str, str]] | None
     return max(fits[:60], key=lambda talk: (len({turn["role"] for turn in talk}), 3 <= len(talk) <= 5), default=None)
 
 
-def first_sentence(texts: Sequence[str], language: str, shortest: int, longest: int) -> str | None:
-    """A whole sentence of that language."""
+def first_sentence(texts: Sequence[str], language: str | None, shortest: int, longest: int) -> str | None:
+    """A whole sentence of that language, or of any."""
     for text in texts:
         for sentence in re.findall(r"[^\n。！？.!?]+[。！？.!?]?", text[:2000]):
             sentence = sentence.strip()
-            if shortest <= len(sentence) <= longest and language_of(sentence) == language:
+            if shortest <= len(sentence) <= longest and language in (None, language_of(sentence)):
                 return sentence
     return None
+
+
+def written_in(text: str) -> str | None:
+    """`"zh"` where most letters are Chinese characters, `"en"` where the commonest English words stand, else `None`."""
+    letters, han = sum(map(str.isalpha, text)), len(HAN.findall(text))
+    words = text.lower().split()
+    if han > letters / 2:
+        return "zh"
+    return "en" if not han and sum(word in COMMON for word in words) > len(words) / 20 else None
+
+
+def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Tokens for a Chinese character, and for an English word, in texts of the data; without a language that it has not."""
+    tokens: Counter[str | None] = Counter()
+    units: Counter[str | None] = Counter()
+    sizes: Counter[str | None] = Counter()
+    for row in rows[:: -(-len(rows) // LOOKED_AT)] if rows else ():
+        text = (row.get("text") or "\n".join(turn["content"] or "" for turn in row.get("messages") or ()))[
+            :LONGEST_TEXT
+        ]
+        language = written_in(text)
+        sizes[language] += len(text)
+        tokens[language] += len(tokenizer.encode(text))
+        units[language] += len("".join(text.split())) if language == "zh" else len(text.split())
+    least = SOME * sum(sizes.values())
+    return {name: tokens[name] / units[name] for name in ("zh", "en") if units[name] and sizes[name] >= least}
 
 
 @dataclass

@@ -29,6 +29,7 @@ SKILLS: dict[str, Pair] = {
     "identity": ("who am I", "我是谁"),
     "unknown": ("“I don’t know”", "说不知道"),
 }
+UNITS: dict[str, Pair] = {"zh": ("Chinese characters", "个汉字"), "en": ("English words", "个英文词")}
 LANGUAGES: dict[str, Pair] = {"zh": ("Chinese", "中文"), "en": ("English", "英文")}
 SETS: dict[str, Pair] = {
     "combinations": ("New combinations", "新组合"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from yaya.evaluate import excerpts
 from yaya.evaluate.labels import STAGES
 from yaya.tokenize.shards import corpus_files
 from yaya.tokenize.tokenizer import Tokenizer
+
+COPIES = re.compile(r"train-[a-z]")  # files of documents that are read again, or of changed copies
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Material:
     tokenizer: Tokenizer | None = None
     texts: list[str] = field(default_factory=list)
     chats: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # by language of the reader
+    tokens_each: dict[str, float] = field(default_factory=dict)  # by language: for a Chinese character, an English word
 
     def place(self, stage: str) -> Path:
         return self.places.get(stage, self.folder / stage)
@@ -65,7 +69,8 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
             m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
         except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
             continue
-    files = corpus_files(m.place("prepare"), "train")
+    files = [path for path in corpus_files(m.place("prepare"), "train") if not COPIES.match(path.name)]
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in excerpts.read_rows(path)]
     m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
+    m.tokens_each = excerpts.tokens_each(m.tokenizer, rows) if m.tokenizer else {}
     return m

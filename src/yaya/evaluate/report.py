@@ -17,7 +17,7 @@ from yaya.core.excerpts import clip
 from yaya.core.page import dicts, is_number, read_json, read_jsonl
 from yaya.core.say import program
 from yaya.evaluate import excerpts
-from yaya.evaluate.labels import LANGUAGES, PLANNED, SETS, SKILLS, STAGES
+from yaya.evaluate.labels import LANGUAGES, PLANNED, SETS, SKILLS, STAGES, UNITS
 from yaya.evaluate.material import Material, read_material
 from yaya.evaluate.origin import reads_only_texts
 from yaya.prepare import report as prepare_report
@@ -26,8 +26,12 @@ from yaya.tokenize import chat
 HERE = Path(__file__).parent
 SHOWN_REPLIES, SHOWN_WRONG = 12, 6
 LONGEST_TALK = 200  # tokens
+# Of each language a sentence of so many characters is shown as tokens, or this one.
+EXAMPLES = {
+    "zh": (8, 26, "牙牙学语，一天学会一点点。"),
+    "en": (20, 60, "Yaya learns to talk, a little more every day."),
+}
 SPREAD = 0.06  # of the expected loss, as a share: nine of ten trainings lie within; bench/LOG.md
-BYTES_PER_HAN, BYTES_PER_WORD = 3, 5.5  # an English word with its space
 
 
 def write_report(
@@ -105,8 +109,13 @@ def tokens(m: Material) -> dict[str, Any] | None:
     if m.tokenizer is None:
         return None
     source = [*m.texts, *(turn["content"] for talk in m.chats.values() for turn in talk)]
-    zh = excerpts.first_sentence(source, "zh", 8, 26) or "牙牙学语，一天学会一点点。"
-    en = excerpts.first_sentence(source, "en", 20, 60) or "Yaya learns to talk, a little more every day."
+    shown = [
+        excerpts.first_sentence(source, language, shortest, longest) or example
+        for language, (shortest, longest, example) in EXAMPLES.items()
+        if language in (m.tokens_each or EXAMPLES)
+    ]
+    if source and not m.tokens_each:  # in another language
+        shown = list(filter(None, [excerpts.first_sentence(source, None, 8, 60)])) or shown
     count = m.metrics("tokenize")
     return {
         "sentences": [
@@ -116,7 +125,7 @@ def tokens(m: Material) -> dict[str, Any] | None:
                 "bytes": len(text.encode()),
                 "groups": excerpts.pieces(m.tokenizer, ids),
             }
-            for text in (zh, en, "竹蜻蜓 🐼")
+            for text in (*shown, "竹蜻蜓 🐼")
         ],
         "vocab_size": m.tokenizer.vocab_size,
         "control": len(m.tokenizer.control),
@@ -307,14 +316,14 @@ def limits(m: Material) -> dict[str, Any]:
                 tallies[skill, lang] = (right + charts.share(found) * found.get("n", 0), asked + found.get("n", 0))
     ranked = sorted((right / asked, skill, lang) for (skill, lang), (right, asked) in tallies.items() if asked)
     context = read_json(m.place(m.last) / "config.json").get("max_position_embeddings")
-    per_token = m.metrics("tokenize").get("bytes_per_token")
-    size = context * per_token if is_number(context) and is_number(per_token) else None  # in bytes
+    room = {lang: float(f"{context / each:.2g}") for lang, each in m.tokens_each.items()} if is_number(context) else {}
     return {
         "weakest": [(SKILLS.get(s, (s, s)), LANGUAGES[lang], value) for value, s, lang in ranked[:3] if value < 0.95],
         "asked": bool(ranked),
         "context": context,
-        "context_han": size and round(size / BYTES_PER_HAN, -1),
-        "context_words": size and round(size / BYTES_PER_WORD, -1),
+        "room": [
+            (f"{room[lang]:,.0f} {en}", f"{room[lang]:,.0f} {zh}") for lang, (en, zh) in UNITS.items() if lang in room
+        ],
         "primer": m.is_primer,
         "parameters": m.metrics(m.last).get("parameters"),
         "repetition": m.scores.get("repetition_rate"),

@@ -13,10 +13,11 @@ from typing import Any
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
-from yaya.core.say import say
+from yaya.core.say import UserError, program, say
 from yaya.evaluate import tasks
 from yaya.inference.engine import Engine
 from yaya.tokenize.shards import open_shard
+from yaya.tokenize.tokenizer import shared
 
 KIND = "evaluate"
 SHOWN_REPLIES = 60
@@ -38,6 +39,7 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     from yaya.evaluate.report import write_report  # jinja2 is wanted here alone
 
     last = "finetune" if "finetune" in inputs else "pretrain"
+    check(inputs, last)
     scores, replies = score_model(config, inputs, last, draft)
     if last == "finetune":
         scores["before_finetuning"], _ = score_model(config, inputs, "pretrain", draft)
@@ -54,6 +56,18 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     announce(scores)
     report = draft.path.with_name("evaluate") / "report.html"
     say(f"[evaluate] The report, for a browser: {report}", f"[evaluate] 报告（用浏览器打开）：{report}")
+
+
+def check(inputs: dict[str, Artifact], last: str) -> None:
+    """UserError where the inputs are not of one kin: their scores would say nothing."""
+    base, model = inputs["pretrain"], inputs[last]
+    shared(inputs["tokenize"].path, base.path)
+    if last == "finetune" and model.manifest["parents"].get("pretrain") != base.digest:
+        again = f"{program()} finetune name={model.path.parent.name} overwrite=true"
+        raise UserError(
+            f"{model.path} was not made from {base.path} as it is now. Fine-tune anew: {again}",
+            f"{model.path} 不是从现在的 {base.path} 微调出来的。请重新微调：{again}",
+        )
 
 
 def score_model(

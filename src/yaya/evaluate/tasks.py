@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from yaya.core.progress import Bar
+from yaya.core.say import t
 from yaya.inference.engine import Engine, Request
 from yaya.inference.likelihood import log_likelihoods, windows
 from yaya.inference.sampling import Sampling
@@ -75,7 +76,7 @@ def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: in
     prompts = [chat.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
     sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0)
     out: list[Request] = []
-    with Bar(title, len(questions), "questions") as bar:
+    with Bar(title, len(questions), t("questions", "题")) as bar:
         for start in range(0, len(prompts), CHUNK):
             out += engine.generate(prompts[start : start + CHUNK], sampling)
             bar.advance(min(CHUNK, len(prompts) - start))

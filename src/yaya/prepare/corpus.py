@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from yaya.core.artifact import Artifact, Draft, file_digest, write_atomic
 from yaya.core.config import as_dict, build, keys, toml_value
 from yaya.core.progress import Bar
-from yaya.core.say import UserError, say
+from yaya.core.say import UserError, program, say
 from yaya.prepare import augment, lines, merge, mixing, planning
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
@@ -35,7 +35,7 @@ from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.engine import run_all
-from yaya.prepare.labels import kind_name, reason_name
+from yaya.prepare.labels import kind_name, plural, reason_name
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
 from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, files_of, nothing_in
@@ -60,9 +60,10 @@ def source_parents(config: PrepareConfig) -> dict[str, str]:
     """Name -> digest by content of what comes from outside."""
     from yaya.prepare import primer
 
-    names = [*(config.sources or [PRIMER]), *(config.decontaminate or ())]
-    digests = {name: digest_source(name) for name in names if name not in (PRIMER, KNOWN)}
-    if PRIMER in names or KNOWN in names:
+    named = {name: "prepare.decontaminate" for name in config.decontaminate or ()}
+    named |= {name: "prepare.sources" for name in config.sources or [PRIMER]}
+    digests = {name: digest_source(name, key) for name, key in named.items() if name not in (PRIMER, KNOWN)}
+    if PRIMER in named or KNOWN in named:
         digests[PRIMER] = f"primer-{primer.VERSION}"
     weights = Path(config.augment.model) / "model.safetensors"
     if config.augment.copies and "masked" in config.augment.methods and weights.is_file():
@@ -101,7 +102,7 @@ def command_for(found: Artifact, *end: str) -> str:
     usual |= {"sources": [], "preset": PrepareConfig.preset, "seed": 0}
     given = flat(made) | {"seed": found.config.get("seed", 0)}
     parts = [f"{name}={toml_value(value)}" for name, value in given.items() if value not in (None, usual.get(name))]
-    return shlex.join(["yaya", "prepare", f"name={found.path.parent.name}", *parts, *end])
+    return f"{program()} {shlex.join(['prepare', f'name={found.path.parent.name}', *parts, *end])}"
 
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def save_known(config: PrepareConfig, folder: Path) -> None:
 def questions_in(name: str) -> list[str]:
     """All strings of the files of one evaluation set."""
     out: list[str] = []
-    for file, _ in files_of([name]):
+    for file, _ in files_of([name], "prepare.decontaminate"):
         try:
             out += all_strings(file)
         except (Unusable, ValueError, OSError, RecursionError) as error:
@@ -277,9 +278,16 @@ def second_pass(
     many = PRIMER_SHARE if config.sources in ([], [PRIMER]) else MANY_SHARE
     many = many if config.validation_fraction is None else config.validation_fraction
     rules: dict[str, Rule] = {}
-    for kind, chosen in (("text", kept & ~chats), ("chat", kept & chats)):
-        rules[kind] = rule_for(kind, ids[np.flatnonzero(chosen)], config.validation, few, many)
+    of_kind = {"text": np.flatnonzero(kept & ~chats), "chat": np.flatnonzero(kept & chats)}
+    for kind, chosen in of_kind.items():
+        rules[kind] = rule_for(kind, ids[chosen], config.validation, few, many)
     epochs, mixture = mixture_of(config, folder, count, kept, rules, chats)
+    for kind, chosen in of_kind.items():
+        if epochs and rules[kind].tail is None:  # what is drawn may be few: then it is divided as few documents are
+            sets = merge.Spread.load(folder, "sets", count)[chosen]
+            found = ids[chosen]
+            drawn = mixing.are_drawn(found, np.array([epochs[n] for n in range(len(epochs))])[sets])
+            rules[kind] = rule_for(kind, found[drawn], "hash", few, many)
     starts = ids.starts
     names = names_of(folder, np.unique(first[~kept]), starts)
     wanted = (config.deduplicate, config.near_duplicates, config.repeated_lines, config.weights, config.augment.copies)
@@ -359,6 +367,7 @@ def accounts(config: PrepareConfig, cleaned: list[dict[str, Any]], finished: lis
             "merged": c["merged"],
         },
         "set_aside": dict(sum((Counter(result["kinds"]) for result in cleaned), Counter())),
+        "conversations": c["conversations"],  # of those kept; the rest are texts
         "bytes": {"in": c["bytes"], "out": c["kept_bytes"]},
         "augmented": dict(sum((Counter(result["augmented"]) for result in finished), Counter())),
         "filters": {name: vars(account) for name, account in filters.items()},
@@ -421,18 +430,27 @@ def rows_of(folder: Path, documents: np.ndarray, starts: np.ndarray) -> dict[int
 
 
 def tell(metrics: dict[str, Any]) -> None:
-    """What was made, in one line."""
+    """What was made, in two lines."""
     r = metrics["records"]
     totals = {split: sum(kind["characters"] for kind in kinds.values()) for split, kinds in metrics["splits"].items()}
     whole, dropped = sum(totals.values()), sum(r["dropped"].values())
     share = totals.get("validation", 0) / max(whole, 1)
     if not share:
         say("Warning: too few documents for a validation part.", "警告：文档太少，没有验证集。")
+    by_weights = r["dropped"].get("mixing: more than its share", 0)
+    some = (f" ({by_weights:,} of them left out by weights)", f"（其中 {by_weights:,} 是按 weights 的占比没有选入的）")
+    en, zh = some if by_weights else ("", "")
     say(
-        f"[prepare] {r['in']:,} in = {r['kept']:,} kept + {dropped:,} dropped + {r['merged']:,} merged"
-        f" + {r['quarantined']:,} unreadable; {whole:,} characters ({share:.1%} for validation)",
-        f"[prepare] 读入 {r['in']:,} = 保留 {r['kept']:,} + 丢弃 {dropped:,} + 合并 {r['merged']:,}"
-        f" + 读不了 {r['quarantined']:,}；{whole:,} 字符（{share:.1%} 用于验证）",
+        f"[prepare] {r['in']:,} in = {r['kept']:,} kept + {dropped:,} dropped{en} + {r['merged']:,} merged"
+        f" + {r['quarantined']:,} unreadable",
+        f"[prepare] 读入 {r['in']:,} = 保留 {r['kept']:,} + 丢弃 {dropped:,}{zh} + 合并 {r['merged']:,}"
+        f" + 读不了 {r['quarantined']:,}",
+    )
+    talks, texts = metrics["conversations"], r["kept"] - metrics["conversations"]
+    say(
+        f"[prepare] kept: {plural(talks, 'conversation')}, {plural(texts, 'text')};"
+        f" {whole:,} characters ({share:.1%} for validation)",
+        f"[prepare] 保留了 {talks:,} 段对话、{texts:,} 篇文本；{whole:,} 字符（{share:.1%} 用于验证）",
     )
     tell_unused(r["dropped"], metrics["set_aside"])
 
@@ -444,4 +462,4 @@ def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
     if rows:
         en = "; ".join(f"{name[0]} ({count:,})" for name, count in rows)
         zh = "；".join(f"{name[1]}（{count:,}）" for name, count in rows)
-        say(f"[prepare] not used: {en}", f"[prepare] 没有用：{zh}")
+        say(f"[prepare] not used: {en}", f"[prepare] 未采用：{zh}")

@@ -18,8 +18,8 @@ def check(weights: Sequence[float], sources: Sequence[str]) -> None:
     """One positive weight for each source."""
     if weights and (len(weights) != len(sources) or any(not 0 < weight < 1e9 for weight in weights)):
         raise UserError(
-            f"prepare.weights needs one number above 0 for each source: there are {len(sources)} sources, and weights={list(weights)}.",
-            f"prepare.weights 要给每个来源一个大于 0 的数：有 {len(sources)} 个来源，而 weights={list(weights)}。",
+            f"prepare.weights needs one number above 0 for each of prepare.sources: weights={list(weights)}, sources={list(sources)}.",
+            f"prepare.weights 要给 prepare.sources 里的每个来源一个大于 0 的数：weights={list(weights)}，sources={list(sources)}。",
         )
 
 
@@ -38,6 +38,12 @@ def times(id: bytes, epochs: float) -> int:
     return whole + (int.from_bytes(id[8:12], "big") < (epochs - whole) * 2**32)
 
 
+def are_drawn(ids: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+    """Which documents are read at all: `times` of each above 0. ids: (D, 16) bytes; epochs: (D,)."""
+    part = np.ascontiguousarray(ids[:, 8:12]).view(">u4").ravel()
+    return (epochs >= 1) | (part < epochs % 1 * 2**32)  # (D,)
+
+
 def told(
     sources: Sequence[str], weights: Sequence[float], sizes: np.ndarray, epochs: np.ndarray
 ) -> list[dict[str, Any]]:
@@ -48,9 +54,10 @@ def told(
         for s, w, n, e, r in zip(sources, weights, sizes, epochs, read, strict=True)
     ]  # fmt: skip
     for row in rows:
-        e, share = row["epochs"], f"{row['share']:.1%}"
+        share, e = f"{row['share']:.1%}", row["epochs"]
+        often = f"{e:.2f}" if e >= 0.1 or not e else f"{e:.1g}"
         say(
-            f"[prepare] {row['source']}: {share} of the training text, {row['bytes'] / 1e6:,.2f} MB read {e:.2f} times",
-            f"[prepare] {row['source']}：占训练文本的 {share}，{row['bytes'] / 1e6:,.2f} MB，读 {e:.2f} 遍",
+            f"[prepare] {row['source']}: {share} of the training text, {row['bytes'] / 1e6:,.2f} MB read {often} times",
+            f"[prepare] {row['source']}：占训练文本的 {share}，{row['bytes'] / 1e6:,.2f} MB，读 {often} 遍",
         )
     return rows

@@ -5,11 +5,12 @@ A piece knows by itself what to read and where to write, so it can be worked on 
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from yaya.prepare.shards import DROPPED, MESSAGE, Shard
 
 PIECE_BYTES = 16_000_000  # of input
 SHOWN = 10  # examples of each filter
+UNFINISHED = 8  # files of a preview that are kept open, for more of their documents
 TOGETHER = 100_000  # characters of documents that are looked at together
 SAMPLE = 300  # characters of a dropped document that are kept
 AROUND = 80  # characters shown on both sides of a change
@@ -58,7 +60,7 @@ class Piece:
     primer: tuple[int, int, int, int] = (0, 0, 0, 0)  # first and last story, first and last conversation
     primer_set: int = 0  # number of the primer as a source
     seed: int = 0
-    limit: int = 0  # documents of each file, for a preview; 0: all
+    limit: int = 0  # documents in all, for a preview; 0: all
 
     def path(self, name: str) -> Path:
         return self.folder / f"{self.number:05}.{name}"
@@ -112,20 +114,27 @@ class Work:
 
     def documents(self) -> Iterator[Document]:
         """What the piece holds; `at` is the number of the source."""
+        found = [(n, self.of_file(file, n)) for file, n in zip(self.piece.files, self.piece.sets, strict=True)]
         first_story, last_story, first_talk, last_talk = self.piece.primer
-        if last_story or last_talk:
-            from yaya.prepare import primer
+        for span in ((first_story, last_story, 0, 0), (0, 0, first_talk, last_talk)):
+            found += [(self.piece.primer_set, self.of_primer(*span))] if any(span) else []
+        return spread(found, self.piece.limit) if self.piece.limit else chain.from_iterable(each for _, each in found)
 
-            self.at = self.piece.primer_set
-            for n in range(first_story, last_story):
-                yield Document(primer.story(self.piece.seed, n), None, PRIMER, f"story {n}")
-            for n in range(first_talk, last_talk):
-                yield Document(None, primer.conversation(self.piece.seed, n), PRIMER, f"conversation {n}")
+    def of_primer(self, first_story: int, last_story: int, first_talk: int, last_talk: int) -> Iterator[Document]:
+        from yaya.prepare import primer
+
+        self.at = self.piece.primer_set
+        for n in range(first_story, last_story):
+            yield Document(primer.story(self.piece.seed, n), None, PRIMER, f"story {n}")
+        for n in range(first_talk, last_talk):
+            yield Document(None, primer.conversation(self.piece.seed, n), PRIMER, f"conversation {n}")
+
+    def of_file(self, file: SourceFile, source: int) -> Iterator[Document]:
         report = Report(self.set_aside, lambda *remark: self.remarks.append(remark), self.leave_out)
-        for file, number in zip(self.piece.files, self.piece.sets, strict=True):
-            self.at = number
-            found = read_file(file, report, bool(self.piece.config.main_text))
-            yield from islice(found, self.piece.limit or None)
+        self.at = source
+        for document in read_file(file, report, bool(self.piece.config.main_text)):
+            yield document
+            self.at = source  # in a preview other files may have come in between
 
     def counts(self) -> Counter[str]:
         return self.sources[self.at]
@@ -276,6 +285,27 @@ class Work:
             "changes": self.changes,
             "drops": self.drops,
         }
+
+
+def spread(found: Sequence[tuple[int, Iterator[Document]]], limit: int) -> Iterator[Document]:
+    """`limit` documents, as many of each source, and of each of its files; what one has not, those behind it give.
+
+    found: (source, documents of one file), source by source. What the last ones have not, some before them give.
+    """
+    unfinished: deque[Iterator[Document]] = deque(maxlen=UNFINISHED)
+    groups = [[each for _, each in group] for _, group in groupby(found, key=lambda pair: pair[0])]
+    for number, group in enumerate(groups):
+        of_group = math.ceil(limit / (len(groups) - number))
+        for at, each in enumerate(group):
+            wanted = math.ceil(of_group / (len(group) - at))
+            taken = 0
+            for document in islice(each, wanted):
+                yield document
+                taken += 1
+            of_group, limit = of_group - taken, limit - taken
+            if taken == wanted:
+                unfinished.append(each)
+    yield from islice(chain.from_iterable(reversed(unfinished)), limit)
 
 
 def words_of(waiting: list[tuple[Document, Texts, int]]) -> list[list[np.ndarray]]:

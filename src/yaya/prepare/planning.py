@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,7 @@ from yaya.prepare.read.threads import is_post
 from yaya.prepare.settings import PrepareConfig
 
 PRIMER_PIECE = 20_000  # documents
+OF_MANY = ("lines", "json", "csv", "parquet", "wiki", "warc")  # kinds of files that hold many documents
 
 
 def pieces(config: PrepareConfig, folder: Path, seed: int, files: list[tuple[SourceFile, int]]) -> list[Piece]:
@@ -82,25 +83,22 @@ def primer_pieces(config: PrepareConfig, folder: Path, seed: int, source: int, s
 
 
 def sample(pieces: list[Piece], documents: int) -> list[Piece]:
-    """One piece of evenly spread files, and of each no more documents than that it makes `documents` in all."""
-    files = [(file, number) for piece in pieces for file, number in zip(piece.files, piece.sets, strict=True)]
+    """One piece of evenly spread files of each source, to take `documents` from; those come first that have few."""
+    files = [pair for piece in pieces for pair in zip(piece.files, piece.sets, strict=True)]
     primers = [piece for piece in pieces if not piece.files]
-    share = max(1, documents // max(1, len({n for _, n in files}) + len({p.primer_set for p in primers})))
-    chosen: list[tuple[SourceFile, int]] = []
-    for source in sorted({number for _, number in files}):
-        own = [(file, number) for file, number in files if number == source]
-        chosen += own[:: -(-len(own) // share)]
-    counts = Counter(number for _, number in chosen)
-    out: list[Piece] = []
-    for file, number in chosen:
-        limit = -(-share // counts[number])
-        base = (pieces[0].folder, pieces[0].config)
-        out.append(Piece(len(out), *base, (file,), (number,), seed=pieces[0].seed, limit=limit))
-    for piece in primers[:: max(1, len(primers) // 2)]:
-        stories, _, talks, _ = piece.primer
-        span = (stories, stories + share // 2, 0, 0) if piece.primer[1] else (0, 0, talks, talks + share // 2)
-        out.append(replace(piece, number=len(out), primer=span))
-    return out
+    share = max(1, documents // max(1, len({n for _, n in files}) + bool(primers)))
+    sources: list[list[tuple[SourceFile, int]]] = []
+    for source in {number for _, number in files}:
+        own = [pair for pair in files if pair[1] == source]
+        count = min(len(own), share)
+        own = [own[n * len(own) // count] for n in range(count)]
+        sources.append(sorted(own, key=lambda pair: (pair[0].kind in OF_MANY, pair[0].size)))
+    sources.sort(key=lambda own: (any(file.kind in OF_MANY for file, _ in own), sum(file.size for file, _ in own)))
+    chosen = list(chain.from_iterable(sources))
+    first = replace(primers[0] if primers else pieces[0], number=0, limit=max(documents, len(sources) + bool(primers)))
+    stories, talks = (max((piece.primer[n] for piece in primers), default=0) for n in (1, 3))
+    span = (0, min(stories, documents), 0, min(talks, documents))
+    return [replace(first, files=tuple(f for f, _ in chosen), sets=tuple(n for _, n in chosen), primer=span)]
 
 
 def parts(file: SourceFile) -> Iterator[SourceFile]:

@@ -12,7 +12,7 @@ from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
 
 KNOWN = "known"
 # The version of the rules by which a corpus is made, which its manifest carries, and what each version changed.
-RULES = 3
+RULES = 4
 CHANGED: dict[int, tuple[str, str]] = {
     2: (
         "conversations under one system prompt or passage are kept apart, replies marked as bad are left out, phone numbers"
@@ -27,6 +27,10 @@ CHANGED: dict[int, tuple[str, str]] = {
         " Hong Kong identity numbers that end in A are masked",
         "编号的多个回复只学较好的；压缩文件的损坏部分不再连累其余内容；Latin-1 编码的西班牙语、法语、意大利语不再乱码；"
         "帖子不再漏掉作者；带脚本的网页不再丢标题；以 A 结尾的香港身份证号也会遮盖",
+    ),
+    4: (
+        "with weights, a source that is read in part is held out in part, so that validation has the mixture of training",
+        "用了 weights 时，只读一部分的来源，验证集里也只留一部分，配比和训练一致",
     ),
 }
 ALWAYS: dict[str, Any] = {

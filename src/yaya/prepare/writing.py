@@ -120,6 +120,7 @@ class Finishing:
             self.drop(document, "mixing: more than its share")
             return
         counts["kept"] += 1
+        counts["conversations"] += document.kind == "chat"
         counts["kept_bytes"] += written
 
     def without_boilerplate(self, document: Document, source: int, size: int) -> Document | None:
@@ -155,10 +156,11 @@ class Finishing:
             cut = boundary(len(text), rule.tail)
         whole, rest = mixing.times(id, epochs), 0.0  # times that it is read, and a part of it once more
         written = copied = 0
-        if rule.tail is None and rule.validates(id):
+        if rule.tail is None and whole and rule.validates(id):  # only what is drawn, so that it has the same mixture
             written, whole = self.write("validation", document, id), 0
         if 0 < cut < len(text):
-            written = self.write_part("validation", document, text[cut:])
+            held = text[cut : cut + round((len(text) - cut) * min(1.0, epochs))]
+            written = self.write_part("validation", document, held) if held else 0
             document = document.with_texts([text[:cut]])
             id = xxhash.xxh3_128_digest(document.content)
         if rule.tail is not None:  # few documents: a part of each, not some of them

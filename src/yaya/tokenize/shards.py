@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from yaya.core.artifact import Artifact, Draft, file_digest
 from yaya.core.config import key
 from yaya.core.progress import Bar
-from yaya.core.say import say
+from yaya.core.say import UserError, say, t
 from yaya.tokenize import chat
 from yaya.tokenize.tokenizer import Tokenizer, train
 
@@ -74,7 +74,11 @@ def source_parents(config: TokenizeConfig) -> dict[str, str]:
 def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
-        tokenizer = Tokenizer.load(Path(config.tokenizer_from))
+        try:
+            tokenizer = Tokenizer.load(Path(config.tokenizer_from))
+        except UserError as error:
+            key = "tokenize.tokenizer_from"
+            raise UserError(f"{key}: {error.en}", f"{key}：{error.zh}") from None
     else:
         assert config.vocab_size is not None and config.han_run is not None
         say(
@@ -94,9 +98,13 @@ def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> No
         "tokens": tokens,
         "bytes_per_token": round(size / max(tokens, 1), 3),
     }
+    en = zh = ""
+    if not config.tokenizer_from and tokenizer.vocab_size < (config.vocab_size or 0):  # nothing is left to merge
+        en = f" (not {config.vocab_size:,}: each word of the text is one token already)"
+        zh = f"（不到 {config.vocab_size:,}：文本里的每个词都已经是一个 token，没有可再合并的了）"
     say(
-        f"[tokenize] {tokenizer.vocab_size:,} tokens in the vocabulary; {tokens:,} tokens to train on, {size / max(tokens, 1):.2f} bytes each.",
-        f"[tokenize] 词表 {tokenizer.vocab_size:,}；训练用 {tokens:,} 个 token，平均每个 {size / max(tokens, 1):.2f} 字节。",
+        f"[tokenize] {tokenizer.vocab_size:,} tokens in the vocabulary{en}; {tokens:,} tokens to train on, {size / max(tokens, 1):.2f} bytes each.",
+        f"[tokenize] 词表 {tokenizer.vocab_size:,}{zh}；训练用 {tokens:,} 个 token，平均每个 {size / max(tokens, 1):.2f} 字节。",
     )
 
 
@@ -152,7 +160,7 @@ def encode_split(tokenizer: Tokenizer, paths: list[Path], out: Path, split: str)
     counts = {kind: {"documents": 0, "tokens": 0, "bytes": 0} for kind in writers}
     files = [pq.ParquetFile(path) for path in paths]
     batches = (batch for file in files for batch in file.iter_batches(BATCH, columns=["kind", "text", "messages"]))
-    with Bar(f"tokenize {split}", sum(file.metadata.num_rows for file in files), "documents") as bar:
+    with Bar(f"tokenize {split}", sum(file.metadata.num_rows for file in files), t("documents", "篇")) as bar:
         for batch in batches:
             rows = batch.to_pylist()
             texts = [r["text"] for r in rows if r["kind"] == "text"]

@@ -16,7 +16,7 @@ from typing import Any
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from yaya.core.say import UserError
+from yaya.core.say import UserError, program
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CONTROL_TOKENS = (
@@ -181,3 +181,15 @@ def train(texts: Iterator[str], vocab_size: int, han_run: int = 4) -> Tokenizer:
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*split, byte_level])
     return Tokenizer(tokenizer.to_str(pretty=True))
+
+
+def shared(data: Path, model: Path) -> Tokenizer:
+    """The one tokenizer of a tokenize stage and of a model's folder; UserError where there are two: ids mean other things."""
+    found = Tokenizer.load(data)
+    if found.token_bytes != Tokenizer.load(model).token_bytes:
+        again = f"{program()} tokenize name={data.parent.name} tokenizer_from={model}"
+        raise UserError(
+            f"{model} was trained with another tokenizer than that of {data}. Tokenize with its own: {again}",
+            f"{model} 训练时用的分词器和 {data} 的不一样。请用它自己的：{again}",
+        )
+    return found

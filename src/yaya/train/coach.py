@@ -25,6 +25,7 @@ OFF_BAND = 0.25  # so far above what is expected: something is wrong
 FALLS = 0.005  # validation lies so much below its lowest: it still falls
 EPOCHS = 4  # repeats beyond teach little (arXiv:2305.16264)
 QUIET = 0.15  # share of the steps for which a note is not repeated
+ONCE = ("data exhausted", "overfitting")  # once so, it stays so
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Coach:
     best: tuple[float, float] = (math.inf, math.inf)  # lowest validation loss, and the training loss then
     rate: float = 0.0  # the highest learning rate
     falls: bool | None = None  # whether validation still fell at the last look before the rate began to fall
-    said: dict[str, int] = field(default_factory=dict)  # kind -> step
+    said: dict[str, float] = field(default_factory=dict)  # kind -> step
 
     def look(self, row: dict[str, Any]) -> list[Note]:
         """Notes on this step."""
@@ -97,7 +98,8 @@ class Coach:
         """Those that were not said a while ago."""
         step, out = row["step"], []
         for note in filter(None, notes):
-            if step - self.said.get(note.kind, -(10**9)) >= max(SMOOTH, QUIET * self.steps):
+            wait = math.inf if note.kind in ONCE else max(SMOOTH, QUIET * self.steps)
+            if step - self.said.get(note.kind, -math.inf) >= wait:
                 self.said[note.kind] = step
                 out.append(note)
         return out

@@ -12,7 +12,7 @@ from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.say import UserError
 from yaya.model.pretrained import load_model
-from yaya.tokenize.tokenizer import Tokenizer
+from yaya.tokenize.tokenizer import shared
 from yaya.train import language
 from yaya.train.loop import LoopConfig
 
@@ -46,12 +46,7 @@ def build(
     data, base = inputs["tokenize"], inputs["pretrain"]
     assert draft.runtime is not None
     model = load_model(base.path, draft.runtime.device, draft.runtime.torch_dtype)
-    tokenizer = Tokenizer.load(data.path)
-    if tokenizer.token_bytes != Tokenizer.load(base.path).token_bytes:
-        raise UserError(
-            f"{base.path} was pretrained with another tokenizer than that of {data.path}. Tokenize with its own: yaya tokenize name={data.path.parent.name} tokenizer_from={base.path}",
-            f"{base.path} 预训练时用的分词器和 {data.path} 的不一样。请用它自己的：yaya tokenize name={data.path.parent.name} tokenizer_from={base.path}",
-        )
+    tokenizer = shared(data.path, base.path)
     shards = language.open_shards(data, "train", tokenizer.vocab_size)
     if not shards["chat"].documents:
         raise UserError(

@@ -17,7 +17,7 @@ import torch
 
 from yaya.core import ranks
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.progress import duration
+from yaya.core.progress import duration, times
 from yaya.core.runtime import Runtime, memory_gb
 from yaya.core.say import UserError, say
 from yaya.model.pretrained import read_config
@@ -35,6 +35,7 @@ FINETUNE_SHARE = 0.15  # of the training time
 PILOT_FROM_SECONDS = 300.0  # of training; below, a pilot would cost too much of it
 PROBE_SECONDS = 1.0
 PROBE_TOKENS = 4_000_000  # a training whose batch the first probe takes
+MANY_TIMES = 16  # four times as often as a repeat still teaches much (arXiv:2305.16264)
 STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
 LEAST_PRETRAINING_TOKENS = 1024  # of text; fewer are refused: nothing would come of it
 MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
@@ -284,9 +285,14 @@ def explain(
             long_en = f", about {duration(seconds)} at {1 / token_seconds:,.0f} tokens/s"
             long_zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(seconds)}"
         say(
-            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {tokens / unique:.2g} times; memory about {needed:.1f} GB.",
-            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {tokens / unique:.2g} 遍；内存约 {needed:.1f} GB。",
+            f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{long_en}; the data {times(tokens / unique)} times; memory about {needed:.1f} GB.",
+            f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{long_zh}；数据过 {times(tokens / unique)} 遍；内存约 {needed:.1f} GB。",
         )
+        if tokens > MANY_TIMES * unique and name == "pretrain":
+            say(
+                f"[{name}] that is very often: a model learns so little text by heart. More text helps, also the primer beside it: primer among prepare.sources.",
+                f"[{name}] 遍数很多：文本太少，模型会死记硬背。多加些文本更好，也可以配上启蒙课本：在 prepare.sources 里加上 primer。",
+            )
         prospect = pretrain.prospect(config, inputs["tokenize"], folder) if isinstance(config, PretrainConfig) else None
         said[name] = {"steps": config.steps, "tokens": tokens, "memory_gb": round(needed, 3)}
         said[name]["seconds"] = round(seconds, 1) if seconds is not None else None

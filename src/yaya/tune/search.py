@@ -176,7 +176,7 @@ def build_artifact(
         {name: found.digest for name, found in inputs.items()},
         make,
         seed=job.config.seed,
-        keep=True,  # half an hour of search is not replaced by surprise
+        keep=job.folder / KIND,  # half an hour of search is not replaced by surprise
         resumes=True,
         overwrite=job.config.overwrite,
         again=job.config.overwrite,

@@ -81,7 +81,7 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
 
 def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     """The text layer, page by page; a scan without one is set aside."""
-    pypdf = library("pypdf", "pypdf")
+    pypdf = library("pypdf", "pypdf", file)
     said = Heard()
     data = read_bytes(file)
     what = what_it_is(data)
@@ -95,15 +95,13 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     except Unusable:
         raise
     except pypdf.errors.DependencyError:
-        library("cryptography", "cryptography")
+        library("cryptography", "cryptography", file)
         raise
     except Exception as error:  # damaged files raise almost anything
         raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
     texts, problems, pictures = [], [], []
     if (wanted := pages_promised(reader)) > count:
-        lost = damaged(
-            f"{wanted - count} of its {wanted} pages are not there", f"{wanted} 页里缺了 {wanted - count} 页"
-        )
+        lost = damaged(f"pages are missing: {wanted - count} of {wanted}", f"{wanted} 页里缺了 {wanted - count} 页")
         problems.append(Broken(file.name, "", lost))
     for number in range(count):
         try:

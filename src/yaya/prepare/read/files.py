@@ -28,7 +28,10 @@ KINDS = {
     ".xlsx": "xlsx", ".xlsm": "xlsx",
 }  # fmt: skip
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
-READABLE = ", ".join(KINDS) + f" (also {', '.join(COMPRESSED)})"
+READABLE = (
+    f"{', '.join(KINDS)} (also {', '.join(COMPRESSED)})",
+    f"{'、'.join(KINDS)}（也可以是 {'、'.join(COMPRESSED)}）",
+)
 # Ending of a file that holds text all the same -> the ending to save it under.
 CONVERT = {
     ".xls": ".xlsx", ".ods": ".xlsx", ".numbers": ".xlsx", ".et": ".xlsx",
@@ -59,15 +62,15 @@ class SourceFile:
         return not self.stop
 
 
-def list_files(source: str) -> tuple[list[SourceFile], list[str]]:
-    """Files of one source, sorted, and the names in its folder that are of no known kind."""
+def list_files(source: str, key: str = "prepare.sources") -> tuple[list[SourceFile], list[str]]:
+    """Files of one source, sorted, and the names in its folder that are of no known kind. key: where the user named it."""
     if is_hub(source):
         return hub_files(source)[1], []
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(
-            f"There is no {source} (looked in {path.absolute().parent}). Check the path in prepare.sources.",
-            f"找不到 {source}（查找位置：{path.absolute().parent}）。请检查 prepare.sources 里的路径。",
+            f"There is no {source} (looked in {path.absolute().parent}). Check the path in {key}.",
+            f"找不到 {source}（查找位置：{path.absolute().parent}）。请检查 {key} 里的路径。",
         )
     if not path.is_dir():
         return [named_file(path, source)], []
@@ -80,10 +83,13 @@ def list_files(source: str) -> tuple[list[SourceFile], list[str]]:
         else:
             others.append(name)
     if not files:
-        some = f" ({len(others)} other files: {', '.join(Path(o).name for o in others[:3])}, ...)" if others else ""
+        shown = [Path(other).name for other in others[:3]]
+        more = ("...", "……") if len(others) > len(shown) else ()
+        en, zh = ", ".join([*shown, *more[:1]]), "、".join([*shown, *more[1:]])
+        some = (f" (other kinds: {en})", f"（其他类型：{zh}）") if others else ("", "")
         raise UserError(
-            f"The folder {source} holds no file that yaya reads{some}. It reads {READABLE}.",
-            f"文件夹 {source} 里没有可读的文件{some}。能读的有：{READABLE}。",
+            f"The folder {source} holds no file that yaya reads{some[0]}. It reads {READABLE[0]}.",
+            f"文件夹 {source} 里没有可读的文件{some[1]}。能读的有：{READABLE[1]}。",
         )
     return files, others
 
@@ -105,8 +111,8 @@ def named_file(path: Path, source: str) -> SourceFile:
         better = CONVERT.get(os.path.splitext(source)[1].lower())
         how = (f"Save it as {better}", f"请先另存为 {better}") if better else ("Convert or unpack it", "请先转换或解压")
         raise UserError(
-            f"{source} is no kind of file that yaya reads. {how[0]} first; yaya reads {READABLE}.",
-            f"{source} 不是能读的文件类型。{how[1]}；能读的有：{READABLE}。",
+            f"{source} is no kind of file that yaya reads. {how[0]} first; yaya reads {READABLE[0]}.",
+            f"{source} 不是能读的文件类型。{how[1]}；能读的有：{READABLE[1]}。",
         )
     return SourceFile(path, source, kind, path.stat().st_size, named=True)
 
@@ -137,11 +143,11 @@ def walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def digest_source(source: str) -> str:
+def digest_source(source: str, key: str = "prepare.sources") -> str:
     """sha256 over names below the source and contents of the files that would be read; of a hub, its revision."""
     if is_hub(source):
         return f"{source}@{hub_files(source)[0]}"
-    files, _ = list_files(source)
+    files, _ = list_files(source, key)
     whole = hashlib.sha256()
     for file in files:
         assert isinstance(file.path, Path)

@@ -28,7 +28,7 @@ ERRORS = frozenset({"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#
 
 def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
     """Each sheet: records where its columns say so, else a text of its rows. Hidden sheets are left out, and counted."""
-    openpyxl = library("openpyxl", "openpyxl")
+    openpyxl = library("openpyxl", "openpyxl", file)
     warnings.filterwarnings("ignore", module="openpyxl")  # of styles and charts that it does not read
     with unzipped(file, ".xlsx") as archive:
         for name in archive.namelist():

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from yaya.core.say import UserError, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
+from yaya.prepare.labels import plural
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
 from yaya.prepare.read.files import CONVERT, SourceFile, list_files
@@ -56,14 +57,14 @@ def sources(main: bool) -> dict[str, Reader]:
 SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
 
 
-def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
-    """Every file of the sources, once, with the number of its source. What is passed over is said."""
+def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[SourceFile, int]]:
+    """Every file of the sources, once, with the number of its source. What is passed over is said. key: where the user named them."""
     seen: set[str] = set()
     out: list[tuple[SourceFile, int]] = []
     for number, source in enumerate(paths):
         if source == PRIMER:
             continue
-        files, others = list_files(source)
+        files, others = list_files(source, key)
         if others:
             say_skipped(source, others)
         for file in files:
@@ -77,13 +78,12 @@ def files_of(paths: Sequence[str]) -> list[tuple[SourceFile, int]]:
 def say_skipped(source: str, others: list[str]) -> None:
     """One line for all files of a folder that are of no known kind."""
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
-    kinds = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(6))
-    count = f"{len(others):,}"
+    kinds = [f"{ending} {count}" for ending, count in endings.most_common(6)]
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
     save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
     say(
-        f"{source}: skipped {count} files of other kinds: {kinds}{save[0]}",
-        f"{source}：跳过 {count} 个其他类型的文件：{kinds}{save[1]}",
+        f"{source}: skipped {plural(len(others), 'file')} of other kinds: {', '.join(kinds)}{save[0]}",
+        f"{source}：跳过 {len(others):,} 个其他类型的文件：{'、'.join(kinds)}{save[1]}",
     )
 
 
@@ -122,7 +122,7 @@ def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[D
 def damage(file: SourceFile, count: int, error: Exception) -> Broken:
     """What is said of a file that is cut off, or is not what it should be inside."""
     why = str(error).split("\n")[0][:200]
-    en = f"damaged or cut off, {count:,} documents were read: {why}"
+    en = f"damaged or cut off after {plural(count, 'document')}: {why}"
     zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
     return Broken(file.name, "", Unusable("damaged", en, zh))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from yaya.prepare.document import Document, Message, Report
+from yaya.prepare.labels import plural
 from yaya.prepare.read.choices import number_of
 from yaya.prepare.read.dialogue import ROLES
 from yaya.prepare.read.files import SourceFile
@@ -193,7 +194,7 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report
                 "threads",
                 f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, a better one"
                 f" stands beside them, or {MOST_TURNS} come before them"
-                + (f"; {other:,} records are no posts" if other else ""),
+                + (f"; not posts: {plural(other, 'record')}" if other else ""),
                 f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复、"
                 f"有更好的回复，或者前面已经有 {MOST_TURNS} 条" + (f"；{other:,} 条记录不是帖子" if other else ""),
             )

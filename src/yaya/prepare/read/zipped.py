@@ -25,8 +25,12 @@ def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
         raise other_kind(what, ending)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise damaged(f"not a zip file inside: {error}", f"内部不是 zip 文件：{error}") from None
+    except (zipfile.BadZipFile, ValueError):
+        en, zh = (
+            f"no readable {ending} file: inside should be a whole zip archive",
+            f"不是可读的 {ending} 文件：里面应当是完整的 zip",
+        )
+        raise damaged(en, zh) from None
     if sum(info.file_size for info in archive.infolist()) > LARGEST:
         raise Unusable("too large", f"unpacks to more than {LARGEST >> 20} MB", f"解压后超过 {LARGEST >> 20} MB")
     return archive
@@ -74,12 +78,12 @@ def password(en: str, zh: str) -> Unusable:
     return Unusable("password", f"{en} needs a password", f"{zh}需要密码")
 
 
-def library(module: str, package: str) -> Any:
-    """An imported library of the extra."""
+def library(module: str, package: str, file: SourceFile) -> Any:
+    """An imported library of the extra, which the file needs."""
     try:
         return importlib.import_module(module)
     except ImportError:
         raise UserError(
-            f'This kind of file needs {package}: pip install "yaya[data]"',
-            f'读这种文件需要 {package}：pip install "yaya[data]"',
+            f'To read {file.name}, yaya needs {package}: pip install "yaya[data]". Or leave such files out of sources.',
+            f'读 {file.name} 需要 {package}：pip install "yaya[data]"。也可以从 sources 里去掉这类文件。',
         ) from None
