@@ -162,7 +162,7 @@ def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..
         (["pretrain", "name=x"], 1, [str(Path("runs/x/tokenize")), "yaya tokenize name=x"]),
         (["pretrain", "name=x", "stepz=3"], 1, ["Unknown key stepz", "Did you mean steps?"]),
         (["run", "name=x", "pretrain.stepz=3"], 1, ["Unknown key pretrain.stepz", "Did you mean steps?"]),
-        (["finetune", "name=x", "from=other"], 1, ["yaya tokenize name=x"]),
+        (["finetune", "name=x", "from=other"], 1, ["no run", str(Path("runs/other")), "from=other"]),
         (["evaluate", "name=x"], 1, ["yaya prepare name=x"]),
         (["chat"], 2, ["MODEL", "yaya chat --help"]),
         (["chat", "x", "--colour", "red"], 2, ["--colour", "yaya chat --help"]),
