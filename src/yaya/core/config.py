@@ -79,8 +79,8 @@ class RunConfig:
     threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
     overwrite: bool = key(
         False,
-        "replace a finished training that would differ; of one stage: make it anew in any case",
-        "替换会有不同的训练结果；单独运行一个阶段时，总是重做",
+        "replace a finished training, or its data, that would differ; of one stage: make it anew in any case",
+        "允许替换有所不同的训练结果和它的数据；单独运行一个阶段时，总是重做",
     )
     from_run: str | None = key(None, "take missing inputs from this run", "缺的输入从这个运行里取", alias="from")
 
