@@ -105,6 +105,19 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert not list(tune.rglob("*.safetensors")) and not list(tune.rglob(".*.partial"))
 
 
+def test_a_search_in_a_run_of_own_texts_stays_with_them(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"Boat {n} carries {n * n % 97} barrels to harbour {n % 13}."}) for n in range(900)]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines), "utf-8")
+    yaya("prepare", "name=own", "sources=own.jsonl", cwd=tmp_path)
+    before = (tmp_path / "runs" / "own" / "prepare" / "manifest.json").read_bytes()
+    keys = [*SHAPE, "pretrain.steps=4", "pretrain.batch_tokens=512", "tokenize.vocab_size=400", "looks=2", "seeds=0"]
+    search = ["trials=2", "space.learning_rate=1e-3..1e-1"]
+    said = yaya("tune", "name=own", *keys, *search, cwd=tmp_path, YAYA_LANG="en").stderr
+    assert "[prepare] already done" in said
+    assert (tmp_path / "runs" / "own" / "prepare" / "manifest.json").read_bytes() == before
+    assert len(rows(tmp_path / "runs" / "own" / "tune")) >= 1
+
+
 def test_ctrl_c_ends_the_trials_too(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "runs/data")
     process = start(tmp_path, "name=c", "from=data", *KEYS[3:], *SEARCH, "workers=2", "pretrain.steps=20000")

@@ -100,7 +100,7 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
             "yaya tune 自己启动各个试验：请不要用 torchrun，而是写 workers=2 之类，或 engine=ray。",
         )
     load_optuna()  # where it is missing, that is said before any work is done
-    job = pipeline.Run(rest)
+    job = pipeline.Run(rest, asked.tune.stage)
     if job.configs["prepare"].preview:
         raise UserError(
             f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
