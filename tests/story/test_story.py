@@ -89,23 +89,19 @@ def test_a_finished_model_is_not_overwritten_by_surprise(tiny_run: Path) -> None
     assert weights(tiny_run) == before and (tiny_run / "recipe.toml").read_bytes() == recipe
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
+def test_the_data_of_a_finished_model_are_not_replaced_by_surprise(tiny_run: Path) -> None:
+    files = [tiny_run / "recipe.toml", *(tiny_run / name / "manifest.json" for name in ("prepare", "tokenize"))]
+    before = [path.read_bytes() for path in files]
+    for request in (
         ["prepare", "name=tiny", "stories=300"],
         ["tokenize", "name=tiny", "vocab_size=700"],
         ["run", "runs/tiny/recipe.toml", "prepare.stories=300"],
         ["plan", "runs/tiny/recipe.toml", "tokenize.vocab_size=700"],
-    ],
-    ids=lambda words: words[0],
-)
-def test_the_data_of_a_finished_model_are_not_replaced_by_surprise(request_: list[str], tiny_run: Path) -> None:
-    files = [tiny_run / "recipe.toml", *(tiny_run / name / "manifest.json" for name in ("prepare", "tokenize"))]
-    before = [path.read_bytes() for path in files]
-    done = yaya(*request_, cwd=tiny_run.parents[1], check=False, YAYA_LANG="en")
-    assert done.returncode == 1 and f"is what {Path('runs/tiny/pretrain')} was trained on" in done.stderr
-    assert "overwrite=true" in done.stderr and "name=" in done.stderr
-    assert [path.read_bytes() for path in files] == before
+    ):
+        done = yaya(*request, cwd=tiny_run.parents[1], check=False, YAYA_LANG="en")
+        assert done.returncode == 1 and f"is what {Path('runs/tiny/pretrain')} was trained on" in done.stderr
+        assert "overwrite=true" in done.stderr and "name=" in done.stderr
+        assert [path.read_bytes() for path in files] == before
     assert "already done" in yaya("evaluate", "runs/tiny/recipe.toml", cwd=tiny_run.parents[1], YAYA_LANG="en").stderr
 
 
