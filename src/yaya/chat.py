@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -51,15 +52,15 @@ def chat(load: Callable[[], tuple[Engine, Sampling]], name: str, system: str | N
         converse(talk, PlainEditor(terminal) if plain else Editor(terminal))
 
 
-class Messages:
+class Messages(ABC):
     """Where messages come from."""
 
     interactive = True  # somebody sits there: Ctrl-C stops the reply, not the chat
     keys = ("\nCtrl-C stops a reply.", "\nCtrl-C 停止正在写的回复。")  # what /help says of them, in English and Chinese
 
+    @abstractmethod
     def read(self) -> str:
         """The next message, perhaps empty; EOFError at the end."""
-        raise NotImplementedError
 
     def place(self) -> tuple[str, str]:
         """Where the last one stands, in English and Chinese, for what is wrong with it."""

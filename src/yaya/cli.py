@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import io
+import itertools
 import os
 import shlex
 import signal
@@ -259,7 +260,8 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     if plan_only:
         job = pipeline.run(recipe, plan_only=True)
         trained = [job.folder / stage for stage in pipeline.TRAINING if artifact.load(job.folder / stage)]
-        again = shlex.join([*rest, f"name={job.config.name}-2"] if trained else rest)
+        free = next(n for n in itertools.count(2) if not job.folder.with_name(f"{job.config.name}-{n}").exists())
+        again = shlex.join([*rest, f"name={job.config.name}-{free}"] if trained else rest)
         kept = (f" {trained[0]} is finished and stays.", f"{trained[0]} 已经训练好，会保留。") if trained else ("", "")
         say(
             f"Nothing was trained.{kept[0]} Next: {program()} run {again}",

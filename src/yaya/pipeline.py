@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -156,11 +157,8 @@ class Run:
                 f"There is no run {RUNS / other} (from={other}).", f"没有 {RUNS / other}（from={other}）。"
             )
         origin = None if other else self.origin(parent)
-        again = (
-            f"{program()} {name} name={self.config.name} from={origin}"
-            if origin
-            else f"{program()} {parent} name={other or self.config.name}"
-        )
+        words = [name, f"name={self.config.name}", f"from={origin}"]
+        again = f"{program()} {shlex.join(words if origin else [parent, f'name={other or self.config.name}'])}"
         return UserError(
             f"{place} is missing{f', and {other} has none' if other else ''}. {f'{origin} has it' if origin else 'Make it with'}: {again}",
             f"缺少 {place}{f'，{other} 里也没有' if other else ''}。{f'{origin} 里有' if origin else '请先运行'}：{again}",

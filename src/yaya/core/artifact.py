@@ -217,7 +217,8 @@ def build(
 ) -> Artifact:
     """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
 
-    keep: the finished training that would be lost, or lose what it was trained on: only `overwrite` replaces it. resumes: an unfinished one is gone on with.
+    keep: the finished training that would be lost, or lose what it was trained on: only `overwrite` replaces it.
+    resumes: an unfinished one is gone on with.
     again: one that would not differ is made anew all the same.
     With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """

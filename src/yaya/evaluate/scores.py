@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def check(inputs: dict[str, Artifact], last: str) -> None:
     base, model = inputs["pretrain"], inputs[last]
     shared(inputs["tokenize"].path, base.path)
     if last == "finetune" and model.manifest["parents"].get("pretrain") != base.digest:
-        again = f"{program()} finetune name={model.path.parent.name} overwrite=true"
+        again = f"{program()} finetune {shlex.quote(f'name={model.path.parent.name}')} overwrite=true"
         raise UserError(
             f"{model.path} was not made from {base.path} as it is now. Fine-tune anew: {again}",
             f"{model.path} 不是从现在的 {base.path} 微调出来的。请重新微调：{again}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -187,7 +188,7 @@ def shared(data: Path, model: Path) -> Tokenizer:
     """The one tokenizer of a tokenize stage and of a model's folder; UserError where there are two: ids mean other things."""
     found = Tokenizer.load(data)
     if found.token_bytes != Tokenizer.load(model).token_bytes:
-        again = f"{program()} tokenize name={data.parent.name} tokenizer_from={model}"
+        again = f"{program()} {shlex.join(['tokenize', f'name={data.parent.name}', f'tokenizer_from={model}'])}"
         raise UserError(
             f"{model} was trained with another tokenizer than that of {data}. Tokenize with its own: {again}",
             f"{model} 训练时用的分词器和 {data} 的不一样。请用它自己的：{again}",

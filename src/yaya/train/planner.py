@@ -290,7 +290,7 @@ def explain(
         )
         if tokens > MANY_TIMES * unique and name == "pretrain":
             say(
-                f"[{name}] that is very often: a model learns so little text by heart. More text helps, also the primer beside it: primer among prepare.sources.",
+                f"[{name}] the text is too short for so many passes: the model would learn it by heart. Add more text, or put the primer beside it: primer as one of prepare.sources.",
                 f"[{name}] 遍数很多：文本太少，模型会死记硬背。多加些文本更好，也可以配上启蒙课本：在 prepare.sources 里加上 primer。",
             )
         prospect = pretrain.prospect(config, inputs["tokenize"], folder) if isinstance(config, PretrainConfig) else None
