@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from yaya.core.config import parse_assignment
-from yaya.core.runtime import setup
+from yaya.core.machine import setup
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.shards import Shard
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
 from yaya.train.objective import LanguageModeling
-from yaya.train.rows import Mixture, Rows
+from yaya.train.packing import Mixture, Rows
 
 USUAL = {
     "device": "cuda", "width": 768, "layers": 12, "context": 1024, "rows": 64, "micro_rows": 32, "vocabulary": 32768,

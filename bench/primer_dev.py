@@ -6,10 +6,10 @@ python bench/primer_dev.py MODEL_FOLDER [per_skill]
 import sys
 from pathlib import Path
 
-from yaya.core.runtime import setup
+from yaya import primer
+from yaya.core.machine import setup
 from yaya.evaluate.tasks import accuracy, ask, loops
 from yaya.inference.engine import Engine
-from yaya.prepare import primer
 
 engine = Engine.load(Path(sys.argv[1]), setup())
 per_skill = int(sys.argv[2]) if len(sys.argv) > 2 else 50

@@ -21,9 +21,10 @@ import numpy as np
 
 from yaya import pipeline
 from yaya.core.config import parse_assignment
-from yaya.train import pretrain, scaling
-from yaya.train.planner import SIZES
-from yaya.train.scaling import Pilot, Prospect
+from yaya.train import pretrain
+from yaya.train.plan import forecast
+from yaya.train.plan.forecast import Pilot, Prospect
+from yaya.train.plan.planner import SIZES
 
 FLOPS = 1e11  # of one core, roughly: only for the choice of sizes
 
@@ -52,7 +53,7 @@ def run(results: Path, out: Path, words: list[str]) -> None:
         data = {name: job.stage(name) for name in ("prepare", "tokenize")}["tokenize"]
         job.fly_pilot()
         width, layers, tokens = draw(rng, data.metrics["vocab_size"], shortest, longest)
-        batch = scaling.batch_for(tokens, 256)
+        batch = forecast.batch_for(tokens, 256)
         sizes = {"hidden_size": width, "num_hidden_layers": layers, "batch_tokens": batch, "steps": int(tokens / batch)}
         shutil.rmtree(job.folder / "pretrain", ignore_errors=True)
         job = pipeline.Run({**recipe, "pretrain": {**sizes, "samples": 0}})
@@ -78,7 +79,7 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 def solve(rows: list[dict[str, Any]], templates: bool) -> Callable[[dict[str, Any]], float]:
     """Least squares of the exponents in `Prospect.loss`; gives back what they say of a run."""
-    floor = scaling.TEMPLATES[2] if templates else 0.0
+    floor = forecast.TEMPLATES[2] if templates else 0.0
 
     def features(row: dict[str, Any]) -> list[float]:
         fall, (tokens, size) = row["prospect"].fall(), row["prospect"].beyond_pilot()

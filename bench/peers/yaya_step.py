@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from shape import FEED_FORWARD, HEAD, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH
 
-from yaya.core.runtime import setup
+from yaya.core.machine import setup
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.shards import Shard
 from yaya.train.loop import LoopConfig, optimizer_step
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer
-from yaya.train.rows import Mixture, Rows
+from yaya.train.packing import Mixture, Rows
 
 
 def main() -> None:

@@ -13,12 +13,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from yaya.core import artifact, ranks
-from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core import artifact, distributed, files
+from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, spend, to_toml, unknown_key
+from yaya.core.files import write_atomic
+from yaya.core.machine import Machine, setup
+from yaya.core.messages import UserError, program, say
 from yaya.core.progress import duration, in_minutes
-from yaya.core.runtime import Runtime, setup
-from yaya.core.say import UserError, program, say
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Run:
         if unsaid and not self.config.overwrite and (done := artifact.load(self.folder / "prepare")):
             STAGES["prepare"].load().keep_own_texts(done)
         self.recall([name for name in list(STAGES)[: list(STAGES).index(only)] if name not in tables] if only else [])
-        self.runtime: Runtime | None = None
+        self.runtime: Machine | None = None
         self.said: dict[str, dict[str, Any]] = {}  # what the planner said of each training
         self.remarked: set[str] = set()  # stages whose older rules have been spoken of
         self.verified: set[Path] = set()  # folders of results that are whole
@@ -113,7 +114,7 @@ class Run:
             chosen = {n: old[n] for n in ("micro_batch_tokens",) if n in old and free[n] is None}
             self.configs[name] = build(type(config), old | free | chosen, name)
 
-    def machine(self) -> Runtime:
+    def machine(self) -> Machine:
         """Device, compute type and threads: measured once and then part of the recipe."""
         if self.runtime is None:
             self.runtime = setup(self.config.device, self.config.dtype, self.config.threads)
@@ -123,9 +124,9 @@ class Run:
 
     def write_recipe(self) -> None:
         """`runs/NAME/recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
-        if not ranks.is_main():
+        if not distributed.is_main():
             return
-        artifact.make_folder(self.folder)
+        files.make_folder(self.folder)
         run = {n: v for n, v in as_dict(self.config).items() if n not in ("overwrite", "from")}
         tables = {name: as_dict(config) for name, config in self.configs.items()}
         heading = (
@@ -136,7 +137,7 @@ class Run:
     def verify(self, inputs: Mapping[str, Artifact]) -> None:
         """What a stage is made from must be whole: each file is read once more than needed, a gigabyte a second."""
         for found in inputs.values():
-            if found.path not in self.verified and ranks.is_main():
+            if found.path not in self.verified and distributed.is_main():
                 artifact.verify(found)
             self.verified.add(found.path)
 
@@ -223,7 +224,7 @@ class Run:
                 self.plan([s for s in to_do if s in TRAINING] or [name], inputs)
             config = self.configs[name]
         parents = {parent: found.digest for parent, found in inputs.items()}
-        if hasattr(module, "source_parents") and ranks.is_main():
+        if hasattr(module, "source_parents") and distributed.is_main():
             parents |= module.source_parents(config)
         settings = as_dict(config, deciding=True) | {"seed": self.config.seed}
         if stage.trains:
@@ -238,10 +239,12 @@ class Run:
             nonlocal skipped, resumed
             skipped, resumed = False, draft.resumed
             self.write_recipe()  # not sooner: a request that is refused changes nothing
-            if name in self.said and ranks.is_main() and not draft.resumed:  # the report shows it beside what came
+            if (
+                name in self.said and distributed.is_main() and not draft.resumed
+            ):  # the report shows it beside what came
                 write_atomic(draft.path / "plan.json", json.dumps(self.said[name]))
             draft.deadline, draft.revised = self.deadlines.get(name), revised
-            if stage.trains or ranks.is_main():
+            if stage.trains or distributed.is_main():
                 module.run(config, inputs, draft)
             self.verified.add(self.folder / name)
 
@@ -276,15 +279,15 @@ class Run:
 
     def fly_pilot(self) -> None:
         """Looks how hard the text is, so that a training that is started later knows at once what to expect."""
-        from yaya.train import pilot
+        from yaya.train.plan import probe
 
         data = self.input_of("tokenize")
         assert data is not None
-        pilot.fly(self.configs["pretrain"], {"tokenize": data}, self.machine(), self.config.seed, self.folder)
+        probe.fly(self.configs["pretrain"], {"tokenize": data}, self.machine(), self.config.seed, self.folder)
 
     def plan(self, names: list[str], inputs: dict[str, Artifact], asked: bool = False) -> None:
         """Fixes model size and steps of the training stages that the recipe leaves open. asked: says so in any case."""
-        from yaya.train import planner
+        from yaya.train.plan import planner
 
         configs = {name: self.configs[name] for name in names}
         timed = [n for n, c in configs.items() if c.steps is None and c.num_train_epochs is None]
@@ -293,12 +296,14 @@ class Run:
         self.verify(inputs)
         now = time.monotonic()
         left = 60 * self.config.minutes - (now - self.started)
-        if timed and not self.deadlines and ranks.agree(left <= 0):
+        if timed and not self.deadlines and distributed.broadcast_object(left <= 0):
             raise UserError(
                 f"The time of {in_minutes(self.config.minutes)} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
                 f"{self.config.minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
             )
-        left = ranks.agree(max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS)))
+        left = distributed.broadcast_object(
+            max(1.0, left - min(EVALUATION_SHARE * 60 * self.config.minutes, EVALUATION_SECONDS))
+        )
         known = None  # seconds a token
         if "pretrain" in self.deadlines and "pretrain" not in names:
             trained = inputs["pretrain"].metrics
@@ -333,10 +338,10 @@ def check_name(name: str) -> None:
 def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = Run(recipe, only)
-    artifact.make_folder(job.folder)
+    files.make_folder(job.folder)
     lock = FileLock(job.folder / ".lock")
     try:
-        if ranks.is_main():
+        if distributed.is_main():
             lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
@@ -376,4 +381,4 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
         return job
     finally:
         lock.release()
-        ranks.disconnect()
+        distributed.disconnect()

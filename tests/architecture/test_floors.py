@@ -10,13 +10,15 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "yaya"
 FLOORS = [
     {"core"},
+    {"pages"},
+    {"primer"},
     {"tokenize"},
     {"prepare", "model"},
     {"inference"},
     {"evaluate", "export"},
     {"train"},
     {"pipeline"},
-    {"tune", "serve", "doctor", "chat", "models"},
+    {"tune", "serve"},
     {"cli"},
     {"__main__"},
 ]

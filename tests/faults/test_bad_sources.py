@@ -13,7 +13,7 @@ import pytest
 import zstandard
 from prepared import prepare, read, write
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare import corpus
 from yaya.prepare.read.html import html_to_text
 from yaya.prepare.settings import PrepareConfig

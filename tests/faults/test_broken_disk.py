@@ -15,7 +15,7 @@ import pytest
 import torch
 from tests.conftest import with_base
 
-from yaya import cli
+from yaya.cli import commands
 from yaya.train.checkpoint import damage
 
 FULL = os.environ.get("YAYA_FAULTS") == "full"
@@ -102,7 +102,7 @@ def weights(folder: Path) -> str:
 
 def run_in_process() -> int:
     try:
-        cli.main(KEYS)
+        commands.main(KEYS)
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0

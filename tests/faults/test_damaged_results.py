@@ -10,8 +10,8 @@ import pytest
 
 from yaya import pipeline
 from yaya.core import artifact
-from yaya.core.say import UserError
-from yaya.train import planner
+from yaya.core.messages import UserError
+from yaya.train.plan import planner
 
 
 def cut(path: Path) -> None:

@@ -144,12 +144,12 @@ def test_a_corpus_is_safe_before_its_manifest(tmp_path: Path, disk: Disk) -> Non
 
 
 def test_a_run_is_safe_stage_by_stage(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from yaya import cli
+    from yaya.cli import commands
 
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     keys = ["prepare.conversations=300", "prepare.stories=60", "pretrain.steps=4", "finetune.steps=2"]
-    cli.main(["run", "name=safe", *TINY, *keys, "evaluate.questions_per_skill=1", "device=cpu"])
+    commands.main(["run", "name=safe", *TINY, *keys, "evaluate.questions_per_skill=1", "device=cpu"])
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
     torch.use_deterministic_algorithms(False)

@@ -140,7 +140,7 @@ def test_ranks_stop_when_torchrun_is_killed(base: Path) -> None:
 
 BROKEN = """
 import sys, torch
-from yaya.core import ranks
+from yaya.core import distributed
 from yaya.train import loop
 plain = loop.accumulate
 calls = 0
@@ -148,7 +148,7 @@ def accumulate(model, objective, cursor):
     global calls
     calls += 1
     result = plain(model, objective, cursor)
-    if ranks.rank() == ranks.world_size() - 1 and calls in BAD:
+    if distributed.rank() == distributed.world_size() - 1 and calls in BAD:
         next(model.parameters()).grad[0, 0] = float("nan")
     return result
 loop.accumulate = accumulate

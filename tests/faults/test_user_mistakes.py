@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 from tests.conftest import with_base, yaya
 
-from yaya import cli
-from yaya.core import runtime
+from yaya.cli import commands
+from yaya.core import machine
 from yaya.core.artifact import SCHEMA_VERSION
 
 Told = tuple[int, str]
@@ -39,12 +39,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tell(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
     """As `mistake`, within this process: what is not caught as a message fails the test by itself."""
     # Nothing is measured, and torch's switches for the whole process (denormals!) stay as other tests want them.
-    monkeypatch.setattr(runtime, "setup", lambda *_: runtime.Runtime("cpu", "float32", 1))
+    monkeypatch.setattr(machine, "setup", lambda *_: machine.Machine("cpu", "float32", 1))
 
     def inner(*arguments: str, language: str = "en") -> Told:
         monkeypatch.setenv("YAYA_LANG", language)
         with pytest.raises(SystemExit) as caught:
-            cli.main(list(arguments))
+            commands.main(list(arguments))
         return int(caught.value.code or 0), capsys.readouterr().err
 
     return inner

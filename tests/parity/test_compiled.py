@@ -13,7 +13,7 @@ from yaya.model import fused
 from yaya.model.transformer import Transformer
 from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step
 from yaya.train.objective import LanguageModeling
-from yaya.train.rows import Mixture, Rows
+from yaya.train.packing import Mixture, Rows
 
 TEXT, CHAT = make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)
 

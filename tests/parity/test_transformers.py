@@ -12,7 +12,7 @@ from yaya.model import fused
 from yaya.model.fused import SwiGLU, cross_entropy_sum, rms_norm
 from yaya.model.pretrained import load_model, save_model
 from yaya.model.transformer import Layer, ModelConfig, Transformer, linear
-from yaya.tokenize import chat
+from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 transformers = pytest.importorskip("transformers")
@@ -105,7 +105,7 @@ def test_chat_prompt_equals_template(tokenizer: Tokenizer, tmp_path: Path) -> No
         {"role": "user", "content": ""},
     ]
     wanted = theirs.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)["input_ids"]
-    assert chat.prompt(tokenizer, messages) == wanted
+    assert chat_template.prompt(tokenizer, messages) == wanted
 
 
 def test_fused_gradients_equal_autograd() -> None:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from yaya import cli
-from yaya.core.say import UserError
+from yaya.cli import commands
+from yaya.core.messages import UserError
 
 
 class Bytes:
@@ -62,5 +62,5 @@ def load_talker(options: argparse.Namespace) -> tuple[Talker, None]:
 
 
 if __name__ == "__main__":
-    cli.load_talker = load_talker  # type: ignore[assignment]
-    cli.main(sys.argv[1:])
+    commands.load_talker = load_talker  # type: ignore[assignment]
+    commands.main(sys.argv[1:])

@@ -9,7 +9,7 @@ import pytest
 from tests.commands import resolved
 from tests.conftest import ROOT, yaya
 
-from yaya import cli
+from yaya.cli import commands as cli
 from yaya.prepare import corpus
 
 PAGES = ("guide", "data", "training", "scale")

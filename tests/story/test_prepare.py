@@ -18,7 +18,7 @@ from prepared import balanced, lines, prepare, results, write
 from tests.conftest import yaya
 
 from yaya.core.config import read_recipe
-from yaya.prepare import planning
+from yaya.prepare import chunks
 
 WORDS = [
     f"{a}{b}" for a in ("ba", "ke", "li", "mo", "nu", "ra", "so", "ti") for b in ("den", "fer", "gal", "hun", "k", "st")
@@ -63,14 +63,14 @@ KEYS = {"preset": "chat", "repeated_lines": True}
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "PIECE_BYTES", 40_000)
+    monkeypatch.setattr(chunks, "PIECE_BYTES", 40_000)
 
 
 @pytest.fixture(scope="module")
 def alone(sources, tmp_path_factory) -> dict[str, bytes]:
     """What one process makes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "PIECE_BYTES", 40_000)
+        patch.setattr(chunks, "PIECE_BYTES", 40_000)
         draft = prepare(tmp_path_factory.mktemp("one") / "out", *sources, workers=1, **KEYS)
     records = balanced(draft)
     assert records["quarantined"] == 2 and records["merged"] >= 90
@@ -108,8 +108,8 @@ def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_piece
 
 PROGRAM = """
 import sys
-from yaya.prepare import planning
-planning.PIECE_BYTES = 40_000
+from yaya.prepare import chunks
+chunks.PIECE_BYTES = 40_000
 from yaya.cli import main
 if __name__ == "__main__":
     main(sys.argv[1:])

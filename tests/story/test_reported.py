@@ -24,7 +24,7 @@ from yaya.model.pretrained import load_model
 from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.shards import Shard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train import language
+from yaya.train import language_model
 
 transformers = pytest.importorskip("transformers")
 CONTEXT, STRIDE = 128, 64  # of the run `own`; the stride is half the context
@@ -164,7 +164,7 @@ def test_a_model_that_knows_nothing_loses_as_much_at_every_token(
     assert scores["bits_per_byte"] == (pytest.approx(nats / math.log(2) / size, rel=1e-4) if size else None)
     if chat and max(lengths) > CONTEXT:
         return  # the watched rows leave out of long conversations what has no question before it
-    watched = language.bits_per_byte(model, shard, tokenizer, CONTEXT) if max(lengths) > 1 else {}
+    watched = language_model.bits_per_byte(model, shard, tokenizer, CONTEXT) if max(lengths) > 1 else {}
     assert not watched or watched["validation_loss"] == pytest.approx(scores["loss"], abs=1e-4)
     assert not watched or watched["bits_per_byte"] == pytest.approx(scores["bits_per_byte"], abs=1e-4)
 

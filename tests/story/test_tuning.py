@@ -19,7 +19,7 @@ from tests.conftest import yaya
 from yaya import pipeline
 from yaya.core import artifact
 from yaya.core.config import read_recipe
-from yaya.core.runtime import Runtime
+from yaya.core.machine import Machine
 
 pytest.importorskip("optuna")
 
@@ -138,7 +138,7 @@ def test_on_a_cluster_of_two_nodes(data: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.chdir(tmp_path)
     # Nothing is measured, and torch's switches for the whole process (denormals!) stay as other tests want them.
-    monkeypatch.setattr(pipeline, "setup", lambda *_: Runtime("cpu", "float32", 1))
+    monkeypatch.setattr(pipeline, "setup", lambda *_: Machine("cpu", "float32", 1))
     shutil.copytree(data, tmp_path / "runs/data")
     shape = {"hidden_size": 64, "num_hidden_layers": 1, "context_length": 64, "batch_tokens": 512, "steps": 24}
     space = {

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from yaya.cli import dispatch
-from yaya.core.say import UsageError, width
+from yaya.cli.commands import dispatch
+from yaya.core.messages import UsageError, width
 
 MISTAKES = [
     ("chat", "missing: MODEL", "缺少 模型"),

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from yaya.core import artifact
-from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, build, content_digest, file_digest, load, write_atomic
-from yaya.core.say import UserError
+from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, build, content_digest, load
+from yaya.core.files import file_digest, write_atomic
+from yaya.core.messages import UserError
 
 
 class Accident(Exception):

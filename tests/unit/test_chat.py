@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from yaya.chat import Messages, converse
+from yaya.cli.chat import Messages, converse
 
 
 class Typed(Messages):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yaya import cli, pipeline
+from yaya import pipeline
+from yaya.cli import commands
 from yaya.core.config import (
     RunConfig,
     as_dict,
@@ -25,8 +26,8 @@ from yaya.core.config import (
     spend,
     to_toml,
 )
+from yaya.core.messages import UsageError, UserError, width
 from yaya.core.progress import in_minutes
-from yaya.core.say import UsageError, UserError, width
 from yaya.pipeline import STAGES, Run
 
 quick = settings(deadline=None, max_examples=60)
@@ -68,7 +69,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(pipeline, "run", start)
 
     def ask(*arguments: str) -> tuple[Run, str | None]:
-        cli.dispatch(list(arguments))
+        commands.dispatch(list(arguments))
         return asked[-1]
 
     return ask
@@ -487,7 +488,7 @@ def test_help_lists_every_key_with_its_meaning(
     command: str, language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", language)
-    cli.dispatch([command, "--help"])
+    commands.dispatch([command, "--help"])
     lines = capsys.readouterr().out.splitlines()
     for stage in STAGES if command == "run" else [command]:
         for name, field in every_key(CONFIGS[stage]).items():
@@ -511,7 +512,7 @@ def test_columns_stand_below_each_other_in_chinese_too(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", "zh")
-    cli.dispatch([command, "--help"])
+    commands.dispatch([command, "--help"])
     for block in capsys.readouterr().out.split("\n\n")[1:]:
         rows = [line for line in block.splitlines()[1:] if width(re.split("  +", line.strip())[1]) <= 24]
         starts = {width(line[: line.index(re.split("  +", line.strip(), maxsplit=2)[2])]) for line in rows}
@@ -519,7 +520,7 @@ def test_columns_stand_below_each_other_in_chinese_too(
 
 
 def test_help_of_tune_lists_each_key_once(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.dispatch(["tune", "--help"])
+    commands.dispatch(["tune", "--help"])
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     assert len(names) == len(set(names)) and {"minutes", "budget", "trials"} <= set(names)
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference import engine as engine_module
 from yaya.inference.engine import Engine, Request
 from yaya.inference.sampling import GREEDY, Sampling

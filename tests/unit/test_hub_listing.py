@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare.read import hub
 
 FILES = [{"Path": f"data/{n:03}.jsonl", "Size": 9, "Type": "blob", "Sha256": "0"} for n in range(150)]

@@ -15,17 +15,18 @@ import tokenizers
 
 from yaya.core import artifact
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.runtime import Runtime
+from yaya.core.machine import Machine
 from yaya.tokenize import shards
 from yaya.tokenize.shards import TokenizeConfig
-from yaya.train import finetune, language, pilot, pretrain, scaling
+from yaya.train import finetune, language_model, pretrain
 from yaya.train.finetune import FinetuneConfig
+from yaya.train.packing import Batch
+from yaya.train.plan import forecast, probe
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.rows import Batch
 
 SIZES: dict[str, Any] = dict(batch_tokens=4096, micro_batch_tokens=4096)
 SHAPE: dict[str, Any] = dict(hidden_size=32, num_hidden_layers=1, context_length=128)
-RUNTIME = Runtime("cpu", "float32", 1)
+RUNTIME = Machine("cpu", "float32", 1)
 
 
 def inputs_of(run: Path) -> dict[str, Artifact]:
@@ -156,14 +157,14 @@ def test_the_pilot_learns_from_training_and_is_judged_on_validation(
     own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("STEPS", 2), ("EARLY", 1), ("TOKENS", 2 * 1024)):
-        monkeypatch.setattr(scaling, f"PILOT_{name}", value)
+        monkeypatch.setattr(forecast, f"PILOT_{name}", value)
     judged: list[bytes] = []
-    plain = language.bits_per_byte
+    plain = language_model.bits_per_byte
 
     def bits_per_byte(model: Any, shard: Any, *rest: Any) -> dict[str, float]:
         judged.append(np.asarray(shard.tokens).tobytes())
         return plain(model, shard, *rest)
 
-    monkeypatch.setattr(language, "bits_per_byte", bits_per_byte)
-    pilot.fly(PretrainConfig(context_length=128), inputs_of(own_run), RUNTIME, 0, tmp_path)
+    monkeypatch.setattr(language_model, "bits_per_byte", bits_per_byte)
+    probe.fly(PretrainConfig(context_length=128), inputs_of(own_run), RUNTIME, 0, tmp_path)
     assert judged == [(own_run / "tokenize" / "validation.text.tokens").read_bytes()] * 2

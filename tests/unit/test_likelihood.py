@@ -14,7 +14,7 @@ from yaya.evaluate.tasks import validation_loss
 from yaya.inference import likelihood
 from yaya.inference.likelihood import log_likelihoods, windows
 from yaya.model.transformer import ModelConfig, Transformer
-from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
+from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import Shard
 
 VOCABULARY, CONTEXT = 61, 64

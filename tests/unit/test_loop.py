@@ -23,16 +23,16 @@ from yaya import pipeline
 from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.interrupt import StopSignal
-from yaya.core.runtime import Runtime
+from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
 from yaya.train import finetune, loop, pretrain
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
 from yaya.train.objective import LanguageModeling
+from yaya.train.packing import Mixture, Rows
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.rows import Mixture, Rows
 
-RUNTIME = Runtime("cpu", "float32", 1)
+RUNTIME = Machine("cpu", "float32", 1)
 MATRIX, TABLE = "model.layers.0.mlp.gate_proj.weight", "model.embed_tokens.weight"
 Weights = dict[str, torch.Tensor]
 

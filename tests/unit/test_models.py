@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from yaya import cli
-from yaya.core import say
+from yaya.cli import commands
+from yaya.cli.models import model_folder
+from yaya.core import messages
 from yaya.core.artifact import SCHEMA_VERSION
-from yaya.core.say import UserError
-from yaya.models import model_folder
+from yaya.core.messages import UserError
 
 TOOLS = (["chat", "m"], ["chat", "m", "--once", "hi"], ["serve", "m"], ["generate", "m", "Once"])
 
@@ -22,7 +22,7 @@ TOOLS = (["chat", "m"], ["chat", "m", "--once", "hi"], ["serve", "m"], ["generat
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(say.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(messages.shutil, "which", lambda name: f"/usr/bin/{name}")
     return tmp_path
 
 
@@ -41,7 +41,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     def inner(*arguments: str, language: str = "en") -> str:
         monkeypatch.setenv("YAYA_LANG", language)
         with pytest.raises(SystemExit) as caught:
-            cli.main(list(arguments))
+            commands.main(list(arguments))
         assert caught.value.code == 1
         return capsys.readouterr().err
 
@@ -146,23 +146,23 @@ def test_what_to_type_next(
     command: str, has_chats: bool, next_one: str, language: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", language)
-    cli.next_step(command, "my cat", None, has_chats)
+    commands.next_step(command, "my cat", None, has_chats)
     assert capsys.readouterr().err.startswith(("Next: " if language == "en" else "下一步：") + next_one)
 
 
 def test_what_another_run_has_is_named_again(capsys: Any) -> None:
-    cli.next_step("pretrain", "mine", "my cat", True)
+    commands.next_step("pretrain", "mine", "my cat", True)
     assert capsys.readouterr().err == "Next: yaya finetune name=mine from='my cat'\n"
 
 
 def test_it_is_said_before_one_talks_with_it(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     finished("runs/texts/pretrain", chat_fraction=0.0)
     finished("runs/both/pretrain", chat_fraction=0.5)
-    cli.say_if_only_texts("both")
+    commands.say_if_only_texts("both")
     assert capsys.readouterr().err == ""
-    cli.say_if_only_texts("texts")
+    commands.say_if_only_texts("texts")
     said = capsys.readouterr().err
     assert said.startswith("texts has only read texts, no conversations") and 'yaya generate texts "' in said
     monkeypatch.setenv("YAYA_LANG", "zh")
-    cli.say_if_only_texts("texts")
+    commands.say_if_only_texts("texts")
     assert "只读过文本，没读过对话" in capsys.readouterr().err

@@ -2,8 +2,9 @@
 
 import pytest
 
-from yaya.core.excerpts import changes, folded
-from yaya.core.page import dicts, number, percent, read_json, size, spell
+from yaya.core.files import read_json
+from yaya.pages.excerpts import changes, folded
+from yaya.pages.layout import dicts, number, percent, size, spell
 
 
 def marked(runs: list[tuple[bool, str]]) -> list[str]:

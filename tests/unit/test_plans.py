@@ -13,15 +13,16 @@ import pytest
 from tests.conftest import with_base
 
 from yaya import pipeline
-from yaya.core.runtime import Runtime
+from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
-from yaya.train import language, loop, planner
+from yaya.train import language_model, loop
 from yaya.train.loop import LoopConfig, StepDone
+from yaya.train.plan import planner
 
 STEP_SECONDS, RESERVE_SECONDS = 0.004, 30.0  # what a step takes besides its tokens; kept back for what follows training
 
 
-class Machine:
+class Clock:
     """A clock that goes on when something is computed: by tokens x parameters, and as fast as the machine is then."""
 
     def __init__(self, speeds: list[tuple[float, float]]):
@@ -50,16 +51,16 @@ class Machine:
 
 
 @pytest.fixture
-def machine(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """In a folder where the run `base` has data."""
-    made = Machine([(0.0, 3e9)])
+    made = Clock([(0.0, 3e9)])
     clock = SimpleNamespace(monotonic=lambda: made.now, perf_counter=lambda: made.now)
     for module in (pipeline, planner, loop):
         monkeypatch.setattr(module, "time", clock)
     for module in (planner, loop):
         monkeypatch.setattr(module, "optimizer_step", made.step)
-    monkeypatch.setattr(language, "bits_per_byte", made.look)
-    monkeypatch.setattr(language, "write_samples", lambda model, *_: [made.look(model)][:0])
+    monkeypatch.setattr(language_model, "bits_per_byte", made.look)
+    monkeypatch.setattr(language_model, "write_samples", lambda model, *_: [made.look(model)][:0])
     monkeypatch.chdir(with_base(own_run, tmp_path))
     return made
 
@@ -75,27 +76,27 @@ SPEEDS = {
 
 @pytest.mark.parametrize("minutes", [1.0, 6.0])
 @pytest.mark.parametrize("speeds", SPEEDS)
-def test_minutes_are_kept(speeds: str, minutes: float, machine: Machine) -> None:
+def test_minutes_are_kept(speeds: str, minutes: float, machine: Clock) -> None:
     """Pretraining and fine-tuning together, with what is kept back for the evaluation: hardly over, and nearly used up."""
     machine.speeds = SPEEDS[speeds]
     job = pipeline.Run({"name": "timed", "from": "base", "minutes": minutes, "pretrain": {"context_length": 128}})
-    job.runtime = Runtime("cpu", "float32", 1)
+    job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     left = 60 * minutes - min(RESERVE_SECONDS, 0.15 * 60 * minutes)
     assert 0.85 * left < machine.now < 1.05 * left
 
 
-def test_minutes_are_kept_where_the_sizes_are_set(machine: Machine) -> None:
+def test_minutes_are_kept_where_the_sizes_are_set(machine: Clock) -> None:
     """Then nothing is known of the machine before the training's own batch is measured."""
     sizes = {"hidden_size": 96, "num_hidden_layers": 3, "context_length": 128}
     job = pipeline.Run({"name": "timed", "from": "base", "minutes": 2.0, "pretrain": sizes})
-    job.runtime = Runtime("cpu", "float32", 1)
+    job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     assert 0.85 * 102 < machine.now < 120
     assert job.configs["pretrain"].hidden_size == 96
 
 
-def train_in(job: pipeline.Run, machine: Machine) -> None:
+def train_in(job: pipeline.Run, machine: Clock) -> None:
     """Trains both stages, and looks whether the time was told."""
     for stage in ("pretrain", "finetune"):
         began = machine.now

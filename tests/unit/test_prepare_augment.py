@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from yaya.core.artifact import Draft
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare import augment, corpus
 from yaya.prepare.augment import AugmentConfig, split_words
 from yaya.prepare.document import Document

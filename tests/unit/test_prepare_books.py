@@ -7,7 +7,7 @@ import pytest
 from prepared import balanced, prepare, read, rows, write
 from test_prepare_readers import epub, pdf
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 CHAPTERS = [f"<p>In chapter {n} the fox walks {n} miles.</p>" for n in range(1, 5)]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare import corpus
 from yaya.prepare.clean import text as clean
 from yaya.prepare.clean.filters import Cleaner, active

@@ -5,7 +5,7 @@ import pytest
 from prepared import balanced, chat, examples, lines, prepare, results, rows
 
 from yaya.core.artifact import Draft
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare import corpus
 from yaya.prepare.document import Document
 from yaya.prepare.settings import PrepareConfig
@@ -232,7 +232,7 @@ def test_parents_follow_content(tmp_path):
 
 
 def test_row_groups_keep_memory_flat(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.shards.ROWS", 50)
+    monkeypatch.setattr("yaya.prepare.parquet.ROWS", 50)
     draft = prepare(tmp_path / "out", lines(tmp_path / "a.jsonl", [{"text": f"document {n}"} for n in range(900)]))
     assert pq.ParquetFile(draft.path / "train-00000.parquet").num_row_groups > 10
     assert len(rows(draft, "train")) + len(rows(draft, "validation")) == 900

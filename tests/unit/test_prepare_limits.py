@@ -304,7 +304,7 @@ def test_lines_are_those_with_something_in_them():
 
 @pytest.mark.parametrize("preset", ["documents", "web", "chat"])
 def test_examination_questions_are_kept_out_unless_somebody_says_otherwise(tmp_path, preset):
-    from yaya.prepare import primer
+    from yaya import primer
 
     asked = next(
         q.messages[-1]["content"]

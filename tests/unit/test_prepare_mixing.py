@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yaya.core.artifact import Draft
-from yaya.core.say import UserError
-from yaya.prepare import corpus, mixing, pieces, planning
+from yaya.core.messages import UserError
+from yaya.prepare import chunks, corpus, mixing, pieces
 from yaya.prepare.read.sources import files_of
 from yaya.prepare.settings import PrepareConfig, resolved
 
@@ -255,7 +255,7 @@ def test_a_preview_shows_as_many_documents_as_were_asked_for(tmp_path, documents
 
 def test_a_preview_is_spread_over_files_and_sources(tmp_path):
     files = [texts(tmp_path / f"{n}.jsonl", 50, f"word{n}") for n in range(9)]
-    work = pieces.Work(planning.sample(planning.pieces(config_of(files), tmp_path, 0, files_of(names(files))), 90)[0])
+    work = pieces.Work(chunks.sample(chunks.pieces(config_of(files), tmp_path, 0, files_of(names(files))), 90)[0])
     assert Counter(document.source for document in work.documents()) == dict.fromkeys(names(files), 10)
 
 

@@ -10,17 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 from prepared import balanced, lines, prepare, read, rows, write
 
-from yaya.core.say import UserError
-from yaya.prepare import planning
+from yaya.core.messages import UserError
+from yaya.prepare import chunks
 from yaya.prepare.document import Broken, Report, Unusable
+from yaya.prepare.parquet import DOCUMENTS
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.sources import files_of, read_file
-from yaya.prepare.shards import DOCUMENTS
-from yaya.tokenize.chat import ASSISTANT, TEMPLATE, UNLEARNED, render
+from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
 from yaya.tokenize.tokenizer import Tokenizer, train
-from yaya.train.rows import Mixture, Rows
+from yaya.train.packing import Mixture, Rows
 
 NAN = float("nan")
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}
@@ -579,7 +579,7 @@ def test_nested_trees(tmp_path):
 
 
 def test_a_table_of_posts_is_not_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.planning.PIECE_BYTES", 1000)
+    monkeypatch.setattr("yaya.prepare.chunks.PIECE_BYTES", 1000)
     texts = [{"text": f"{n} " * 50} for n in range(100)]
     for name, table in (
         ("posts", [row | {"text": t["text"]} for row, t in zip(TREE * 10, texts, strict=False)]),
@@ -587,7 +587,7 @@ def test_a_table_of_posts_is_not_cut(tmp_path, monkeypatch):
     ):
         pq.write_table(pa.Table.from_pylist(table), tmp_path / f"{name}.parquet", row_group_size=10, compression=None)
     parts = {
-        name: len(list(planning.parts(files_of([str(tmp_path / f"{name}.parquet")])[0][0])))
+        name: len(list(chunks.parts(files_of([str(tmp_path / f"{name}.parquet")])[0][0])))
         for name in ("posts", "texts")
     }
     assert parts["posts"] == 1 and parts["texts"] > 3
@@ -734,10 +734,10 @@ def test_threads_of_unknown_authors_and_likes_from_a_table(tmp_path):
 
 @pytest.mark.parametrize("odd", [{"other": 1}, {"body": "x", "parent_id": "t1_0", "id": "1"}])
 def test_what_a_part_of_a_file_begins_with_says_nothing_about_the_file(tmp_path, monkeypatch, odd):
-    monkeypatch.setattr("yaya.prepare.planning.PIECE_BYTES", 1000)
+    monkeypatch.setattr("yaya.prepare.chunks.PIECE_BYTES", 1000)
     records = [odd | {"pad": "p" * 20} if n % 2 else {"text": f"text {n:03} is one of many texts"} for n in range(200)]
     (file, _) = files_of([str(lines(tmp_path / "a.jsonl", records))])[0]
-    parts = list(planning.parts(file))
+    parts = list(chunks.parts(file))
     assert any((part.first - 1) % 2 for part in parts[1:])
     broken: list[Broken] = []
     report = Report(broken.append, lambda *remark: None, lambda *left_out: None)

@@ -18,8 +18,8 @@ from yaya.core.artifact import Draft
 from yaya.prepare import corpus
 from yaya.prepare.clean.filters import active
 from yaya.prepare.clean.quality import Reading
-from yaya.prepare.labels import FILTERS, PARTS, REASONS, reason_name
-from yaya.prepare.report import write_report
+from yaya.prepare.data_labels import FILTERS, PARTS, REASONS, reason_name
+from yaya.prepare.data_page import write_report
 from yaya.prepare.settings import PrepareConfig, resolved
 
 EVIL = "<script>alert('莉莉')</script></style><img src=x onerror=alert(1)>{{ 7*191 }}{% raw %}"

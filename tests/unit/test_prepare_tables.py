@@ -11,9 +11,9 @@ import zipfile
 import pytest
 from prepared import balanced, prepare, read, rows, write
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
+from yaya.prepare.data_labels import KINDS
 from yaya.prepare.document import FIXES, LEFT_OUT
-from yaya.prepare.labels import KINDS
 from yaya.prepare.read import tables
 
 RAINS = ["Apples, pears, and plums; all ripe.", "The cat\tsleeps | warm.", 'She said "no" and left.']

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from yaya.prepare import primer
-from yaya.prepare.primer import generate, world
-from yaya.prepare.primer.draws import DIFFERENCES, HELD_SUMS, SUMS, holds_content
-from yaya.prepare.primer.kinds import KINDS
-from yaya.prepare.primer.phrasing import PHRASINGS, TASKS, words_of
+from yaya import primer
+from yaya.primer import generate, world
+from yaya.primer.draws import DIFFERENCES, HELD_SUMS, SUMS, holds_content
+from yaya.primer.kinds import KINDS
+from yaya.primer.phrasing import PHRASINGS, TASKS, words_of
 
 COUNT = 20_000
 MARKS = dict.fromkeys(map(ord, " 。？?.!！"))

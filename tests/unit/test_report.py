@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
-from yaya.core import charts
-from yaya.core.say import program
-from yaya.evaluate import excerpts
-from yaya.evaluate.labels import SKILLS
-from yaya.evaluate.report import write_report
+from yaya.core.messages import program
+from yaya.evaluate import sample_texts
+from yaya.evaluate.report_labels import SKILLS
+from yaya.evaluate.report_page import write_report
+from yaya.pages import charts
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 EVIL = "<script>alert('莉莉')</script>"
@@ -210,7 +210,7 @@ def test_a_whole_run_fills_every_section(run: Path) -> None:
 
 def test_its_commands_can_be_typed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for on_path in (None, "/usr/bin/yaya"):
-        monkeypatch.setattr("yaya.core.say.shutil.which", lambda name, found=on_path: found)
+        monkeypatch.setattr("yaya.core.messages.shutil.which", lambda name, found=on_path: found)
         commands = [node.text() for node in HTMLParser(render(run, scores())).css(".next code")]
         assert [c.removeprefix(program() + " ").split()[0] for c in commands] == ["chat", "serve", "run"]
     assert program() == "yaya"
@@ -339,7 +339,9 @@ def test_languages_are_told_by_every_source_not_by_what_is_read_again(run: Path,
 
 def test_a_language_of_which_there_is_hardly_any_is_left_out(tokenizer: Tokenizer) -> None:
     mostly = rows_of(*[TEXTS[1] * 9] * 20, TEXTS[0])
-    assert excerpts.tokens_each(tokenizer, mostly).keys() == {"en"} and excerpts.tokens_each(tokenizer, []) == {}
+    assert (
+        sample_texts.tokens_each(tokenizer, mostly).keys() == {"en"} and sample_texts.tokens_each(tokenizer, []) == {}
+    )
 
 
 def test_own_texts_have_no_primer(run: Path, tokenizer: Tokenizer) -> None:
@@ -401,18 +403,18 @@ def test_the_same_files_give_the_same_bytes(run: Path) -> None:
 @pytest.mark.parametrize("text", ["莉莉 likes apples.", "竹蜻蜓 🐼\n", "\u0301é", "", "  a\u200bb "])
 def test_pieces_hold_all_tokens_and_whole_characters(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
-    groups = excerpts.pieces(tokenizer, ids)
+    groups = sample_texts.pieces(tokenizer, ids)
     assert [piece.id for group in groups for piece in group.pieces] == ids
     for group in groups:
         if len(group.pieces) > 1:
             data = b"".join(tokenizer.token_bytes[piece.id] for piece in group.pieces)
-            assert excerpts.space_shown(data.decode()) == group.whole
+            assert sample_texts.space_shown(data.decode()) == group.whole
             assert all(re.fullmatch(r"[0-9A-F]{2}( [0-9A-F]{2})*", piece.text) for piece in group.pieces)
 
 
 def test_broken_bytes_and_control_tokens_have_pieces(tokenizer: Tokenizer) -> None:
     half = tokenizer.encode("🐼")[:2]
-    groups = excerpts.pieces(tokenizer, [*half, tokenizer.turn_end, half[1], *tokenizer.encode("a")])
+    groups = sample_texts.pieces(tokenizer, [*half, tokenizer.turn_end, half[1], *tokenizer.encode("a")])
     kinds = [piece.kind for group in groups for piece in group.pieces]
     assert kinds == ["bytes", "bytes", "control", "bytes", "text"]
 
@@ -468,7 +470,7 @@ def test_the_language_switch_remembers(run: Path) -> None:
 
 
 def test_the_coach_s_words_are_in_the_report_once_a_kind() -> None:
-    from yaya.evaluate.report import coach_notes
+    from yaya.evaluate.report_page import coach_notes
 
     note = {"kind": "divergence", "en": "It rises.", "zh": "在上升。"}
     rows = [

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference.sampling import GREEDY, Sampling, chooser, draw, penalize
 
 PROBABILITIES = [0.02, 0.4, 0.05, 0.25, 0.13, 0.15]  # not sorted; no two equal; sums to 1

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from yaya.core.messages import is_text, padded, program, say, visible, width
 from yaya.core.progress import Bar, times
-from yaya.core.say import is_text, padded, program, say, visible, width
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from yaya.core import artifact
-from yaya.core.runtime import Runtime
+from yaya.core.machine import Machine
 from yaya.model.fused import logit_rows
 from yaya.model.transformer import ModelConfig
-from yaya.train import pilot, planner, scaling
 from yaya.train.loop import LoopConfig
-from yaya.train.planner import SIZES, size_for
+from yaya.train.plan import forecast, planner, probe
+from yaya.train.plan.forecast import Pilot, Prospect
+from yaya.train.plan.planner import SIZES, size_for
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.scaling import Pilot, Prospect
 
 
 @pytest.mark.parametrize("size", SIZES[1:-1])
@@ -32,8 +32,8 @@ def test_a_model_sees_about_eight_tokens_for_each_of_its_parameters(size: tuple[
 
 def test_a_batch_is_about_the_root_of_the_tokens() -> None:
     """1.2 sqrt(D), as a power of two: 848, 2,400, 4,800 and 12,000 tokens; a row at least, 1,048,576 at most."""
-    assert [scaling.batch_for(tokens, 256) for tokens in (5e5, 4e6, 1.6e7, 1e8)] == [1024, 2048, 4096, 16384]
-    assert scaling.batch_for(1e4, 3000) == 3000 and scaling.batch_for(1e15, 256) == 2**20
+    assert [forecast.batch_for(tokens, 256) for tokens in (5e5, 4e6, 1.6e7, 1e8)] == [1024, 2048, 4096, 16384]
+    assert forecast.batch_for(1e4, 3000) == 3000 and forecast.batch_for(1e15, 256) == 2**20
 
 
 def by_hand(pilot: Pilot, weights: float, tokens: float, unique: float) -> float:
@@ -41,7 +41,7 @@ def by_hand(pilot: Pilot, weights: float, tokens: float, unique: float) -> float
     fall = math.log(pilot.final / pilot.early)
     repeats = max(0.0, tokens / unique - 1)
     worth = min(tokens, unique) + unique * 3 * (1 - math.exp(-repeats / 3))
-    longer, larger = math.log(worth / scaling.PILOT_TOKENS), math.log(weights / 147_456)
+    longer, larger = math.log(worth / forecast.PILOT_TOKENS), math.log(weights / 147_456)
     return pilot.final * math.exp(0.793 * fall * longer + 0.266 * fall * larger - 0.0196 * longer * larger)
 
 
@@ -117,23 +117,23 @@ def test_a_pilot_flies_once_for_each_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
-        monkeypatch.setattr(scaling, f"PILOT_{name}", value)
+        monkeypatch.setattr(forecast, f"PILOT_{name}", value)
     inputs = {"tokenize": artifact.load(tiny_run / "tokenize")}
     config = PretrainConfig(context_length=context_length)
 
     def flown(config: PretrainConfig) -> dict:
-        pilot.fly(config, inputs, Runtime("cpu", "float32", 1), 0, tmp_path)
+        probe.fly(config, inputs, Machine("cpu", "float32", 1), 0, tmp_path)
         return json.loads((tmp_path / "pilot.json").read_text("utf-8"))
 
     first = flown(config)
     assert first["found"]["early"] > first["found"]["final"] > 1
     written = (tmp_path / "pilot.json").stat().st_mtime_ns
     assert flown(config) == first and (tmp_path / "pilot.json").stat().st_mtime_ns == written
-    monkeypatch.setattr(scaling, "PILOT_STEPS", 9)  # of another length: what it found holds no more
+    monkeypatch.setattr(forecast, "PILOT_STEPS", 9)  # of another length: what it found holds no more
     assert flown(config)["found"]["final"] < first["found"]["final"]
     unique = sum(found["tokens"] for found in inputs["tokenize"].metrics["train"].values())
     training = replace(config, hidden_size=64, num_hidden_layers=3, steps=40, batch_tokens=1024)
-    planner.plan({"pretrain": training}, inputs, Runtime("cpu", "float32", 1), 0, 60, tmp_path)
+    planner.plan({"pretrain": training}, inputs, Machine("cpu", "float32", 1), 0, 60, tmp_path)
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
     wanted = by_hand(Pilot(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
     assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
@@ -150,20 +150,20 @@ def loop(**keys: Any) -> LoopConfig:
 
 def test_the_memory_of_weights_and_optimizer_by_hand() -> None:
     """Muon: a momentum of each matrix, two numbers of the embeddings; AdamW: two of each. All of it once more in a save."""
-    small = scaling.activation_bytes(SMALL, 1024, 4) + 2e7
-    muon = scaling.memory_bytes(SMALL, loop(), "float32")
+    small = forecast.activation_bytes(SMALL, 1024, 4) + 2e7
+    muon = forecast.memory_bytes(SMALL, loop(), "float32")
     weights, momenta, packed = 4 * (LAYERS + TABLE), 4 * (LAYERS + 2 * TABLE), 4 * LAYERS
     assert muon == 2 * weights + packed + momenta + (weights + momenta) + small
-    adamw = scaling.memory_bytes(SMALL, loop(optimizer="adamw"), "float32")
+    adamw = forecast.memory_bytes(SMALL, loop(optimizer="adamw"), "float32")
     assert adamw == 2 * weights + packed + 2 * weights + (weights + 2 * weights) + small
-    untied = scaling.memory_bytes(replace(SMALL, tie_word_embeddings=False), loop(), "float32")
+    untied = forecast.memory_bytes(replace(SMALL, tie_word_embeddings=False), loop(), "float32")
     assert untied - muon == 3 * 4 * TABLE + 2 * 8 * TABLE  # a head of its own: weights, gradients, AdamW's numbers
-    halves = scaling.memory_bytes(SMALL, loop(), "bfloat16")
-    assert halves == muon - small - packed / 2 + scaling.activation_bytes(SMALL, 1024, 2) + 7e7
-    several = scaling.memory_bytes(SMALL, loop(batch_tokens=4096), "float32")
-    assert several - muon == pytest.approx(0.15 * scaling.activation_bytes(SMALL, 1024, 4))
-    assert scaling.memory_bytes(SMALL, loop(batch_tokens=512), "float32") - muon == pytest.approx(
-        scaling.activation_bytes(SMALL, 512, 4) - scaling.activation_bytes(SMALL, 1024, 4)
+    halves = forecast.memory_bytes(SMALL, loop(), "bfloat16")
+    assert halves == muon - small - packed / 2 + forecast.activation_bytes(SMALL, 1024, 2) + 7e7
+    several = forecast.memory_bytes(SMALL, loop(batch_tokens=4096), "float32")
+    assert several - muon == pytest.approx(0.15 * forecast.activation_bytes(SMALL, 1024, 4))
+    assert forecast.memory_bytes(SMALL, loop(batch_tokens=512), "float32") - muon == pytest.approx(
+        forecast.activation_bytes(SMALL, 512, 4) - forecast.activation_bytes(SMALL, 1024, 4)
     )
 
 
@@ -172,17 +172,17 @@ def test_muon_s_own_work_counts_where_it_is_the_most() -> None:
     wide = replace(SMALL, hidden_size=512, intermediate_size=2048, num_attention_heads=1)
     work = 20 * 2 * 2 * 512 * 2048
     few = loop(micro_batch_tokens=128, batch_tokens=128)
-    assert work > scaling.activation_bytes(wide, 128, 4)
+    assert work > forecast.activation_bytes(wide, 128, 4)
     layers, table = 2 * (512 * 32 * 4 + 3 * 512 * 2048), 1000 * 512
     state = 3 * 4 * (layers + table) + 4 * layers + 2 * 4 * (layers + 2 * table)
-    assert scaling.memory_bytes(wide, few, "float32") == state + work + 2e7
+    assert forecast.memory_bytes(wide, few, "float32") == state + work + 2e7
 
 
 def test_the_memory_of_logits() -> None:
     """Of as many rows as are computed at once: scores in fp32, and their gradient in the numbers of the computation."""
     one, two = replace(SMALL, vocab_size=100_000), replace(SMALL, vocab_size=100_010)
     for dtype, number in (("float32", 4), ("bfloat16", 2)):
-        more = scaling.activation_bytes(two, 4096, number) - scaling.activation_bytes(one, 4096, number)
+        more = forecast.activation_bytes(two, 4096, number) - forecast.activation_bytes(one, 4096, number)
         assert more == logit_rows(100_000) * 10 * (4 + 2 * number) and logit_rows(100_000) == logit_rows(100_010), dtype
-    fewer = scaling.activation_bytes(one, 8, 4) - scaling.activation_bytes(SMALL, 8, 4)
+    fewer = forecast.activation_bytes(one, 8, 4) - forecast.activation_bytes(SMALL, 8, 4)
     assert fewer == 8 * (100_000 - 1000) * 12

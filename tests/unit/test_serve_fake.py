@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import uvicorn
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference.engine import Engine, Request
 from yaya.inference.sampling import Sampling
 from yaya.serve.about import About
 from yaya.serve.app import create_app
-from yaya.serve.run import Server
+from yaya.serve.server import Server
 from yaya.serve.worker import Worker
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -15,16 +15,16 @@ import httpx
 import pytest
 
 from yaya.cli import main
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.serve.guard import is_loopback
-from yaya.serve.run import address, listen
+from yaya.serve.server import address, listen
 
 PROGRAM = """
 import os, sys, threading, time
 sys.path.insert(0, {here!r})
 threading.Thread(target=lambda: (time.sleep(60), os._exit(9)), daemon=True).start()  # never outlives its test
 from test_serve_fake import FakeEngine
-from yaya.serve.run import serve_engine
+from yaya.serve.server import serve_engine
 serve_engine(FakeEngine(lambda text: "word " * 5000, {step_s}, 30000), "baby", "127.0.0.1", {port})
 print("the end", flush=True)
 """

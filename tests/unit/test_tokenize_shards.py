@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.tokenize import shards
-from yaya.tokenize.chat import ASSISTANT, TEMPLATE, USER
+from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve, source_parents
 from yaya.tokenize.tokenizer import Tokenizer, train
 

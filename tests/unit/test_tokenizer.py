@@ -13,8 +13,8 @@ import tokenizers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from yaya.core.say import UserError
-from yaya.tokenize.chat import (
+from yaya.core.messages import UserError
+from yaya.tokenize.chat_template import (
     ASSISTANT,
     SYSTEM,
     TEMPLATE,

@@ -14,20 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from yaya.core.messages import UserError
 from yaya.core.progress import Bar
-from yaya.core.say import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
-from yaya.tokenize.chat import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
+from yaya.tokenize.chat_template import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
-from yaya.train import language, planner
+from yaya.train import language_model
 from yaya.train.checkpoint import Position, Saver
 from yaya.train.log import Log
 from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step, parts, restore
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
-from yaya.train.planner import settle_batch
+from yaya.train.packing import IGNORE_INDEX, LongConversations, Mixture, Rows
+from yaya.train.plan import planner
+from yaya.train.plan.planner import settle_batch
 from yaya.train.pretrain import PretrainConfig
-from yaya.train.rows import IGNORE_INDEX, LongConversations, Mixture, Rows
 
 
 def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> Shard:
@@ -464,10 +465,12 @@ def test_every_label_counts_where_nothing_else_is_said() -> None:
 def test_a_step_has_a_row_at_least() -> None:
     shard, _ = conversations([("user", 3), ("assistant", 4)])
     config = LoopConfig(batch_tokens=8, micro_batch_tokens=8)
-    made = language.objective({"chat": shard}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+    made = language_model.objective({"chat": shard}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
     assert (made.step_rows, made.micro_rows) == (1, 1)
     with pytest.raises(UserError, match=r"none of the 3 documents"):
-        language.objective({"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+        language_model.objective(
+            {"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0
+        )
 
 
 @pytest.mark.parametrize(("row_length", "at_once"), [(32, 16), (1024, 8)])
@@ -484,7 +487,7 @@ def test_the_first_64_rows_of_what_is_held_out_are_looked_at(
     monkeypatch.setattr(LanguageModeling, "micro_batch", look)
     monkeypatch.setattr(LanguageModeling, "loss", lambda *_: (torch.tensor(2.0), torch.tensor(1.0), {}))
     shard = make_shard([row_length] * 90)
-    found = language.bits_per_byte(tiny_model(), shard, SimpleNamespace(token_bytes=[b"ab"] * 50), row_length)  # type: ignore[arg-type]
+    found = language_model.bits_per_byte(tiny_model(), shard, SimpleNamespace(token_bytes=[b"ab"] * 50), row_length)  # type: ignore[arg-type]
     assert looked == [(n, n + at_once) for n in range(0, 64, at_once)]
     assert found == {"validation_loss": 2.0, "bits_per_byte": pytest.approx(1 / np.log(2), abs=1e-5)}
 
@@ -495,19 +498,19 @@ def test_prompts_of_samples_are_two_of_each_language() -> None:
     shard, messages = conversations(turn, [("user", 2)], turn, turn)
     said = {n: "你" if n in (messages[0][0],) else "a" for n in range(1000)}
     tokenizer = SimpleNamespace(decode=lambda ids: "".join(said[int(n)] for n in ids if n > 99))
-    found = language.sample_prompts({"chat": shard}, tokenizer, {"chat": 1.0})  # type: ignore[arg-type]
+    found = language_model.sample_prompts({"chat": shard}, tokenizer, {"chat": 1.0})  # type: ignore[arg-type]
     assert [shown for shown, _ in found] == ["你aa", "aaa", "aaa"]
     assert [ids for _, ids in found] == [
         [START, 10 + USER, *question, END, NEWLINE, START, 10 + ASSISTANT]
         for question in messages[:1] + messages[3:6:2]
     ]
     more, _ = conversations(*[turn] * 5)
-    assert len(language.sample_prompts({"chat": more}, tokenizer, {"chat": 1.0})) == 3  # type: ignore[arg-type]
+    assert len(language_model.sample_prompts({"chat": more}, tokenizer, {"chat": 1.0})) == 3  # type: ignore[arg-type]
 
 
 def test_nothing_held_out_has_no_loss() -> None:
     nothing, _ = conversations([("user", 3)])
-    assert language.bits_per_byte(tiny_model(), nothing, SimpleNamespace(token_bytes=[b"a"] * 50), 32) == {}  # type: ignore[arg-type]
+    assert language_model.bits_per_byte(tiny_model(), nothing, SimpleNamespace(token_bytes=[b"a"] * 50), 32) == {}  # type: ignore[arg-type]
 
 
 def test_rows_that_teach_nothing_are_left_out() -> None:

@@ -20,21 +20,23 @@ from typing import Any
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from yaya import cli, pipeline
+from yaya import pipeline
+from yaya.cli import commands
 from yaya.core import artifact
-from yaya.core.artifact import SCHEMA_VERSION, Artifact, write_atomic
+from yaya.core.artifact import SCHEMA_VERSION, Artifact
 from yaya.core.config import keys, read_recipe
-from yaya.core.runtime import Runtime
-from yaya.core.say import UserError
+from yaya.core.files import write_atomic
+from yaya.core.machine import Machine
+from yaya.core.messages import UserError
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.pretrain import PretrainConfig
-from yaya.tune import charts, planning, runner, search, study, verdict
-from yaya.tune.planning import Plan
-from yaya.tune.report import write_report
+from yaya.tune import optuna_study, runner, search, trial_plan, tune_charts, verdict
+from yaya.tune.optuna_study import Study, importance, mend
 from yaya.tune.runner import Follower, Record
 from yaya.tune.search import TuneConfig
 from yaya.tune.space import Dimension, parse_space, show, tidy
-from yaya.tune.study import Study, importance, mend
+from yaya.tune.trial_plan import Plan
+from yaya.tune.tune_page import write_report
 from yaya.tune.verdict import judge
 from yaya.tune.workers import Process
 
@@ -202,10 +204,10 @@ def test_with_one_worker_the_same_seed_asks_for_the_same_values_also_after_a_kil
 
 def test_a_torn_line_and_a_lock_left_behind_do_no_harm(tmp_path: Path) -> None:
     searched(tmp_path, 3)
-    journal = tmp_path / study.JOURNAL
+    journal = tmp_path / optuna_study.JOURNAL
     with journal.open("ab") as file:
         file.write(b'{"op_code": 9, "worker')
-    (tmp_path / f"{study.JOURNAL}.lock").symlink_to(journal)
+    (tmp_path / f"{optuna_study.JOURNAL}.lock").symlink_to(journal)
     started = time.monotonic()
     again = Study(tmp_path, RATES, USUAL, 0, 10)
     assert len(again.records()) == 3 and time.monotonic() - started < 5
@@ -216,11 +218,11 @@ def test_every_cut_of_the_journal_can_be_gone_on_with(tmp_path: Path) -> None:
     """Whatever line the kill came after."""
     (tmp_path / "whole").mkdir()
     searched(tmp_path / "whole", 2)
-    lines = (tmp_path / "whole" / study.JOURNAL).read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "whole" / optuna_study.JOURNAL).read_bytes().splitlines(keepends=True)
     for count in range(1, len(lines)):
         shutil.rmtree(tmp_path / "cut", ignore_errors=True)
         (tmp_path / "cut").mkdir()
-        (tmp_path / "cut" / study.JOURNAL).write_bytes(b"".join(lines[:count]))
+        (tmp_path / "cut" / optuna_study.JOURNAL).write_bytes(b"".join(lines[:count]))
         found = Study(tmp_path / "cut", RATES, USUAL, 0, 10)
         for number in found.unfinished():
             ended(found, number, quadratic(found.values(number)))
@@ -242,9 +244,9 @@ def test_nothing_is_pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for n in range(120):  # Optuna keeps a snapshot every 100 lines where the backend has snapshots
         found.write_note("seconds", n)
     searched(tmp_path, 5)
-    for line in (tmp_path / study.JOURNAL).read_text("utf-8").splitlines():
+    for line in (tmp_path / optuna_study.JOURNAL).read_text("utf-8").splitlines():
         json.loads(line)
-    assert [p.name for p in tmp_path.iterdir()] == [study.JOURNAL]
+    assert [p.name for p in tmp_path.iterdir()] == [optuna_study.JOURNAL]
 
 
 def test_a_list_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ def test_a_recipe_outside_of_the_space_is_tried_but_is_no_example(tmp_path: Path
 
 
 def test_bad_trials_are_stopped_the_recipe_never(tmp_path: Path) -> None:
-    found = searched(tmp_path, study.STARTUP)
+    found = searched(tmp_path, optuna_study.STARTUP)
     (bad,) = found.open
     assert [found.report(bad, look, 50.0) for look in range(1, 5)] == [False, False, True, True]
     found.tell(bad, record(bad, "stopped", None, found.values(bad)))
@@ -289,7 +291,7 @@ def test_bad_trials_are_stopped_the_recipe_never(tmp_path: Path) -> None:
 
 def test_it_finds_the_valley(tmp_path: Path) -> None:
     records = searched(tmp_path, 30).records()
-    best = min(records, key=study.standing)
+    best = min(records, key=optuna_study.standing)
     assert best["loss"] < 2.02 < records[0]["loss"] and best["values"]["batch_tokens"] == 2048
     shares = importance(records, RATES)
     assert shares["learning_rate"] > 0.6 and sum(shares.values()) == pytest.approx(1)
@@ -302,7 +304,7 @@ def test_trials_that_did_not_finish_count_as_worse(tmp_path: Path) -> None:
         record(1, "stopped", None, USUAL),
         record(2, "complete", 9.0, USUAL),
     ]
-    assert [r["number"] for r in sorted(rows, key=study.standing)] == [2, 1, 0]
+    assert [r["number"] for r in sorted(rows, key=optuna_study.standing)] == [2, 1, 0]
 
 
 # ---------------------------------------------------------------- the verdict
@@ -532,7 +534,7 @@ def valley(table: dict[str, Any], seed: int) -> list[float]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with prepared data under runs/data, and a machine that is known."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipeline, "setup", lambda *_: Runtime("cpu", "float32", 2))
+    monkeypatch.setattr(pipeline, "setup", lambda *_: Machine("cpu", "float32", 2))
     monkeypatch.setattr(runner, "POLL_S", 0.0)
     metrics = {"train": {kind: {"documents": 9, "tokens": 999} for kind in ("text", "chat")}}
     for kind in ("prepare", "tokenize", "pretrain"):
@@ -608,9 +610,9 @@ def test_minutes_fix_the_steps_and_stay_out_of_the_best_recipe(
     def formula(table: dict[str, Any], seed: int) -> list[float]:
         return valley(table, seed) if table["steps"] < 10**6 else [1.0] * 40  # the probe: steps of 250 seconds
 
-    monkeypatch.setattr(planning, "PROBE_S", 3.0)
+    monkeypatch.setattr(trial_plan, "PROBE_S", 3.0)
     engine = Pretend(formula, row_seconds=1.0)
-    monkeypatch.setattr(planning, "measure", lambda *_: (2.0, 0.5))
+    monkeypatch.setattr(trial_plan, "measure", lambda *_: (2.0, 0.5))
     recipe = {"hidden_size": 64, "num_hidden_layers": 2, "decay_steps": 500}
     made = tune(monkeypatch, engine, pretrain=recipe, tune={"minutes": 30, "trials": 20})
     whole = 4 + 0.6 * 16 + 4
@@ -628,12 +630,12 @@ def test_the_machine_is_measured_with_as_many_at_a_time_as_there_will_be(
 ) -> None:
     engine = Pretend(lambda table, seed: [1.0] * 40, workers=3, row_seconds=0.5)
     trials = runner.Runner(engine, "pretrain", {})  # type: ignore[arg-type]
-    _, step = planning.measure(plan(), trials, here, 0)
+    _, step = trial_plan.measure(plan(), trials, here, 0)
     assert len(engine.begun) == 3 and step == pytest.approx(0.5 / (1_000_000_000 // 40))
     assert not list(here.glob("probe-*"))
     failing = runner.Runner(Pretend(lambda table, seed: [-1.0]), "pretrain", {})  # type: ignore[arg-type]
     with pytest.raises(UserError, match="do not train: <b>boom"):
-        planning.measure(plan(), failing, here, 0)
+        trial_plan.measure(plan(), failing, here, 0)
 
 
 class Killed(BaseException):
@@ -936,7 +938,7 @@ def test_charts_of_any_losses(losses: list[float], tmp_path: Path) -> None:
     ]
     html = page_of(tmp_path, rows, [])
     assert "nan" not in "".join(svg.html or "" for svg in LexborHTMLParser(html).css("svg"))
-    assert charts.curves([record(0, "failed", None, USUAL, curve=[])], rows[0]) is None
+    assert tune_charts.curves([record(0, "failed", None, USUAL, curve=[])], rows[0]) is None
 
 
 # ---------------------------------------------------------------- the command
@@ -947,11 +949,11 @@ def test_help_lists_every_key(
     language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", language)
-    cli.dispatch(["tune", "--help"])
+    commands.dispatch(["tune", "--help"])
     lines = capsys.readouterr().out.splitlines()
     for name, field in keys(TuneConfig).items():
         assert any(line.split()[:1] == [name] and line.endswith(field.metadata[language]) for line in lines), name
-    cli.dispatch(["--help"])
+    commands.dispatch(["--help"])
     assert re.search(r"^  tune  ", capsys.readouterr().out, re.M)
 
 
@@ -968,7 +970,7 @@ def asked(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str
     def inner(*arguments: str) -> dict[str, Any]:
         monkeypatch.setattr(search, "run", told)
         with pytest.raises(Found) as caught:
-            cli.dispatch(["tune", *arguments])
+            commands.dispatch(["tune", *arguments])
         return caught.value.args[0]  # type: ignore[no-any-return]
 
     return inner
@@ -1001,7 +1003,7 @@ def test_a_budget_pays_for_the_search(asked: Callable[..., dict[str, Any]], here
 
 def fails(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit):
-        cli.main(["tune", *arguments])
+        commands.main(["tune", *arguments])
     said = capsys.readouterr().err
     assert "Traceback" not in said
     return said
@@ -1062,14 +1064,14 @@ def test_a_recipe_with_a_table_for_tune_still_runs(here: Path, monkeypatch: pyte
         return pipeline.Run(recipe)
 
     monkeypatch.setattr(pipeline, "run", stop)
-    cli.dispatch(["run", "r.toml"])
+    commands.dispatch(["run", "r.toml"])
     assert seen == [{"name": "x"}]
 
 
 @pytest.mark.parametrize("kind", ["better", "default"])
 def test_the_next_step_is_named_where_there_is_one(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = Artifact(Path("runs/demo/tune"), {"metrics": {"verdict": {"kind": kind}}})
-    cli.tune_next(made)
+    commands.tune_next(made)
     said = capsys.readouterr().err
     assert ("yaya run runs/demo/tune/best.toml name=demo-best" in said) == (kind == "better")
 

@@ -12,14 +12,14 @@ import pytest
 from test_training import make_shard, tiny_model
 
 from yaya.core.artifact import Draft
-from yaya.core.runtime import find_xla, pick_dtype
-from yaya.core.say import UserError
+from yaya.core.machine import find_xla, pick_dtype
+from yaya.core.messages import UserError
 from yaya.model.pretrained import load_model, save_model
 from yaya.tokenize.tokenizer import train as train_tokenizer
-from yaya.train.language import bits_per_byte, write_samples
+from yaya.train.language_model import bits_per_byte, write_samples
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step, train
 from yaya.train.objective import LanguageModeling
-from yaya.train.rows import Mixture, Rows
+from yaya.train.packing import Mixture, Rows
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
 xla_only = pytest.mark.skipif(

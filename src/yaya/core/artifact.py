@@ -5,22 +5,22 @@ A stage builds in a hidden sibling folder (`.NAME.partial`) that is swapped in w
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yaya import __version__
-from yaya.core import ranks
-from yaya.core.runtime import Runtime
-from yaya.core.say import UserError, say, t
+from yaya.core import distributed
+from yaya.core.files import file_digest, make_folder, sync_files, sync_folder, write_atomic
+from yaya.core.machine import Machine
+from yaya.core.messages import UserError, say, t
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -62,14 +62,14 @@ class Draft:
     metrics: dict[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl", "plan.json")
     resumed: bool = False
-    runtime: Runtime | None = None
+    runtime: Machine | None = None
     deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled
     revised: Callable[[dict[str, Any]], None] | None = None  # told of keys that `revise` settles
 
     def revise(self, changes: dict[str, Any]) -> None:
         """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
         self.config |= changes
-        if ranks.is_main():
+        if distributed.is_main():
             self.write_identity()
         if self.revised is not None:
             self.revised(changes)
@@ -78,64 +78,6 @@ class Draft:
         """What an unfinished stage is made from; only the same may go on with it."""
         identity = {"config": self.config, "parents": self.parents}
         write_atomic(self.path / ".identity.json", json.dumps(identity, ensure_ascii=False))
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """The whole file or the old one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data.encode("utf-8") if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync_file(path: Path) -> None:
-    """Waits until a file's content is on the disk, whoever wrote it."""
-    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
-        os.fsync(file.fileno())
-
-
-def sync_files(paths: Iterable[Path]) -> None:
-    """Waits until files and their names are on the disk."""
-    folders = set()
-    for path in paths:
-        sync_file(path)
-        folders.add(path.parent)
-    for folder in sorted(folders):
-        sync_folder(folder)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it that are missing, so that they survive a power cut."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in reversed(missing):
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a power cut, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # Windows opens no folders
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems flush no folders
-            raise
-    finally:
-        os.close(handle)
 
 
 def content_digest(kind: str, config: Mapping[str, Any], parents: Mapping[str, str], files: Mapping[str, str]) -> str:
@@ -209,7 +151,7 @@ def build(
     make: Callable[[Draft], None],
     *,
     seed: int = 0,
-    runtime: Runtime | None = None,
+    runtime: Machine | None = None,
     keep: Path | None = None,
     resumes: bool = False,
     overwrite: bool = False,
@@ -222,7 +164,7 @@ def build(
     again: one that would not differ is made anew all the same.
     With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
-    if not ranks.is_main():
+    if not distributed.is_main():
         return _help(path, kind, config, parents, make, seed=seed, runtime=runtime)
     old = path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
@@ -232,7 +174,7 @@ def build(
         changed = differences(config, parents, done.manifest)
         if not changed and done.kind == kind and not again:
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
-            ranks.agree({"make": False})
+            distributed.broadcast_object({"make": False})
             return done
         what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
         if not changed and done.kind == kind:
@@ -262,7 +204,7 @@ def build(
         make_folder(partial)
         draft.write_identity()
     started = time.perf_counter()
-    ranks.agree({"make": True, "resumed": draft.resumed})
+    distributed.broadcast_object({"make": True, "resumed": draft.resumed})
     make(draft)
     draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
     artifact = _finish(draft)
@@ -273,7 +215,7 @@ def build(
     sync_folder(path.parent)  # before anything of the old one goes
     (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
     shutil.rmtree(old, ignore_errors=True)
-    ranks.barrier()
+    distributed.barrier()
     return Artifact(path, artifact.manifest)
 
 
@@ -284,19 +226,19 @@ def _help(
     parents: dict[str, str],
     make: Callable[[Draft], None],
     seed: int,
-    runtime: Runtime | None,
+    runtime: Machine | None,
 ) -> Artifact:
     """What the ranks other than 0 do in `build`."""
-    order = ranks.agree(None)
+    order = distributed.broadcast_object(None)
     if order["make"]:
         partial = path.with_name(f".{path.name}.partial")
         make(Draft(partial, kind, config, parents, seed, runtime=runtime, resumed=order["resumed"]))
-        ranks.barrier()
+        distributed.barrier()
     found = load(path, kind)
     if found is None:
         raise UserError(
-            f"Rank {ranks.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",
-            f"第 {ranks.rank()} 号进程看不到 {path}。所有进程必须在共享磁盘上的同一个文件夹里工作。",
+            f"Rank {distributed.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",
+            f"第 {distributed.rank()} 号进程看不到 {path}。所有进程必须在共享磁盘上的同一个文件夹里工作。",
         )
     return found
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from yaya.core.say import UsageError, UserError, padded, t, width
+from yaya.core.messages import UsageError, UserError, padded, t, width
 
 C = TypeVar("C")
 

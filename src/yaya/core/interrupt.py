@@ -9,8 +9,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from yaya.core import ranks
-from yaya.core.say import say
+from yaya.core import distributed
+from yaya.core.messages import say
 
 
 class StopSignal:
@@ -28,14 +28,14 @@ class StopSignal:
 
     @property
     def asked(self) -> bool:
-        if not self._asked and ranks.abandoned():
+        if not self._asked and distributed.abandoned():
             self._asked = True
             say("\ntorchrun was killed: saving, then stopping ...", "\ntorchrun 被杀掉了：保存后停下……")
         return self._asked
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
-            if number == signal.SIGTERM and ranks.world_size() > 1:
+            if number == signal.SIGTERM and distributed.world_size() > 1:
                 return  # torchrun passes on what the scheduler has sent to everyone already
             raise KeyboardInterrupt
         self._asked = True

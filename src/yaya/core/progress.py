@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from yaya.core import ranks
-from yaya.core.say import ERASE_LINE, bars_drawn, say_line, t, visible
+from yaya.core import distributed
+from yaya.core.messages import ERASE_LINE, bars_drawn, say_line, t, visible
 
 T = TypeVar("T")
 LINE_EVERY_S = 15.0
@@ -40,7 +40,7 @@ class Bar:
         self.done = self.first = start
         self.note = ""
         self.terminal = sys.stderr.isatty()
-        self.silent = not ranks.is_main()
+        self.silent = not distributed.is_main()
 
     def __enter__(self) -> Bar:
         self.started = self.shown = time.monotonic()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core.config import read_recipe
-from yaya.core.page import read_json
-from yaya.core.say import UserError
-from yaya.evaluate import excerpts
-from yaya.evaluate.labels import STAGES
+from yaya.core.files import read_json
+from yaya.core.messages import UserError
+from yaya.evaluate import sample_texts
+from yaya.evaluate.report_labels import STAGES
 from yaya.tokenize.shards import corpus_files
 from yaya.tokenize.tokenizer import Tokenizer
 
@@ -70,7 +70,7 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
         except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
             continue
     files = [path for path in corpus_files(m.place("prepare"), "train") if not COPIES.match(path.name)]
-    rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in excerpts.read_rows(path)]
-    m.texts, m.chats = excerpts.pick_texts(rows), excerpts.pick_chats(rows)
-    m.tokens_each = excerpts.tokens_each(m.tokenizer, rows) if m.tokenizer else {}
+    rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in sample_texts.read_rows(path)]
+    m.texts, m.chats = sample_texts.pick_texts(rows), sample_texts.pick_chats(rows)
+    m.tokens_each = sample_texts.tokens_each(m.tokenizer, rows) if m.tokenizer else {}
     return m

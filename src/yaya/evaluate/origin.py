@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core.artifact import MANIFEST
-from yaya.core.page import read_json
+from yaya.core.files import read_json
 
 
 def reads_only_texts(model: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
-from yaya.core.say import UserError, program, say
+from yaya.core.messages import UserError, program, say
 from yaya.evaluate import tasks
 from yaya.inference.engine import Engine
 from yaya.tokenize.shards import open_shard
@@ -37,7 +37,7 @@ class EvaluateConfig:
 
 
 def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
-    from yaya.evaluate.report import write_report  # jinja2 is wanted here alone
+    from yaya.evaluate.report_page import write_report  # jinja2 is wanted here alone
 
     last = "finetune" if "finetune" in inputs else "pretrain"
     check(inputs, last)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from yaya import primer
+from yaya.core.messages import t
 from yaya.core.progress import Bar
-from yaya.core.say import t
 from yaya.inference.engine import Engine, Request
 from yaya.inference.likelihood import log_likelihoods, windows
 from yaya.inference.sampling import Sampling
 from yaya.model.transformer import Transformer
-from yaya.prepare import primer
-from yaya.tokenize import chat
-from yaya.tokenize.chat import ASSISTANT
+from yaya.tokenize import chat_template
+from yaya.tokenize.chat_template import ASSISTANT
 from yaya.tokenize.shards import Shard
 from yaya.tokenize.tokenizer import Tokenizer
 
@@ -73,7 +73,7 @@ def parts_of(span: tuple[int, int], context: int, stride: int) -> list[tuple[int
 def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: int, title: str) -> list[Request]:
     """Greedy replies to questions; of one that is longer than the model can read, it sees the end."""
     room = engine.context_length - 1
-    prompts = [chat.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
+    prompts = [chat_template.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
     sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0)
     out: list[Request] = []
     with Bar(title, len(questions), t("questions", "题")) as bar:

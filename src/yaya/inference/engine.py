@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from yaya.core.runtime import Runtime
-from yaya.core.say import UserError
+from yaya.core.machine import Machine
+from yaya.core.messages import UserError
 from yaya.inference.sampling import Sampling, chooser
 from yaya.model.pretrained import load_model
 from yaya.model.transformer import KVCache, Transformer, Where
@@ -61,7 +61,7 @@ class Engine:
         self.bias[sorted(banned)] = float("-inf")
 
     @classmethod
-    def load(cls, folder: Path, runtime: Runtime, max_batch: int = 64) -> Engine:
+    def load(cls, folder: Path, runtime: Machine, max_batch: int = 64) -> Engine:
         """The engine of a model folder."""
         return cls(load_model(folder, runtime.device, runtime.torch_dtype), Tokenizer.load(folder), max_batch)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 
 @dataclass(frozen=True)

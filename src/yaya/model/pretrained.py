@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from yaya.core.artifact import write_atomic
-from yaya.core.say import UserError
+from yaya.core.files import write_atomic
+from yaya.core.messages import UserError
 from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.tokenizer import Tokenizer
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from yaya.core.config import key
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare.document import Document
 
 METHODS = ("reorder", "phrasings", "synonyms", "delete", "swap", "masked")

@@ -24,25 +24,26 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Artifact, Draft, file_digest, write_atomic
+from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import as_dict, build, keys, toml_value
+from yaya.core.files import file_digest, write_atomic
+from yaya.core.messages import UserError, program, say
 from yaya.core.progress import Bar
-from yaya.core.say import UserError, program, say
-from yaya.prepare import augment, lines, merge, mixing, planning
+from yaya.prepare import augment, chunks, lines, merge, mixing
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
+from yaya.prepare.data_labels import kind_name, plural, reason_name
+from yaya.prepare.data_page import write_report
 from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
-from yaya.prepare.engine import run_all
-from yaya.prepare.labels import kind_name, plural, reason_name
+from yaya.prepare.executors import run_all
+from yaya.prepare.parquet import scripts
 from yaya.prepare.pieces import SHOWN, Piece, clean_piece
 from yaya.prepare.read.files import digest_source
 from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, files_of, nothing_in
 from yaya.prepare.read.strings import all_strings
-from yaya.prepare.report import write_report
 from yaya.prepare.settings import CHANGED, KNOWN, RULES, PrepareConfig, resolved
-from yaya.prepare.shards import scripts
 from yaya.prepare.split import FEW_SHARE, MANY_SHARE, PRIMER_SHARE, Rule, in_training, rule_for
 from yaya.prepare.writing import STEPS, Finish, finish_piece
 
@@ -58,7 +59,7 @@ def resolve(config: PrepareConfig, inputs: dict[str, Any]) -> PrepareConfig:
 
 def source_parents(config: PrepareConfig) -> dict[str, str]:
     """Name -> digest by content of what comes from outside."""
-    from yaya.prepare import primer
+    from yaya import primer
 
     named = {name: "prepare.decontaminate" for name in config.decontaminate or ()}
     named |= {name: "prepare.sources" for name in config.sources or [PRIMER]}
@@ -123,7 +124,7 @@ def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
     size = sum(file.size for file, _ in files)
     workers = 1 if size <= SMALL and config.workers == 0 else config.workers or os.cpu_count() or 1
     save_known(config, folder)
-    make(config, planning.pieces(config, folder, draft.seed, files), draft, workers)
+    make(config, chunks.pieces(config, folder, draft.seed, files), draft, workers)
     shutil.rmtree(folder)
     tell(draft.metrics)
 
@@ -154,9 +155,9 @@ def preview(config: PrepareConfig, out: Path, seed: int) -> None:
     folder = out / "work"
     folder.mkdir(parents=True)
     save_known(config, folder)
-    whole = planning.pieces(config, folder, seed, files_of(config.sources))
+    whole = chunks.pieces(config, folder, seed, files_of(config.sources))
     draft = Draft(out, KIND, as_dict(config), {}, seed)
-    make(config, planning.sample(whole, config.preview), draft, 1)
+    make(config, chunks.sample(whole, config.preview), draft, 1)
     shutil.rmtree(folder)
     for path in out.glob("*.parquet"):
         path.unlink()

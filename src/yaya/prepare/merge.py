@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from yaya.core.artifact import sync_files
+from yaya.core.files import sync_files
 from yaya.prepare import near
-from yaya.prepare.engine import run_all
+from yaya.prepare.executors import run_all
 from yaya.prepare.settings import PrepareConfig
 
 EXACT = 2.0  # in place of a Jaccard: the two are one

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from yaya.core.say import UserError, say
+from yaya.core.messages import UserError, say
 
 
 def check(weights: Sequence[float], sources: Sequence[str]) -> None:

@@ -18,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from yaya.core.artifact import sync_files
+from yaya.core.files import sync_files
 from yaya.prepare import lines, near
 from yaya.prepare.clean.contamination import Known
 from yaya.prepare.clean.filters import Account, Cleaner, Outcome, Texts, active
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.clean.tokens import words_of_each
 from yaya.prepare.document import LEFT_OUT, PRIMER, Broken, Document, Report, place
+from yaya.prepare.parquet import DROPPED, MESSAGE, Shard
 from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.sources import read_file
 from yaya.prepare.settings import PrepareConfig
-from yaya.prepare.shards import DROPPED, MESSAGE, Shard
 
 PIECE_BYTES = 16_000_000  # of input
 SHOWN = 10  # examples of each filter
@@ -121,7 +121,7 @@ class Work:
         return spread(found, self.piece.limit) if self.piece.limit else chain.from_iterable(each for _, each in found)
 
     def of_primer(self, first_story: int, last_story: int, first_talk: int, last_talk: int) -> Iterator[Document]:
-        from yaya.prepare import primer
+        from yaya import primer
 
         self.at = self.piece.primer_set
         for n in range(first_story, last_story):

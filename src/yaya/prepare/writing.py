@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import xxhash
 
-from yaya.core.artifact import sync_files
+from yaya.core.files import sync_files
 from yaya.prepare import augment, lines, mixing
 from yaya.prepare.augment import AugmentConfig
 from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import Document, place
 from yaya.prepare.merge import EXACT
+from yaya.prepare.parquet import DROPPED, DocumentShard, Shard
 from yaya.prepare.pieces import SAMPLE, SHOWN, around_change
-from yaya.prepare.shards import DROPPED, DocumentShard, Shard
 from yaya.prepare.split import Rule, boundary
 
 SPLITS = ("train", "validation")

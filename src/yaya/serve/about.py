@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yaya.core.say import visible, width
-from yaya.evaluate.excerpts import language_of, read_rows
+from yaya.core.messages import visible, width
 from yaya.evaluate.origin import corpus_of, reads_only_texts, table
+from yaya.evaluate.sample_texts import language_of, read_rows
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import PRIMER
 from yaya.tokenize.shards import corpus_files

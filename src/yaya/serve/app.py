@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference.engine import Engine
 from yaya.serve.about import About
 from yaya.serve.body import read_fields
@@ -21,7 +21,7 @@ from yaya.serve.fields import ignored_header
 from yaya.serve.guard import Guard, error_response, reads_chinese
 from yaya.serve.schema import ApiError, ChatRequest, Completion, GenerateRequest, usage
 from yaya.serve.worker import Job, Plan, Worker, server_failed
-from yaya.tokenize.chat import fit_messages
+from yaya.tokenize.chat_template import fit_messages
 
 PAGE = Path(__file__).parent / "page"
 # Named here, because the operating system's table of types is wrong on some machines, and browsers insist.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.serve.fields import Unsupported
 from yaya.serve.schema import ApiError, Fields
 

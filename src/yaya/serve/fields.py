@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 BLANK: tuple[Any, ...] = (None, False, "", [], {})
 Table = Mapping[str, tuple[Any, ...]]

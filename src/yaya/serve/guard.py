@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yaya.core.say import language
+from yaya.core.messages import language
 from yaya.serve.schema import ApiError
 
 BODY_LIMIT = 1 << 20  # bytes

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference.sampling import Sampling
 from yaya.serve.fields import UNSUPPORTED, UNSUPPORTED_IN_MESSAGE, Table, refuse_unsupported
-from yaya.tokenize.chat import text_of_content
+from yaya.tokenize.chat_template import text_of_content
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 

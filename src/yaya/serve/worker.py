@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.inference.engine import Engine, Request
 from yaya.inference.sampling import Sampling
 from yaya.serve.schema import ApiError

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Artifact, Draft, file_digest
+from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
+from yaya.core.files import file_digest
+from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar
-from yaya.core.say import UserError, say, t
-from yaya.tokenize import chat
+from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 KIND = "tokenize"
@@ -168,7 +169,7 @@ def encode_split(tokenizer: Tokenizer, paths: list[Path], out: Path, split: str)
             for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
                 writers["text"].add([tokenizer.end_of_text, *ids, tokenizer.end_of_text], None)
                 counts["text"]["bytes"] += len(text.encode())
-            for messages, (ids, roles) in zip(chats, chat.render_batch(tokenizer, chats), strict=True):
+            for messages, (ids, roles) in zip(chats, chat_template.render_batch(tokenizer, chats), strict=True):
                 writers["chat"].add(ids, roles)
                 counts["chat"]["bytes"] += sum(len(m["content"].encode()) for m in messages)
             bar.advance(len(rows))

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from yaya.core import ranks
-from yaya.core.artifact import file_digest, sync_folder, write_atomic
-from yaya.core.say import UserError, say
+from yaya.core import distributed
+from yaya.core.files import file_digest, sync_folder, write_atomic
+from yaya.core.messages import UserError, say
 from yaya.model.pretrained import save_tensors
 
 FORMAT = 2
@@ -101,7 +101,7 @@ class Saver:
         try:
             saving.mkdir(parents=True, exist_ok=True)
             write_rank(saving, parts)
-            if ranks.is_main():
+            if distributed.is_main():
                 finish(saving, position, lambda: self.leaving)
                 shutil.rmtree(path, ignore_errors=True)
                 os.replace(saving, path)
@@ -127,7 +127,7 @@ class Saver:
     def load(self) -> Checkpoint | None:
         """The newest checkpoint that is whole; a damaged one is named, put aside, and the one before is used."""
         found = None
-        if ranks.is_main():
+        if distributed.is_main():
             for path in sorted(self.folder.glob("step-*"), reverse=True):
                 problem = damage(path)
                 if problem is None:
@@ -138,13 +138,13 @@ class Saver:
                     f"Checkpoint {path} is damaged ({problem}); it is kept as {name}, and the one before it is used.",
                     f"检查点 {path} 已损坏（{problem}）；改名为 {name} 保留，改用前一个。",
                 )
-        found = ranks.agree(found)
+        found = distributed.broadcast_object(found)
         return None if found is None else Checkpoint(self.folder / found)
 
 
 def write_rank(folder: Path, parts: dict[str, Part]) -> None:
     """This rank's tensors, and their sha256 in a file beside them, which says that they are complete."""
-    name = f"rank-{ranks.rank():05}.safetensors"
+    name = f"rank-{distributed.rank():05}.safetensors"
     bad = [n for n, p in parts.items() if not torch.isfinite(p.tensor).all()]
     if bad:
         raise UserError(
@@ -160,7 +160,7 @@ def finish(folder: Path, position: Position, leaving: Callable[[], bool]) -> Non
     """Rank 0 waits for every rank's file and writes state.json, which says that the checkpoint is complete."""
     deadline = time.monotonic() + OTHERS_TIMEOUT_S
     digests = {}
-    for rank in range(ranks.world_size()):
+    for rank in range(distributed.world_size()):
         name = f"rank-{rank:05}.safetensors"
         note = folder / f"{name}.sha256"
         while not note.exists():

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.model.pretrained import load_model
 from yaya.tokenize.tokenizer import shared
-from yaya.train import language
+from yaya.train import language_model
 from yaya.train.loop import LoopConfig
 
 KIND = "finetune"
@@ -41,24 +41,24 @@ def role_weights(config: FinetuneConfig) -> list[float]:
 
 def build(
     config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft
-) -> tuple[language.Transformer, language.LanguageModeling]:
+) -> tuple[language_model.Transformer, language_model.LanguageModeling]:
     """The pretrained model and its objective."""
     data, base = inputs["tokenize"], inputs["pretrain"]
     assert draft.runtime is not None
     model = load_model(base.path, draft.runtime.device, draft.runtime.torch_dtype)
     tokenizer = shared(data.path, base.path)
-    shards = language.open_shards(data, "train", tokenizer.vocab_size)
+    shards = language_model.open_shards(data, "train", tokenizer.vocab_size)
     if not shards["chat"].documents:
         raise UserError(
             'There are no conversations to fine-tune on. Add JSONL with {"messages": [{"role", "content"}]} to prepare.sources.',
             '没有可用来微调的对话。请在 prepare.sources 里加入 {"messages": [{"role", "content"}]} 格式的 JSONL。',
         )
-    seed = language.data_seed(data, draft.seed + 1)
-    return model, language.objective(
+    seed = language_model.data_seed(data, draft.seed + 1)
+    return model, language_model.objective(
         shards, SHARES, role_weights(config), config, model.config.max_position_embeddings, seed
     )
 
 
 def run(config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
     model, goal = build(config, inputs, draft)
-    language.train_and_save(model, goal, config, inputs["tokenize"], SHARES, draft)
+    language_model.train_and_save(model, goal, config, inputs["tokenize"], SHARES, draft)

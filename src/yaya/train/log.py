@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from yaya.core import ranks
-from yaya.core.artifact import write_atomic
-from yaya.core.page import json_lines
+from yaya.core import distributed
+from yaya.core.files import json_lines, write_atomic
+from yaya.core.messages import say, t
 from yaya.core.progress import Bar
-from yaya.core.say import say, t
 from yaya.train.coach import Coach
 from yaya.train.tracker import Write, curves
 
@@ -24,7 +23,7 @@ class Log:
     def __init__(self, folder: Path, bar: Bar, track: Write, expected: Curve | None):
         self.bar, self.track, self.title = bar, track, bar.title
         self.last_loss = float("nan")
-        self.paths = {name: folder / f"{name}.jsonl" for name in ("metrics", "samples") if ranks.is_main()}
+        self.paths = {name: folder / f"{name}.jsonl" for name in ("metrics", "samples") if distributed.is_main()}
         self.files: dict[str, Any] = {}
         self.expected = expected
         self.coach = Coach(bar.total or 0, expected)

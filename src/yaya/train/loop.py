@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from yaya.core import ranks
+from yaya.core import distributed
 from yaya.core.artifact import Draft
 from yaya.core.config import as_dict, key
 from yaya.core.interrupt import StopSignal
+from yaya.core.machine import compute
+from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar, duration
-from yaya.core.runtime import compute
-from yaya.core.say import UserError, say, t
 from yaya.model.transformer import Transformer
 from yaya.train.checkpoint import Part, Position, Saver
 from yaya.train.log import Curve, Log
@@ -171,16 +171,18 @@ def train(
         bad = 0  # steps in a row without a finite gradient
         with bar:
             while position.step < steps:
-                if position.step == revise_at and ranks.agree(time.monotonic() - started > REVISE_AFTER_S):
+                if position.step == revise_at and distributed.broadcast_object(
+                    time.monotonic() - started > REVISE_AFTER_S
+                ):
                     config, revise_at = revise(config, position, time.monotonic() - started, draft), -1
                     assert config.steps is not None
                     steps = bar.total = config.steps
                     log.expect(expect(config))
                     look_at, sample_at = _looks(config.evaluations, steps), _looks(config.samples, steps)
                 scale = schedule(position.step, steps, config.warmup_steps, decay_share(config)) / 2**position.rollbacks
-                due = ranks.is_main() and time.monotonic() - saved >= config.save_seconds
+                due = distributed.is_main() and time.monotonic() - saved >= config.save_seconds
                 done = optimizer_step(model, objective, optimizer, position.cursor, config, scale, (due, stop.asked))
-                due, asked = done.signals if ranks.world_size() > 1 else (due, stop.asked)
+                due, asked = done.signals if distributed.world_size() > 1 else (due, stop.asked)
                 bad = 0 if done.finite else bad + 1
                 position = replace(
                     position,
@@ -234,7 +236,7 @@ def revise(config: LoopConfig, position: Position, seconds: float, draft: Draft)
     assert config.steps is not None and draft.deadline is not None
     done = position.step
     left = 0.98 * max(0.0, draft.deadline - time.monotonic())
-    steps = ranks.agree(done + max((config.steps - done + 1) // 2, int(left * done / seconds)))
+    steps = distributed.broadcast_object(done + max((config.steps - done + 1) // 2, int(left * done / seconds)))
     changes = {"steps": steps, "decay_steps": steps - done}
     draft.revise(changes)
     speed = f"{position.tokens / seconds:,.0f}"
@@ -278,7 +280,7 @@ def optimizer_step(
     """One optimizer step on the rows from `cursor` on. signals: true on all ranks as soon as one rank says so."""
     loss_sum, weight_sum, seen, after = accumulate(model, objective, cursor)
     add_up_gradients(model)
-    sums = ranks.total([loss_sum, weight_sum, seen, squared_norm(model), *map(float, signals)])
+    sums = distributed.all_reduce_sum([loss_sum, weight_sum, seen, squared_norm(model), *map(float, signals)])
     loss_sum, weight_sum, seen, square = sums[:4]
     taught = weight_sum > 0  # else there is no loss, and nothing to step by
     weight_sum = weight_sum if taught else 1.0
@@ -370,14 +372,14 @@ def parts(model: Transformer, optimizer: Optimizer) -> dict[str, Part]:
     for name, p in model.named_parameters():
         if is_sharded(model):
             out[f"weights.{name}"] = Part(local(p), local_rows(p).start, p.shape[0])
-        elif ranks.is_main():
+        elif distributed.is_main():
             out[f"weights.{name}"] = Part(p)
     return out
 
 
 def restore(saver: Saver, model: Transformer, optimizer: Optimizer) -> Position:
     """Loads the newest whole checkpoint into model and optimizer; where there is none, writes the first."""
-    if ranks.is_main():
+    if distributed.is_main():
         saver.clean()
     found = saver.load()
     if found is None:

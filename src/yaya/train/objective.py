@@ -14,9 +14,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from yaya.core import ranks
+from yaya.core import distributed
 from yaya.model.transformer import Transformer
-from yaya.train.rows import Batch, Mixture
+from yaya.train.packing import Batch, Mixture
 
 
 class Objective(Protocol):
@@ -42,7 +42,7 @@ class LanguageModeling:
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
         """All ranks together see rows cursor to cursor + step_rows, each its own block of them."""
-        rank, world = ranks.rank(), ranks.world_size()
+        rank, world = distributed.rank(), distributed.world_size()
         first, last = (cursor + self.step_rows * r // world for r in (rank, rank + 1))
         most = math.ceil(self.step_rows / world)  # rows of one rank
         count = math.ceil(most / self.micro_rows)  # the same on every rank: FSDP2 computes together

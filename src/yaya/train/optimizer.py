@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from yaya.core import ranks
+from yaya.core import distributed
 from yaya.model.transformer import Transformer
 from yaya.train.checkpoint import Checkpoint, Part
 from yaya.train.parallel import all_gather, local, local_rows, whole
@@ -47,8 +47,8 @@ class MatrixGroup:
 
     def __init__(self, names: list[str], matrices: list[torch.nn.Parameter]):
         self.names, self.matrices = names, matrices
-        self.share = -(-len(names) // ranks.world_size())
-        self.first = min(len(names), ranks.rank() * self.share)
+        self.share = -(-len(names) // distributed.world_size())
+        self.first = min(len(names), distributed.rank() * self.share)
         self.last = min(len(names), self.first + self.share)
         shape = (self.last - self.first, *matrices[0].shape)
         self.momenta = torch.zeros(shape, device=matrices[0].device)
@@ -56,7 +56,7 @@ class MatrixGroup:
     def step(self, rate: float, momentum: float, weight_decay: float, dtype: torch.dtype) -> None:
         rows, columns = self.matrices[0].shape
         mine = self.matrices[self.first : self.last]
-        if ranks.world_size() > 1:
+        if distributed.world_size() > 1:
             grads = [whole(p.grad) for p in self.matrices][self.first : self.last]  # all ranks gather all
         else:
             grads = [p.grad for p in mine]
@@ -126,7 +126,7 @@ class Optimizer:
         for name, p in self.named.items():
             for part, tensor in self.adamw.state.get(p, {}).items():
                 if tensor.dim() == 0 or local(tensor) is tensor:  # the same on all ranks
-                    out |= {f"adamw.{part}.{name}": Part(local(tensor))} if ranks.is_main() else {}
+                    out |= {f"adamw.{part}.{name}": Part(local(tensor))} if distributed.is_main() else {}
                 else:
                     rows = local_rows(p)
                     out[f"adamw.{part}.{name}"] = Part(local(tensor), rows.start, p.shape[0])

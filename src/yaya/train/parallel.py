@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from yaya.core import ranks
+from yaya.core import distributed
 from yaya.model.transformer import Transformer
 
 SHARD_FROM = 1_000_000_000  # parameters; below, a copy on every rank is faster
@@ -21,7 +21,7 @@ BUCKET_NUMBERS = 1 << 24  # gradients that are added up at once
 
 def place(model: Transformer, parallel: str) -> None:
     """Spreads the model's weights over the ranks where `parallel` says so: auto, ddp or fsdp."""
-    if ranks.world_size() == 1:
+    if distributed.world_size() == 1:
         return
     if parallel == "fsdp" or (parallel == "auto" and model.num_parameters() >= SHARD_FROM):
         shard(model)
@@ -67,23 +67,23 @@ def local_rows(p: Tensor) -> slice:
     """Which rows of a parameter this rank holds: FSDP2 deals out blocks of ceil(rows / ranks)."""
     if not is_spread(p):
         return slice(0, p.shape[0] if p.dim() else None)
-    block = -(-p.shape[0] // ranks.world_size())
-    first = min(p.shape[0], ranks.rank() * block)
+    block = -(-p.shape[0] // distributed.world_size())
+    first = min(p.shape[0], distributed.rank() * block)
     return slice(first, min(p.shape[0], first + block))
 
 
 def all_gather(mine: Tensor) -> Tensor:
     """mine (n, ...) of every rank, one after the other: (ranks * n, ...)."""
-    if ranks.world_size() == 1:
+    if distributed.world_size() == 1:
         return mine
-    out = [torch.empty_like(mine) for _ in range(ranks.world_size())]
+    out = [torch.empty_like(mine) for _ in range(distributed.world_size())]
     dist.all_gather(out, mine)
     return torch.cat(out)
 
 
 def add_up_gradients(model: Transformer) -> None:
     """Sums the gradients of all ranks, in place. FSDP2 has done so already during the backward pass."""
-    if ranks.world_size() == 1 or is_sharded(model):
+    if distributed.world_size() == 1 or is_sharded(model):
         return
     bucket: list[Tensor] = []
     for p in [*model.parameters(), None]:
@@ -102,4 +102,4 @@ def squared_norm(model: Transformer) -> float:
     """Sum of squares of this rank's gradients, in fp64 where the device has it; divided by the copies there are."""
     grads = [local(p.grad) for p in model.parameters() if p.grad is not None]
     square = torch.nn.utils.get_total_norm(grads).item() ** 2
-    return square if is_sharded(model) else square / ranks.world_size()
+    return square if is_sharded(model) else square / distributed.world_size()

@@ -13,14 +13,15 @@ from typing import Any
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
-from yaya.core.page import read_json
-from yaya.core.say import UserError
+from yaya.core.files import read_json
+from yaya.core.messages import UserError
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train import language, scaling
+from yaya.train import language_model
 from yaya.train.log import Curve
 from yaya.train.loop import LoopConfig
-from yaya.train.scaling import Pilot, Prospect, Size
+from yaya.train.plan import forecast
+from yaya.train.plan.forecast import Pilot, Prospect, Size
 
 KIND = "pretrain"
 PILOT = "pilot.json"  # in the run's folder
@@ -117,12 +118,12 @@ def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect |
 
 def pilot_of(config: PretrainConfig, data: Artifact) -> list[Any]:
     """What a pilot's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
-    return [data.digest, config.context_length, config.chat_fraction, scaling.PILOT_STEPS]
+    return [data.digest, config.context_length, config.chat_fraction, forecast.PILOT_STEPS]
 
 
 def build(
     config: PretrainConfig, inputs: dict[str, Artifact], seed: int, draft: Draft
-) -> tuple[Transformer, language.LanguageModeling]:
+) -> tuple[Transformer, language_model.LanguageModeling]:
     """The fresh model and its objective."""
     data = inputs["tokenize"]
     vocab_size = Tokenizer.load(data.path).vocab_size
@@ -131,9 +132,14 @@ def build(
     initialize(model, seed)
     model.dtype = draft.runtime.torch_dtype
     model.to(draft.runtime.device)
-    shards = language.open_shards(data, "train", vocab_size)
-    goal = language.objective(
-        shards, shares(config), role_weights(config), config, config.context_length, language.data_seed(data, seed)
+    shards = language_model.open_shards(data, "train", vocab_size)
+    goal = language_model.objective(
+        shards,
+        shares(config),
+        role_weights(config),
+        config,
+        config.context_length,
+        language_model.data_seed(data, seed),
     )
     return model, goal
 
@@ -146,4 +152,4 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> No
         found = prospect(config, inputs["tokenize"], draft.path.parent)
         return found.loss if found and not found.is_template() else None  # of templates only the end is known
 
-    language.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)
+    language_model.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)

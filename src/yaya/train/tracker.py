@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from yaya.core import ranks
-from yaya.core.say import UserError, say
+from yaya.core import distributed
+from yaya.core.messages import UserError, say
 
 Write = Callable[[dict[str, float], int], None]  # (values by name, step)
 Tracker = tuple[Write, Callable[[], None]]  # write, close
@@ -20,7 +20,7 @@ NOT_CURVES = ("step", "coach", "skipped")
 @contextmanager
 def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> Iterator[Write]:
     """`write` of the tracker that the recipe names; of several ranks only rank 0 writes."""
-    if name == "none" or not ranks.is_main():
+    if name == "none" or not distributed.is_main():
         yield lambda values, step: None
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yaya.core.artifact import write_atomic
-from yaya.core.say import t
+from yaya.core.files import write_atomic
+from yaya.core.messages import t
 from yaya.tune.trial import LOG, RECIPE
 from yaya.tune.workers import KILLED, POLL_S, Handle, Local, Ray
 

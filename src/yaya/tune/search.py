@@ -21,17 +21,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from yaya import pipeline
-from yaya.core import artifact, ranks
-from yaya.core.artifact import Artifact, Draft, write_atomic
+from yaya.core import artifact, distributed
+from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import as_dict, build, key, to_toml
+from yaya.core.files import write_atomic
+from yaya.core.messages import UserError, program, say, t
 from yaya.core.progress import Bar, duration, in_minutes
-from yaya.core.say import UserError, program, say, t
 from yaya.tune import verdict
-from yaya.tune.planning import SIZES, make_plan, raise_default, read_plan, settle_steps
-from yaya.tune.report import write_report
+from yaya.tune.optuna_study import Study, load_optuna, standing
 from yaya.tune.runner import Job, Record, Runner
 from yaya.tune.space import Dimension, parse_space, show
-from yaya.tune.study import Study, load_optuna, standing
+from yaya.tune.trial_plan import SIZES, make_plan, raise_default, read_plan, settle_steps
+from yaya.tune.tune_page import write_report
 from yaya.tune.workers import ENGINES
 
 KIND = "tune"
@@ -94,7 +95,7 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
     """Tunes one stage of a recipe in the run's folder; makes what the stage reads first."""
     rest = {name: value for name, value in recipe.items() if name != KIND}
     asked = Asked(rest, build(TuneConfig, table_of(recipe, KIND), KIND))
-    if ranks.world_size() > 1:
+    if distributed.world_size() > 1:
         raise UserError(
             "yaya tune starts its trials itself: run it without torchrun, with workers=2, say, or engine=ray.",
             "yaya tune 自己启动各个试验：请不要用 torchrun，而是写 workers=2 之类，或 engine=ray。",

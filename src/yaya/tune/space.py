@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yaya.core.config import check_value, keys, unknown_key
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 AROUND = 4.0  # without a space: from a fourth of the recipe's value to four times
 AROUND_KEYS = ("learning_rate", "matrix_learning_rate")

@@ -16,7 +16,7 @@ from yaya import pipeline
 from yaya.core import artifact
 from yaya.core.artifact import Artifact
 from yaya.core.config import read_recipe
-from yaya.core.say import UserError, t
+from yaya.core.messages import UserError, t
 
 RECIPE, LOG = "trial.toml", "output.txt"
 

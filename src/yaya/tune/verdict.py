@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaya.core.page import Pair
+from yaya.pages.layout import Pair
+from yaya.tune.optuna_study import standing
 from yaya.tune.runner import Record
-from yaya.tune.study import standing
 
 # Student's t, by degrees of freedom: a mean so many standard errors above 0 is chance in one of ten cases.
 ONE_IN_TEN = {1: 3.078, 2: 1.886, 3: 1.638, 4: 1.533, 5: 1.476}

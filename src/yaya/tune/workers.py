@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from yaya.core.cluster import connect_ray
-from yaya.core.runtime import Runtime
-from yaya.core.say import UserError
+from yaya.core.machine import Machine
+from yaya.core.messages import UserError
+from yaya.core.ray_cluster import connect_ray
 from yaya.tune.trial import LOG
 
 PATIENCE_S = 20.0  # from SIGTERM to SIGKILL
@@ -68,7 +68,7 @@ class Local:
     workers: trials at a time, 0 for as many as there are GPUs, else one.
     """
 
-    def __init__(self, workers: int, runtime: Runtime):
+    def __init__(self, workers: int, runtime: Machine):
         self.gpus = visible_gpus() if runtime.device == "cuda" else []
         self.workers = workers or len(self.gpus) or 1
         self.threads = max(1, runtime.threads // self.workers)
@@ -136,7 +136,7 @@ class Ray:
     workers: trials at a time, 0 for as many as there are nodes, or GPUs.
     """
 
-    def __init__(self, workers: int, runtime: Runtime):
+    def __init__(self, workers: int, runtime: Machine):
         ray = connect_ray()
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus, cpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("GPU", "CPU"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 HIRAGANA = re.compile("[\u3041-\u306d\u306f-\u3096]")  # without の, which shops in Taiwan and China like, too

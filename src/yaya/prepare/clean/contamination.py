@@ -76,7 +76,7 @@ class Known:
 
 def known_sets() -> dict[str, Iterable[str]]:
     """The evaluation sets that yaya asks by itself: name -> questions."""
-    from yaya.prepare import primer
+    from yaya import primer
 
     sets = ("combinations", "phrasings", "paraphrases")
     return {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 
 SEEN = 2000  # characters that are judged, of three places: the beginning of a page is often a menu
 LONGEST = 50_000  # characters that are looked through for what is no prose

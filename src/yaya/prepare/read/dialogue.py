@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from yaya.core.say import UserError, json_kind
+from yaya.core.messages import UserError, json_kind
 from yaya.prepare.document import Message, Unusable
 from yaya.prepare.read.keys import parts_of, plain
 from yaya.prepare.read.marks import ON_MESSAGE, is_learned, no_tools
-from yaya.tokenize.chat import UNLEARNED, text_of_content
+from yaya.tokenize.chat_template import UNLEARNED, text_of_content
 
 NAMES = {
     "system": "system developer 系统",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from yaya.core.artifact import file_digest
-from yaya.core.say import UserError, visible
+from yaya.core.files import file_digest
+from yaya.core.messages import UserError, visible
 from yaya.prepare.document import Broken, Report, Unusable
 from yaya.prepare.read.hub import Remote, is_hub, list_dataset
 from yaya.prepare.read.packed import PACKINGS, Streams

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from yaya.core.say import UserError, say
+from yaya.core.messages import UserError, say
 
 BLOCK = 4 << 20  # bytes read at a time
 RETRIES, FIRST_PAUSE_S, TIMEOUT_S = 6, 0.5, 30

@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare.document import FIXES, LEFT_OUT, Broken, Content, Document, Report, Unusable, place
 from yaya.prepare.read import json_values
 from yaya.prepare.read.encodings import BROKEN, LABELS, decode_kept, encoding_of, is_damaged_utf8, wide_encoding

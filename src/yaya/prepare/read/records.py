@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from yaya.core.say import json_kind
+from yaya.core.messages import json_kind
 from yaya.prepare.document import Content, Message, Unusable
 from yaya.prepare.read.choices import (
     RANK,

@@ -17,9 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from yaya.core.say import UserError, say
+from yaya.core.messages import UserError, say
+from yaya.prepare.data_labels import plural
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
-from yaya.prepare.labels import plural
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
 from yaya.prepare.read.files import CONVERT, SourceFile, list_files

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from typing import Any
 
-from yaya.core.say import UserError
+from yaya.core.messages import UserError
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.files import LARGEST, SourceFile, read_bytes
 from yaya.prepare.read.signatures import kind_of, what_it_is

@@ -1,0 +1,71 @@
+"""argparse that speaks the reader's language: its headings, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from yaya.core.messages import UsageError, t, width
+
+# What argparse says, and what we say instead; {1} and so on are the groups.
+SENTENCES = {
+    "the following arguments are required: (.*)": ("missing: {1}", "缺少 {1}"),
+    "unrecognized arguments: (.*)": ("not understood: {1}", "看不懂 {1}"),
+    "ambiguous option: (.*) could match (.*)": ("{1} may be {2}", "{1} 可能是 {2}"),
+    "argument (.*?): expected one argument": ("{1} lacks its value", "{1} 缺少值"),
+    "argument (.*?): ignored explicit argument (.*)": ("{1} takes no value, and has {2}", "{1} 不带值，却写了 {2}"),
+    "argument (.*?): invalid int value: (.*)": ("{1} must be a whole number, not {2}", "{1} 应当是整数，而不是 {2}"),
+    "argument (.*?): invalid float value: (.*)": ("{1} must be a number, not {2}", "{1} 应当是数字，而不是 {2}"),
+    "argument (.*?): (.*)": ("{1}: {2}", "{1}：{2}"),  # said by a type of ours, in the reader's language already
+}
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help that begins in the reader's language."""
+
+    def add_usage(
+        self, usage: str | None, actions: Iterable[argparse.Action], groups: Iterable[Any], prefix: str | None = None
+    ) -> None:
+        super().add_usage(usage, actions, groups, t("Usage: ", "用法："))  # type: ignore[arg-type]
+
+    def _format_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None) -> str:
+        """Further lines stand below the first; argparse counts characters, and a Chinese one takes two columns."""
+        missing = " " * (width(prefix or "") - len(prefix or ""))
+        return super()._format_usage(usage, actions, groups, prefix).replace("\n ", f"\n {missing}")
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """A Chinese name is followed by fewer spaces."""
+        name = self._format_action_invocation(action)
+        return super()._format_action(action).replace(name + " " * (width(name) - len(name)), name, 1)
+
+
+class Parser(argparse.ArgumentParser):
+    """The arguments and options of one command."""
+
+    def __init__(self, command: str, en: str, zh: str):
+        super().__init__(prog=f"yaya {command}", description=t(en, zh), add_help=False, formatter_class=Formatter)
+        self._positionals.title, self._optionals.title = t("Arguments", "参数"), t("Options", "选项")
+        self.add_argument("-h", "--help", action="help", help=t("show this help", "显示帮助"))
+
+    def error(self, message: str) -> Any:
+        """Raises `UsageError` for a mistake on the command line."""
+        en = zh = message
+        near = ("", "")
+        for pattern, sentences in SENTENCES.items():
+            if found := re.fullmatch(pattern, message, re.DOTALL):
+                en, zh = (sentence.format(message, *found.groups()) for sentence in sentences)
+                near = self.nearest(found.groups()) if pattern.startswith("unrecognized") else near
+                break
+        raise UsageError(f"{en}.{near[0]} See: {self.prog} --help", f"{zh}。{near[1]}请看：{self.prog} --help")
+
+    def nearest(self, typed: Iterable[str]) -> tuple[str, str]:
+        """For the first option among these words that is none: the one that was probably meant."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in " ".join(typed).split():
+            near = difflib.get_close_matches(word.partition("=")[0], known, 1) if word.startswith("--") else []
+            if near:
+                return f" Did you mean {near[0]}?", f"你是想写 {near[0]} 吗？"
+        return "", ""

@@ -1,0 +1,117 @@
+"""`yaya doctor`: what this machine can do, and what would be in the way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import statistics
+import time
+
+from yaya.core.artifact import hardware
+from yaya.core.machine import Machine, setup
+from yaya.core.messages import t
+from yaya.core.progress import duration
+
+NEEDED_DISK_GB, NEEDED_MEMORY_GB = 2.0, 4.0
+
+
+def product_speed(dtype: str, device: str) -> float:
+    """GFLOP/s of a matrix product in the shapes of a small model, median of five."""
+    import torch
+
+    a = torch.ones(4096, 256, dtype=getattr(torch, dtype), device=device)
+    b = torch.ones(256, 704, dtype=a.dtype, device=device)
+    times = []
+    for _ in range(6):
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()
+        times.append(time.perf_counter() - started)
+    return 2 * a.numel() * b.shape[1] / statistics.median(times[1:]) / 1e9
+
+
+def training_speed(runtime: Machine) -> float:
+    """Tokens a second in training the laptop recipe's model (a million parameters) on random tokens, median of a second."""
+    import numpy as np
+
+    from yaya.model.transformer import ModelConfig, Transformer, initialize
+    from yaya.tokenize.shards import Shard
+    from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
+    from yaya.train.objective import LanguageModeling
+    from yaya.train.packing import Mixture, Rows
+
+    model = Transformer(ModelConfig(2048, 128, 352, 4, 4, 4, 32, 256))
+    initialize(model, 0)
+    model.dtype = runtime.torch_dtype
+    model.to(runtime.device)
+    tokens = np.random.default_rng(0).integers(0, 2048, 20_000).astype(np.uint16)
+    rows = Rows(Shard(tokens, None, np.arange(0, 20_001, 100)), 256, 0)
+    goal, config = LanguageModeling(Mixture([(rows, 1.0)]), 8, 8), LoopConfig(batch_tokens=2048)
+    optimizer = make_optimizer(model, config)
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < 1.0:
+        started = time.perf_counter()
+        optimizer_step(model, goal, optimizer, 0, config, 1e-3)
+        times.append(time.perf_counter() - started)
+    return 2048 / statistics.median(times[1:])
+
+
+def report() -> str:
+    """The lines that `yaya doctor` prints."""
+    import psutil
+    import torch
+
+    machine, runtime = hardware(), setup()
+    lines = [
+        t("Machine", "机器"),
+        f"  {machine['system']}, {machine['cpu']}",
+        t(
+            f"  {machine['cores']} cores, {machine['memory_gib']} GiB of memory, Python {machine['python']}, torch {torch.__version__}",
+            f"  {machine['cores']} 核，内存 {machine['memory_gib']} GiB，Python {machine['python']}，torch {torch.__version__}",
+        ),
+        t("What training will use", "训练时会用"),
+        t(
+            f"  device {runtime.device}, {runtime.dtype}, {runtime.threads} threads",
+            f"  设备 {runtime.device}，精度 {runtime.dtype}，{runtime.threads} 个线程",
+        ),
+    ]
+    for dtype in ("float32", "bfloat16"):
+        chosen = t("  <- chosen: the faster one", "  <- 更快，选它") if dtype == runtime.dtype else ""
+        lines.append(f"  {dtype}: {product_speed(dtype, runtime.device):,.0f} GFLOP/s{chosen}")
+    if runtime.device == "cpu":
+        lines.append(
+            t("  attention as blocks of products", "  注意力：分块矩阵乘法")
+            if runtime.dtype == "bfloat16"
+            else t("  attention by torch's kernel", "  注意力：torch 自带的算子")
+        )
+    speed = training_speed(runtime)
+    lines.append(
+        t(
+            f"  a model of a million parameters: about {speed:,.0f} tokens/s; 2.5 million tokens, enough for the demo, in {duration(2.5e6 / speed)}",
+            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示需要的 250 万个 token 约 {duration(2.5e6 / speed)}",
+        )
+    )
+    lines.append(t("Packages", "软件包"))
+    for name in ("torch", "tokenizers", "safetensors", "pyarrow", "fastapi", "transformers"):
+        try:
+            lines.append(f"  {name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            lines.append(t(f"  {name}: not installed", f"  {name}：没有安装"))
+    problems = []
+    disk_gb, memory_gb = shutil.disk_usage(".").free / 1e9, psutil.virtual_memory().available / 1e9
+    if disk_gb < NEEDED_DISK_GB:
+        problems.append(
+            t(
+                f"  Only {disk_gb:.1f} GB of disk free here: free some, a run wants {NEEDED_DISK_GB:g} GB.",
+                f"  这里只剩 {disk_gb:.1f} GB 磁盘空间：请腾出一些，一次运行需要 {NEEDED_DISK_GB:g} GB。",
+            )
+        )
+    if memory_gb < NEEDED_MEMORY_GB:
+        problems.append(
+            t(
+                f"  Only {memory_gb:.1f} GB of memory free: close other programs, a run wants up to {NEEDED_MEMORY_GB:g} GB.",
+                f"  只剩 {memory_gb:.1f} GB 内存：请关掉一些程序，一次运行最多要 {NEEDED_MEMORY_GB:g} GB。",
+            )
+        )
+    lines.append(t("Problems", "问题"))
+    lines += problems or [t("  none found", "  没有发现")]
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""Which folder a model's name means, and what is there instead where it means none."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from yaya.core import artifact
+from yaya.core.messages import UserError, program
+from yaya.pipeline import RUNS, STAGES, TRAINING
+
+
+def model_folder(model: str) -> Path:
+    """MODEL: a path, else a run's name (its last finished training stage)."""
+    path = Path(model)
+    in_runs = path.absolute().parent == RUNS.absolute()  # runs/demo is what the shell completes
+    run = RUNS / path.name if in_runs or (model == path.name and model.strip(".")) else None
+    is_path = (path / "config.json").is_file()
+    stages = [run / stage for stage in reversed(TRAINING) if artifact.load(run / stage, stage)] if run else []
+    if is_path and stages and not in_runs:
+        raise UserError(
+            f"{model} is both a folder and a run. Write ./{model} for the folder, {stages[0]} for the run.",
+            f"{model} 既是文件夹又是运行。文件夹请写 ./{model}，运行请写 {stages[0]}。",
+        )
+    if is_path:
+        return path
+    if stages:
+        return stages[0]
+    raise no_model(path, run)
+
+
+def no_model(path: Path, run: Path | None) -> UserError:
+    """Why there is no model, and what to do. run: the run that it may mean."""
+    if run and run.is_dir():
+        return no_model_yet(run)
+    if path.is_dir():
+        return UserError(
+            f"{path} is a folder without a model: there is no config.json in it.{known_runs()[0]}",
+            f"{path} 这个文件夹里没有模型：缺少 config.json。{known_runs()[1]}",
+        )
+    where = RUNS.absolute()
+    looked = (
+        (f"there is no {where}", f"没有 {where}") if not RUNS.is_dir() else (f"{where} has none", f"{where} 里没有")
+    )
+    return UserError(
+        f"There is no run or model folder {path}: {looked[0]}.{known_runs()[0]}",
+        f"找不到名为 {path} 的运行或模型文件夹：{looked[1]}。{known_runs()[1]}",
+    )
+
+
+def no_model_yet(run: Path) -> UserError:
+    """For a run whose training is still going on, or has not begun."""
+    if is_at_work(run):
+        return UserError(
+            f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
+            f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",
+        )
+    done = [stage for stage in (*STAGES, "tune") if artifact.load(run / stage)]
+    has = (f"only {', '.join(done)}", f"只有 {'、'.join(done)}") if done else ("nothing finished", "什么都没做完")
+    recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
+    words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
+    if "tune" in done and not recipe.is_file() and best.is_file():
+        words = [str(best), f"name={run.name}-best"]
+    goes_on = shlex.join(words)
+    return UserError(
+        f"{run} has no finished model yet, {has[0]}. To go on with it: {program()} run {goes_on}",
+        f"{run} 里还没有训练好的模型，{has[1]}。接着做：{program()} run {goes_on}",
+    )
+
+
+def is_at_work(run: Path) -> bool:
+    """Whether a yaya is working in this run."""
+    path = run / ".lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # not ours to write: nothing is known
+        return False
+
+
+def known_runs() -> tuple[str, str]:
+    """Which runs have a model, else how to make one; to put behind a sentence."""
+    known = sorted({path.parent.parent.name for stage in TRAINING for path in RUNS.glob(f"*/{stage}/manifest.json")})
+    if known:
+        return f" Finished runs: {', '.join(known)}.", f"已有的运行：{'、'.join(known)}。"
+    make = f"{program()} run recipes/laptop.toml"
+    return f" Make one with: {make}", f"先养一个：{make}"

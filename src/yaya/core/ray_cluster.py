@@ -1,0 +1,21 @@
+"""The Ray cluster at RAY_ADDRESS, or one that is started here."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from yaya.core.messages import UserError
+
+
+def connect_ray() -> Any:
+    """Ray's module, connected; what to install where it is missing."""
+    try:
+        import ray
+    except ImportError:
+        raise UserError(
+            'engine=ray needs Ray: pip install "yaya[ray]"', 'engine=ray 需要 Ray：pip install "yaya[ray]"'
+        ) from None
+    if not ray.is_initialized():
+        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
+    return ray

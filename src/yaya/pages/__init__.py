@@ -1,0 +1,1 @@
+"""What every page shares: layout, charts, the switch of language, coloured excerpts."""

@@ -1,0 +1,90 @@
+"""One function over many items: in this process, on all cores, or on a Ray cluster. The results come in order.
+
+The function reads and writes files by itself (on a cluster: on a file system that all nodes see) and returns a small
+dict, which is kept in `folder`; so a run that was killed goes on with what is not there yet.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from yaya.core.files import write_atomic
+from yaya.core.messages import UserError
+from yaya.core.ray_cluster import connect_ray
+
+Function = Callable[[Any], dict[str, Any]]
+AHEAD = 2  # items per worker that wait, so that none is idle
+
+
+def run_all(
+    function: Function, items: Sequence[Any], folder: Path, name: str, engine: str = "local", workers: int = 1
+) -> Iterator[dict[str, Any]]:
+    """`function(item)` for each item; what an earlier run finished is taken from `folder/NAME-00000.json`."""
+    kept = [folder / f"{name}-{number:05}.json" for number in range(len(items))]
+    to_do = [number for number, path in enumerate(kept) if not path.exists()]
+    made = ENGINES[engine](function, [items[number] for number in to_do], workers)
+    try:
+        for path in kept:
+            if path.exists():
+                yield json.loads(path.read_text("utf-8"))
+                continue
+            result = next(made)
+            write_atomic(path, json.dumps(result, ensure_ascii=False))
+            yield result
+    finally:
+        made.close()
+
+
+def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
+    """In this process, or in spawned ones where there is work for more than one."""
+    workers = min(workers, len(items))
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
+    try:
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise UserError(
+            "A worker of prepare was killed, most often because memory ran out. Try again with fewer: prepare.workers=1",
+            "prepare 的一个工作进程被杀掉了，多半是内存不够。请减少进程再试：prepare.workers=1",
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches the whole group; the parent says what happens."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def on_ray(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
+    """On the Ray cluster at RAY_ADDRESS, or one that is started here. workers: tasks at a time, 0 for all CPUs."""
+    ray = connect_ray()
+    task = ray.remote(function)
+    limit = workers or int(ray.cluster_resources().get("CPU", 1))
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(task.remote(item))
+        if len(waiting) > AHEAD * limit:
+            yield ray.get(waiting.popleft())
+    while waiting:
+        yield ray.get(waiting.popleft())
+
+
+ENGINES: dict[str, Callable[[Function, Sequence[Any], int], Any]] = {"local": on_cores, "ray": on_ray}

@@ -1,0 +1,224 @@
+"""What pretraining and fine-tuning share: their rows, validation, sample replies and the saved folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from yaya.core import distributed
+from yaya.core.artifact import Artifact, Draft
+from yaya.core.machine import forget_peak_memory, memory_gb, peak_memory_gb
+from yaya.core.messages import UserError, say
+from yaya.inference.engine import Engine
+from yaya.inference.sampling import Sampling
+from yaya.model.pretrained import save_model
+from yaya.model.transformer import Transformer
+from yaya.tokenize.chat_template import ASSISTANT, USER
+from yaya.tokenize.shards import Shard, open_shard
+from yaya.tokenize.tokenizer import Tokenizer
+from yaya.train.log import Curve
+from yaya.train.loop import LoopConfig, train
+from yaya.train.objective import LanguageModeling
+from yaya.train.packing import Mixture, Rows
+from yaya.train.parallel import place, whole
+from yaya.train.plan.forecast import memory_bytes
+
+VALIDATION_ROWS = 64
+VALIDATION_TOKENS = 8192  # at once
+SAMPLE_TOKENS = 48
+WATCHED = (1.0, 0.0, 0.0, 1.0, 0.0)  # what validation counts of each role: texts, and what the assistant says
+
+
+def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, Shard]:
+    """Text and chat of one split."""
+    return {kind: open_shard(data.path, split, kind, vocab_size) for kind in ("text", "chat")}
+
+
+def data_seed(data: Artifact, seed: int) -> int:
+    """Row order is a function of the data and the run's seed."""
+    return (int(data.digest[:12], 16) + seed) % (1 << 48)
+
+
+def objective(
+    shards: dict[str, Shard],
+    shares: dict[str, float],
+    role_weights: list[float],
+    config: LoopConfig,
+    row_length: int,
+    seed: int,
+) -> LanguageModeling:
+    """Rows of the shards in these shares, as micro-batches."""
+    mixture = Mixture([(Rows(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()])
+    assert config.batch_tokens is not None and config.micro_batch_tokens is not None
+    step_rows = max(1, config.batch_tokens // row_length)
+    if not any(role_weights):
+        raise UserError(
+            "All weights are 0, so there is nothing to learn: set assistant_weight above 0.",
+            "所有权重都是 0，没有可学的东西：请把 assistant_weight 设为大于 0。",
+        )
+    if not mixture.parts:
+        long = sum(len(shards[kind].offsets) - 1 for kind, share in shares.items() if share > 0)
+        raise UserError(
+            f"There is nothing to learn: none of the {long:,} documents has a reply whose question fits into {row_length} tokens. Pretrain with a larger context_length.",
+            f"没有可学的东西：{long:,} 篇里没有一个回答，其问题放得进 {row_length} 个 token。请用更大的 context_length 预训练。",
+        )
+    available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
+    if available < config.batch_tokens:
+        raise UserError(
+            f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
+            f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
+        )
+    if step_rows < distributed.world_size():
+        raise UserError(
+            f"A step has {step_rows} rows of {row_length} tokens, fewer than the {distributed.world_size()} processes. Set batch_tokens to at least {distributed.world_size() * row_length:,}.",
+            f"一步只有 {step_rows} 行（每行 {row_length} 个 token），比进程数 {distributed.world_size()} 还少。请把 batch_tokens 设为至少 {distributed.world_size() * row_length:,}。",
+        )
+    return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
+
+
+def watched_kind(shares: dict[str, float], held_out: dict[str, Shard]) -> str | None:
+    """What validation looks at: text where there is some, else conversations."""
+    return next((k for k in ("text", "chat") if shares.get(k, 0) > 0 and held_out[k].documents), None)
+
+
+def train_and_save(
+    model: Transformer,
+    goal: LanguageModeling,
+    config: LoopConfig,
+    data: Artifact,
+    shares: dict[str, float],
+    draft: Draft,
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
+) -> None:
+    """Trains with validation and samples on the way, and writes the model folder."""
+    tokenizer = Tokenizer.load(data.path)
+    held_out = open_shards(data, "validation", tokenizer.vocab_size)
+    kind = watched_kind(shares, held_out)
+    watched = held_out[kind] if kind else None
+    row_length = goal.mixture.parts[0][0].row_length
+
+    def validate() -> dict[str, float]:
+        return bits_per_byte(model, watched, tokenizer, row_length) if watched is not None else {}
+
+    prompts = sample_prompts(held_out, tokenizer, shares)
+
+    def sample() -> list[dict[str, str]]:
+        return write_samples(model, tokenizer, prompts)
+
+    dtype = str(model.dtype).removeprefix("torch.")
+    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
+    draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
+    forget_peak_memory()
+    if compiles(config, model):
+        model.compile_layers()
+        say(
+            f"[{draft.kind}] compiling the layers: the first steps take a minute (not wanted? torch_compile=false)",
+            f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不想编译就写 torch_compile=false）",
+        )
+    say_long_conversations(draft.kind, goal)
+    place(model, config.parallel)
+    train(model, goal, config, draft, validate, sample, expect)
+    draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
+    weights = {name: whole(p) for name, p in model.state_dict().items()}
+    if distributed.is_main():
+        save_model(draft.path, model, tokenizer, weights)
+
+
+def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
+    """What was cut and left out, where conversations are longer than the context."""
+    for rows, _ in goal.mixture.parts:
+        found, documents, length = rows.long, rows.shard.documents, rows.row_length
+        if found.conversations:
+            bare = found.replies_without_system
+            more = (
+                f"; {bare:,} are learned without their system prompt, which is too long",
+                f"；{bare:,} 个因为系统提示太长而不带系统提示来学",
+            )
+            more = more if bare else ("", "")
+            say(
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and are cut between their turns; {found.replies_cut:,} replies lose their end, {found.replies_left_out:,} are left out because their question alone fills it{more[0]}. A larger context_length in pretrain takes them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上文长度 {length} 个 token，按轮次切开；{found.replies_cut:,} 个回答丢了结尾，{found.replies_left_out:,} 个因为光是问题就放不下而略去{more[1]}。在 pretrain 里把 context_length 调大就能完整保留。",
+            )
+
+
+def compiles(config: LoopConfig, model: Transformer) -> bool:
+    """Whether the layers are compiled: as asked, else where it pays and the compiler is there."""
+    device = model.head.device.type
+    if device == "xla" and config.torch_compile:
+        raise UserError(
+            "device=xla compiles by itself: leave out torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。"
+        )
+    if config.torch_compile is None:
+        return device == "cuda" and importlib.util.find_spec("triton") is not None
+    return config.torch_compile
+
+
+@torch.no_grad()
+def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
+    """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
+    rows = Rows(shard, row_length, 0, WATCHED)
+    at_once = max(1, min(16, VALIDATION_TOKENS // row_length))
+    goal = LanguageModeling(Mixture([(rows, 1.0)]), at_once, at_once)
+    sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
+    if rows.is_empty:
+        return {}
+    total = count = size = 0.0
+    last = min(VALIDATION_ROWS, rows.packing(0).rows)  # row `last` and those after may be of another epoch
+    for first in range(0, last, at_once):
+        batch = goal.micro_batch(first, min(first + at_once, last))
+        size += sizes[batch.labels[batch.weights > 0]].sum().item()
+        loss, weight, _ = goal.loss(model, batch.to(str(model.head.device)))
+        total, count = total + loss.item(), count + weight.item()
+    if not size:
+        return {}
+    return {
+        "validation_loss": round(total / count, 5),
+        "bits_per_byte": round(total / math.log(2) / size, 5),
+    }
+
+
+def sample_prompts(
+    shards: dict[str, Shard], tokenizer: Tokenizer, shares: dict[str, float]
+) -> list[tuple[str, list[int]]]:
+    """Up to two Chinese and two English prompts from the validation data: questions, or beginnings of texts."""
+    found: dict[str, list[tuple[str, list[int]]]] = {"zh": [], "en": []}
+    kind = "chat" if shares.get("chat", 0) > 0 and shards["chat"].documents else "text"
+    shard = shards[kind]
+    for document in range(min(shard.documents, 400)):
+        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].astype(np.int64)
+        if shard.roles is None:
+            prompt = ids[:17].tolist()
+            shown = tokenizer.decode(prompt)
+        else:
+            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
+            replies = np.flatnonzero(roles == ASSISTANT)
+            if not len(replies):
+                continue
+            prompt = ids[: replies[0]].tolist()
+            shown = tokenizer.decode(ids[: replies[0]][roles[: replies[0]] == USER])
+        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        if len(found[language]) < 2 and len(prompt) > 1:
+            found[language].append((shown, prompt))
+    return found["zh"] + found["en"]
+
+
+def write_samples(
+    model: Transformer, tokenizer: Tokenizer, prompts: list[tuple[str, list[int]]]
+) -> list[dict[str, str]]:
+    """Greedy replies to the prompts as the model stands."""
+    room = model.config.max_position_embeddings - 1
+    engine = Engine(model, tokenizer, max_batch=max(1, len(prompts)))
+    requests = engine.generate(
+        [ids[-room:] for _, ids in prompts], Sampling(max_new_tokens=SAMPLE_TOKENS, temperature=0)
+    )
+    out: list[dict[str, Any]] = []
+    for (shown, _), request in zip(prompts, requests, strict=True):
+        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        out.append({"language": language, "prompt": shown, "reply": request.text})
+    return out

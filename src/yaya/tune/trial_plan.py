@@ -1,0 +1,150 @@
+"""What all trials have in common: the recipe's own values, and the number of steps that the minutes allow."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaya import pipeline
+from yaya.core.artifact import Artifact
+from yaya.core.config import as_dict, to_toml
+from yaya.core.messages import UserError, say
+from yaya.core.progress import duration, in_minutes
+from yaya.tune.optuna_study import STARTUP
+from yaya.tune.runner import Job, Runner, Running, failure
+
+PROBE_S = 5.0  # of training, to measure the machine
+SHARE_TRAINED = 0.6  # of a trial's steps, on average, when the bad ones are stopped early
+OVERHEAD = 0.15  # of a trial's time: validation and the like
+FEWEST_STEPS = 20
+NEVER = 1e9  # seconds; a trial needs no checkpoints
+SIZES = ("hidden_size", "num_hidden_layers")  # of a model; the run chooses them by its minutes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Fixed once, and the same when a search is gone on with. seconds: of one trial, `None` if it was not measured."""
+
+    stage: str
+    table: dict[str, Any]  # the stage's keys
+    steps: int
+    looks: int
+    seconds: float | None
+    device: str
+    dtype: str
+
+    def recipe(self, values: dict[str, Any], seed: int, threads: int, steps: int | None = None) -> str:
+        """A trial's recipe. All trials read the same number of tokens, whatever a batch holds."""
+        table = self.table | values
+        if "batch_tokens" in values and steps is None:
+            steps = max(1, round(self.steps * self.table["batch_tokens"] / values["batch_tokens"]))
+        table |= {"steps": steps or self.steps, "evaluations": self.looks, "samples": 0}
+        table |= {"save_seconds": NEVER, "save_steps": None}
+        run = {"name": "trial", "seed": seed, "device": self.device, "dtype": self.dtype, "threads": threads}
+        return to_toml(run, {self.stage: table})
+
+
+def read_plan(path: Path) -> Plan | None:
+    """The plan of a search that is gone on with."""
+    try:
+        return Plan(**json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def make_plan(
+    job: pipeline.Run, stage: str, asked: Any, to_do: tuple[str, ...], inputs: dict[str, Artifact], looks: int
+) -> Plan:
+    """A plan with the recipe's own values and steps (0: none were given)."""
+    runtime = job.machine()
+    config = with_sizes(job, asked, to_do, inputs) if stage == "pretrain" else asked
+    steps, decay = config.steps, getattr(config, "decay_steps", None)
+    if steps is None and decay is not None:
+        say(
+            "[tune] decay_steps is meant for the whole training: the shorter trials use decay_fraction.",
+            "[tune] decay_steps 是给完整训练设的：试验步数较少，改用 decay_fraction。",
+        )
+        config = dataclasses.replace(config, decay_steps=None)
+    return Plan(stage, as_dict(config), steps or 0, looks, None, runtime.device, runtime.dtype)
+
+
+def with_sizes(job: pipeline.Run, asked: Any, to_do: tuple[str, ...], inputs: dict[str, Artifact]) -> Any:
+    """The config with the model's size that `yaya run` would choose for the run's minutes."""
+    config = known_sizes(job, asked)
+    if all(getattr(config, n) is not None for n in SIZES):
+        return config
+    planner = copy.copy(job)  # what it plans for the whole run is not the trials'
+    planner.configs, planner.deadlines = job.configs | {"pretrain": config}, {}
+    planner.plan(list(to_do), inputs)
+    return known_sizes(planner, asked)
+
+
+def known_sizes(job: pipeline.Run, asked: Any) -> Any:
+    """The config with sizes that the run has chosen already, by itself or before."""
+    known = {n: getattr(job.configs["pretrain"], n) for n in SIZES if getattr(asked, n) is None}
+    return dataclasses.replace(asked, **known)
+
+
+def settle_steps(plan: Plan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int) -> Plan:
+    """The plan with as many steps as the minutes allow, measured with as many trainings at a time as there will be."""
+    if plan.steps:
+        return plan
+    say(
+        f"[tune] measuring how fast {runner.engine.workers} at a time train ...",
+        f"[tune] 正在测同时跑 {runner.engine.workers} 个试验有多快……",
+    )
+    start_seconds, step_seconds = measure(plan, runner, folder, seed)
+    whole = min(trials, STARTUP) + SHARE_TRAINED * max(0, trials - STARTUP) + 2 * seeds
+    seconds = 60 * minutes * runner.engine.workers / whole
+    steps = int((1 - OVERHEAD) * (seconds - start_seconds) / step_seconds)
+    if steps < FEWEST_STEPS:
+        raise UserError(
+            f"In {in_minutes(minutes)} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
+            f"{minutes:g} 分钟里 {trials} 个试验各只能训练 {max(steps, 0)} 步，分不出好坏。请增加 minutes 或减少 trials。",
+        )
+    say(
+        f"[tune] {steps:,} steps for each trial, about {duration(seconds)}.",
+        f"[tune] 每个试验 {steps:,} 步，约 {duration(seconds)}。",
+    )
+    return dataclasses.replace(plan, steps=steps, seconds=round(seconds, 1))
+
+
+def measure(plan: Plan, runner: Runner, folder: Path, seed: int) -> tuple[float, float]:
+    """(seconds until the first step is done, seconds of a step)."""
+    recipe = plan.recipe({}, seed, runner.engine.threads, steps=1_000_000_000)
+    probes = [
+        runner.start(Job(None, "probe", {}, seed, folder / f"probe-{number}", recipe))
+        for number in range(runner.engine.workers)
+    ]
+    rows: dict[int, list[tuple[float, int, float]]] = {number: [] for number in range(len(probes))}
+    try:
+        while not all(len(seen) > 3 and seen[-1][2] - seen[0][2] >= PROBE_S for seen in rows.values()):
+            time.sleep(0.1)
+            for number, probe in enumerate(probes):
+                code = probe.handle.poll()
+                if code is not None:
+                    raise_default(failure(probe, code))
+                passed = time.monotonic() - probe.started
+                rows[number] += [(passed, row["step"], row["seconds"]) for row in probe.log.rows()]
+    finally:
+        for probe in probes:
+            end(probe)
+    first = max(seen[0][0] for seen in rows.values())
+    step = max((seen[-1][2] - seen[0][2]) / (seen[-1][1] - seen[0][1]) for seen in rows.values())
+    return first, step
+
+
+def end(one: Running) -> None:
+    one.handle.kill()
+    shutil.rmtree(one.job.folder, ignore_errors=True)
+
+
+def raise_default(message: str | None) -> None:
+    """What is wrong with the recipe itself is wrong in all trials."""
+    raise UserError(f"The recipe's own values do not train: {message}", f"配方原来的值就训练不了：{message}")
