@@ -14,13 +14,14 @@ import time
 import numpy as np
 import torch
 
-from yaya.core.config import parse_assignment
+from yaya.core.recipe import parse_assignment
 from yaya.core.machine import setup
 from yaya.model.transformer import ModelConfig, Transformer, initialize
-from yaya.tokenize.shards import Shard
-from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
+from yaya.tokenize.shards import TokenShard
+from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 
 USUAL = {
     "device": "cuda", "width": 768, "layers": 12, "context": 1024, "rows": 64, "micro_rows": 32, "vocabulary": 32768,
@@ -30,13 +31,13 @@ HEAD, WARM_UP = 64, 5
 
 
 def objective(keys: dict) -> LanguageModeling:
-    """Rows of random tokens."""
+    """PackedDataset of random tokens."""
     random = np.random.default_rng(0)
     lengths = random.integers(2, 2 * keys["documents"], 40_000_000 // keys["documents"] // 4)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = random.integers(0, keys["vocabulary"], int(offsets[-1])).astype(np.uint16)
-    rows = Rows(Shard(tokens, None, offsets), keys["context"], 0)
-    return LanguageModeling(Mixture([(rows, 1.0)]), keys["rows"], keys["micro_rows"])
+    rows = PackedDataset(TokenShard(tokens, None, offsets), keys["context"], 0)
+    return LanguageModeling(DataMixture([(rows, 1.0)]), keys["rows"], keys["micro_rows"])
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
                 torch.cuda.reset_peak_memory_stats()
             for _ in range(keys["steps"] + WARM_UP):
                 started = time.perf_counter()
-                done = optimizer_step(model, goal, optimizer, cursor, config, 1.0)
+                done = train_step(model, goal, optimizer, cursor, config, 1.0)
                 if machine.device == "cuda":
                     torch.cuda.synchronize()
                 cursor = done.cursor

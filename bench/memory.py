@@ -27,7 +27,7 @@ CASES = [
 CODE = """
 import sys, json
 from yaya import pipeline
-job = pipeline.Run(json.loads(sys.argv[1]))
+job = pipeline.open_run(json.loads(sys.argv[1]))
 made = job.stage("pretrain")
 print(json.dumps([made.metrics["expected_memory_gb"], made.metrics["peak_memory_gb"], made.metrics["parameters"]]))
 """

@@ -17,7 +17,7 @@ import torch
 
 from yaya.evaluate.tasks import validation_loss
 from yaya.model.pretrained import load_model
-from yaya.tokenize.shards import Shard
+from yaya.tokenize.shards import TokenShard
 from yaya.tokenize.tokenizer import Tokenizer
 
 OFF = ("main_text", "fix_unicode", "unify_line_ends", "remove_zero_width", "remove_control", "tidy_whitespace", "gopher_repetition",
@@ -34,7 +34,7 @@ def bits_per_byte(folder: Path, text: str) -> float:
     tokenizer = Tokenizer.load(folder)
     ids = np.array([tokenizer.end_of_text, *tokenizer.encode(text)], np.int64)
     with torch.inference_mode():
-        return validation_loss(load_model(folder), tokenizer, Shard(ids, None, np.array([0, len(ids)])), 128)[
+        return validation_loss(load_model(folder), tokenizer, TokenShard(ids, None, np.array([0, len(ids)])), 128)[
             "bits_per_byte"
         ]
 

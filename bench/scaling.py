@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from yaya import pipeline
-from yaya.core.config import parse_assignment
+from yaya.core.recipe import parse_assignment
 from yaya.train import pretrain
 from yaya.train.plan import forecast
-from yaya.train.plan.forecast import Pilot, Prospect
+from yaya.train.plan.forecast import Probe, LossForecast
 from yaya.train.plan.planner import SIZES
 
 FLOPS = 1e11  # of one core, roughly: only for the choice of sizes
@@ -49,14 +49,14 @@ def run(results: Path, out: Path, words: list[str]) -> None:
     pipeline.RUNS = out.parent
     rng = random.Random(f"{out.name} {seed}")
     for _ in range(runs):
-        job = pipeline.Run(recipe)
+        job = pipeline.open_run(recipe)
         data = {name: job.stage(name) for name in ("prepare", "tokenize")}["tokenize"]
         job.fly_pilot()
         width, layers, tokens = draw(rng, data.metrics["vocab_size"], shortest, longest)
         batch = forecast.batch_for(tokens, 256)
         sizes = {"hidden_size": width, "num_hidden_layers": layers, "batch_tokens": batch, "steps": int(tokens / batch)}
         shutil.rmtree(job.folder / "pretrain", ignore_errors=True)
-        job = pipeline.Run({**recipe, "pretrain": {**sizes, "samples": 0}})
+        job = pipeline.open_run({**recipe, "pretrain": {**sizes, "samples": 0}})
         made = job.stage("pretrain")
         rows = [json.loads(line) for line in (made.path / "metrics.jsonl").read_text("utf-8").splitlines()]
         held_out = [(row["step"], row["validation_loss"]) for row in rows if "validation_loss" in row]
@@ -72,13 +72,13 @@ def run(results: Path, out: Path, words: list[str]) -> None:
 def read(results: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     for row in rows:
-        row["prospect"] = Prospect(row["layers"], row["tokens"], row["unique"], Pilot(**row["pilot"]))
+        row["prospect"] = LossForecast(row["layers"], row["tokens"], row["unique"], Probe(**row["pilot"]))
         row["real"] = row["validation"][-1][1]
     return rows
 
 
 def solve(rows: list[dict[str, Any]], templates: bool) -> Callable[[dict[str, Any]], float]:
-    """Least squares of the exponents in `Prospect.loss`; gives back what they say of a run."""
+    """Least squares of the exponents in `LossForecast.loss`; gives back what they say of a run."""
     floor = forecast.TEMPLATES[2] if templates else 0.0
 
     def features(row: dict[str, Any]) -> list[float]:

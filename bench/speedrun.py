@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from yaya import pipeline
-from yaya.core.config import parse_assignment
+from yaya.core.recipe import parse_assignment
 from yaya.evaluate.tasks import validation_loss
 from yaya.model.pretrained import load_model
 from yaya.tokenize.shards import open_shard
@@ -36,7 +36,7 @@ STRIDE = 128  # of the windows over held-out text
 
 def train(recipe: dict[str, Any], seed: int, keys: dict[str, Any], seconds: float | None) -> tuple[float, float]:
     """(bits per byte on held-out text, seconds of training)"""
-    job = pipeline.Run({**recipe, "seed": seed, "pretrain": {**SHAPE, **keys}})
+    job = pipeline.open_run({**recipe, "seed": seed, "pretrain": {**SHAPE, **keys}})
     inputs = {name: job.stage(name) for name in ("prepare", "tokenize")}
     if seconds is not None:
         job.config = replace(job.config, minutes=seconds / 60)

@@ -12,7 +12,7 @@ from pathlib import Path
 from speedrun import train
 
 from yaya import pipeline
-from yaya.core.config import parse_assignment
+from yaya.core.recipe import parse_assignment
 from yaya.train.pretrain import PretrainConfig
 
 

@@ -2,7 +2,8 @@
 
 from tests.conftest import ROOT
 from yaya import pipeline
-from yaya.core.config import build, keys, parse_assignment, read_recipe, set_dotted
+from yaya.core.recipe import parse_assignment, read_recipe, set_dotted
+from yaya.core.config import build, keys
 from yaya.tune import search
 from yaya.tune.space import parse_space
 
@@ -17,11 +18,11 @@ def resolved(stage: str, *words: str) -> pipeline.Run:
             continue
         name, value = parse_assignment(word)
         own = (
-            search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class() if stage != "run" else None
+            search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config if stage != "run" else None
         )
         inner = own is not None and name.split(".")[0] in keys(own)
         set_dotted(recipe, f"{stage}.{name}" if inner else name, value)
     tune = build(search.TuneConfig, recipe.pop("tune", {}), "tune")
-    job = pipeline.Run(recipe)
+    job = pipeline.open_run(recipe)
     parse_space(tune.space, job.configs[tune.stage])
     return job

@@ -12,11 +12,12 @@ from shape import FEED_FORWARD, HEAD, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH
 
 from yaya.core.machine import setup
 from yaya.model.transformer import ModelConfig, Transformer, initialize
-from yaya.tokenize.shards import Shard
-from yaya.train.loop import LoopConfig, optimizer_step
+from yaya.tokenize.shards import TokenShard
+from yaya.train.loop import train_step
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 
 
 def main() -> None:
@@ -28,13 +29,13 @@ def main() -> None:
     model.dtype = machine.torch_dtype
     print(f"parameters: {model.num_parameters():,}")
     tokens = np.memmap(folder / "data" / "train.bin", np.uint16, "r")
-    documents = Shard(tokens, None, np.concatenate([[0], np.flatnonzero(tokens == 0) + 1]))
-    goal = LanguageModeling(Mixture([(Rows(documents, LENGTH, 0), 1.0)]), ROWS, ROWS)
+    documents = TokenShard(tokens, None, np.concatenate([[0], np.flatnonzero(tokens == 0) + 1]))
+    goal = LanguageModeling(DataMixture([(PackedDataset(documents, LENGTH, 0), 1.0)]), ROWS, ROWS)
     config, cursor = LoopConfig(), 0
     optimizer = Optimizer(model, config.optimizer, config.matrix_learning_rate, config.learning_rate)
     for step in range(steps):
         started = time.perf_counter()
-        done = optimizer_step(model, goal, optimizer, cursor, config, min(1.0, (step + 1) / 30))
+        done = train_step(model, goal, optimizer, cursor, config, min(1.0, (step + 1) / 30))
         cursor = done.cursor
         print(f"step {(time.perf_counter() - started) * 1000:.1f} ms, loss {done.row['loss']:.3f}", flush=True)
 

@@ -45,7 +45,7 @@ def value_of(name: str) -> Any:
     """The default of a recipe's key, or a constant of a module."""
     stage, _, key = name.partition(".")
     if stage in pipeline.STAGES:
-        return getattr(pipeline.STAGES[stage].config_class()(), key)
+        return getattr(pipeline.STAGES[stage].config(), key)
     module, _, constant = name.rpartition(".")
     return getattr(importlib.import_module(module), constant)
 

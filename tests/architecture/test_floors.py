@@ -68,7 +68,7 @@ for name in ("fastapi", "uvicorn", "starlette", "transformers"):
     sys.modules[name] = None
 import yaya.pipeline
 for stage in yaya.pipeline.STAGES.values():
-    stage.config_class()
+    stage.config
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 

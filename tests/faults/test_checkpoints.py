@@ -10,7 +10,7 @@ import torch
 from tests.unit.test_training import tiny_model
 
 from yaya.model.pretrained import load_model
-from yaya.train.checkpoint import Position, Saver, aside, damage
+from yaya.train.checkpoint import TrainState, CheckpointManager, aside, damage
 from yaya.train.loop import parts, restore
 from yaya.train.optimizer import Optimizer
 
@@ -25,12 +25,12 @@ def trainer(tmp_path: Path) -> Path:
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     optimizer.step(1.0)
-    saver = Saver(tmp_path / "trainer", 5)
+    saver = CheckpointManager(tmp_path / "trainer", 5)
     for step in (1, 2):
         with torch.no_grad():
             for p in model.parameters():
                 p.fill_(step)
-        saver.save(Position(step, 8 * step), parts(model, optimizer))
+        saver.save(TrainState(step, 8 * step), parts(model, optimizer))
     saver.wait()
     return saver.folder
 
@@ -62,14 +62,14 @@ def test_damage_is_found_and_the_checkpoint_before_is_used(
     DAMAGES[damage](trainer / "step-00000002" / name)
     model = tiny_model()
     optimizer = Optimizer(model, "muon", 0.02, 1e-3)
-    saver = Saver(trainer, 2)
-    assert restore(saver, model, optimizer) == Position(1, 8)
+    saver = CheckpointManager(trainer, 2)
+    assert restore(saver, model, optimizer) == TrainState(1, 8)
     assert all((p == 1).all() for p in model.parameters())
     said = capsys.readouterr().err
     assert "step-00000002" in said and "damaged" in said
     assert (trainer / "damaged-step-00000002").exists()  # kept for whoever wants to know, and no longer counted
-    saver.save(Position(3), parts(model, optimizer))
-    saver.save(Position(4), parts(model, optimizer))
+    saver.save(TrainState(3), parts(model, optimizer))
+    saver.save(TrainState(4), parts(model, optimizer))
     saver.wait()
     assert sorted(p.name for p in trainer.glob("step-*")) == ["step-00000003", "step-00000004"]
 
@@ -78,18 +78,18 @@ def test_without_any_whole_checkpoint_training_begins_anew(trainer: Path) -> Non
     for folder in trainer.glob("step-*"):
         (folder / "state.json").write_text("{}")
     model = tiny_model()
-    assert restore(Saver(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3)) == Position()
+    assert restore(CheckpointManager(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3)) == TrainState()
 
 
 def test_the_last_whole_checkpoint_is_never_deleted(trainer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves that fail leave the checkpoints before them alone, and no rubbish."""
     model = tiny_model()
     optimizer = Optimizer(model, "muon", 0.02, 1e-3)
-    saver = Saver(trainer, 1)
+    saver = CheckpointManager(trainer, 1)
     restore(saver, model, optimizer)
     monkeypatch.setattr("yaya.train.checkpoint.save_tensors", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     for step in (3, 4, 5):
-        saver.save(Position(step), parts(model, optimizer))
+        saver.save(TrainState(step), parts(model, optimizer))
         with pytest.raises(OSError, match="full"):
             saver.wait()
     assert sorted(p.name for p in trainer.iterdir()) == ["step-00000001", "step-00000002"]
@@ -100,8 +100,8 @@ def test_weights_that_are_not_finite_are_not_saved(trainer: Path) -> None:
     optimizer = Optimizer(model, "muon", 0.02, 1e-3)
     with torch.no_grad():
         model.head[3, 4] = float("inf")
-    saver = Saver(trainer, 2)
-    saver.save(Position(3), parts(model, optimizer))
+    saver = CheckpointManager(trainer, 2)
+    saver.save(TrainState(3), parts(model, optimizer))
     with pytest.raises(ValueError, match="NaN or infinite"):
         saver.wait()
     assert sorted(p.name for p in trainer.iterdir()) == ["step-00000001", "step-00000002"]
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_format_1_loads() -> None:
     with torch.no_grad():
         for p in model.parameters():
             p.fill_(7)
-    position = restore(Saver(folder / "trainer", 2), model, optimizer)
+    position = restore(CheckpointManager(folder / "trainer", 2), model, optimizer)
     assert (
         position.step == 17
         and position.cursor == json.loads((folder / "trainer/step-00000017/state.json").read_text())["cursor"]
@@ -133,7 +133,7 @@ def test_a_checkpoint_of_a_newer_yaya_is_refused(trainer: Path) -> None:
     path.write_text(json.dumps(state | {"state_sha256": state_digest(state)}))
     model = tiny_model()
     with pytest.raises(ValueError, match="newer yaya"):
-        restore(Saver(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3))
+        restore(CheckpointManager(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3))
 
 
 def test_a_checkpoint_holds_a_file_of_each_rank_and_its_state(trainer: Path) -> None:

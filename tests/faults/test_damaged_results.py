@@ -56,7 +56,7 @@ def test_what_is_damaged_is_named_and_not_used(
     assert file.stat().st_size > 16
     damage(file)
     with pytest.raises(UserError) as raised:
-        pipeline.Run({"name": "a"}, stage).stage(stage)
+        pipeline.open_run({"name": "a"}, stage).stage(stage)
     word = "is missing" if damage is Path.unlink else "is damaged, or was changed"
     assert str(file.relative_to(tmp_path)) in raised.value.en and word in raised.value.en
     assert (

@@ -23,7 +23,7 @@ from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.config import as_dict
 from yaya.prepare import corpus
-from yaya.train.checkpoint import Part, Position, Saver
+from yaya.train.checkpoint import TensorShard, TrainState, CheckpointManager
 
 
 def digest(path: str | Path) -> str:
@@ -158,9 +158,9 @@ def test_a_run_is_safe_stage_by_stage(tmp_path: Path, disk: Disk, monkeypatch: p
 
 
 def test_a_checkpoint_is_safe_before_its_state(tmp_path: Path, disk: Disk) -> None:
-    with Saver(tmp_path, 2) as saver:
+    with CheckpointManager(tmp_path, 2) as saver:
         for step in (1, 2, 3):
-            saver.save(Position(step=step), {"weights.a": Part(torch.arange(6.0).reshape(3, 2))})
+            saver.save(TrainState(step=step), {"weights.a": TensorShard(torch.arange(6.0).reshape(3, 2))})
         saver.wait()
     assert disk.problems == [] and renamed(disk, "state.json") == 3
     assert {"step-00000002", "step-00000003"} <= disk.names[str(tmp_path)]

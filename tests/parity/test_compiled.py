@@ -11,9 +11,10 @@ from torch.nn.attention import flex_attention
 
 from yaya.model import fused
 from yaya.model.transformer import Transformer
-from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step
+from yaya.train.loop import accumulate, make_optimizer, train_step
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 
 TEXT, CHAT = make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)
 
@@ -22,7 +23,7 @@ def objective(step_rows: int = 6) -> LanguageModeling:
     """Micro-batches of at most three rows of 32."""
     weights = [1, 0.5, 0.5, 1, 0]
     return LanguageModeling(
-        Mixture([(Rows(TEXT, 32, 3, weights), 0.4), (Rows(CHAT, 32, 3, weights), 0.6)]), step_rows, 3
+        DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(CHAT, 32, 3, weights), 0.6)]), step_rows, 3
     )
 
 
@@ -92,6 +93,6 @@ def test_where_the_compiler_fails_training_goes_on_without(capsys: pytest.Captur
 
     for layer in compiled.model.layers:
         layer.compiled = torch.compile(layer.compute, backend=broken, dynamic=False)
-    rows = [optimizer_step(m, objective(), make_optimizer(m, config), 0, config, 1.0).row for m in (plain, compiled)]
+    rows = [train_step(m, objective(), make_optimizer(m, config), 0, config, 1.0).row for m in (plain, compiled)]
     assert rows[0] == rows[1]
     assert capsys.readouterr().err.count("there is no compiler") == 1

@@ -17,7 +17,7 @@ import pytest
 from prepared import balanced, lines, prepare, results, write
 from tests.conftest import yaya
 
-from yaya.core.config import read_recipe
+from yaya.core.recipe import read_recipe
 from yaya.prepare import chunks
 
 WORDS = [

@@ -22,7 +22,7 @@ from yaya.inference.engine import Request
 from yaya.inference.sampling import Sampling
 from yaya.model.pretrained import load_model
 from yaya.model.transformer import ModelConfig, Transformer
-from yaya.tokenize.shards import Shard, open_shard
+from yaya.tokenize.shards import TokenShard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
 
@@ -156,7 +156,7 @@ def test_a_model_that_knows_nothing_loses_as_much_at_every_token(
     with torch.no_grad():
         model.model.embed_tokens.weight.zero_()
     tokenizer: Any = SimpleNamespace(token_bytes=[bytes(n) for n in sizes])
-    shard = Shard(tokens, roles, offsets)
+    shard = TokenShard(tokens, roles, offsets)
     scores = tasks.validation_loss(model, tokenizer, shard, stride)
     nats, size = counted.sum() * math.log(50), sizes[tokens[counted]].sum()
     assert (scores["tokens"], scores["bytes"]) == (counted.sum(), size)

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import TINY, yaya
 
 from yaya.core import artifact
-from yaya.core.config import read_recipe
+from yaya.core.recipe import read_recipe
 
 
 def digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from tests.conftest import yaya
 
 from yaya import pipeline
 from yaya.core import artifact
-from yaya.core.config import read_recipe
+from yaya.core.recipe import read_recipe
 from yaya.core.machine import Machine
 
 pytest.importorskip("optuna")
@@ -95,7 +95,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert trials[0]["values"] == {"learning_rate": 0.03, "matrix_learning_rate": 0.03}
     assert all(row["outcome"] in ("complete", "stopped") and row["seed"] == 0 for row in trials)
     assert len(trials[0]["curve"]) == 4 and trials[0]["curve"][-1][0] == 24
-    best = pipeline.Run(read_recipe(tune / "best.toml"))
+    best = pipeline.open_run(read_recipe(tune / "best.toml"))
     for name, value in made.metrics["values"].items():
         assert getattr(best.configs["pretrain"], name) == value
     assert best.configs["pretrain"].steps == 24 and best.configs["prepare"].conversations == 400

@@ -13,25 +13,14 @@ from hypothesis import strategies as st
 
 from yaya import pipeline
 from yaya.cli import commands
-from yaya.core.config import (
-    RunConfig,
-    as_dict,
-    build,
-    describe,
-    key,
-    keys,
-    parse_assignment,
-    read_recipe,
-    set_dotted,
-    spend,
-    to_toml,
-)
+from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
+from yaya.core.config import as_dict, build, describe, key, keys, to_toml
 from yaya.core.messages import UsageError, UserError, width
 from yaya.core.progress import in_minutes
 from yaya.pipeline import STAGES, Run
 
 quick = settings(deadline=None, max_examples=60)
-CONFIGS = {"run": RunConfig, **{name: stage.config_class() for name, stage in STAGES.items()}}
+CONFIGS = {"run": RunConfig, **{name: stage.config for name, stage in STAGES.items()}}
 EVERY_KEY = [(where, name) for where, config in CONFIGS.items() for name in keys(config)]
 
 

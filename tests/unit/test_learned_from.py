@@ -157,7 +157,7 @@ def test_the_pilot_learns_from_training_and_is_judged_on_validation(
     own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("STEPS", 2), ("EARLY", 1), ("TOKENS", 2 * 1024)):
-        monkeypatch.setattr(forecast, f"PILOT_{name}", value)
+        monkeypatch.setattr(forecast, f"PROBE_{name}", value)
     judged: list[bytes] = []
     plain = language_model.bits_per_byte
 

@@ -15,7 +15,7 @@ from yaya.inference import likelihood
 from yaya.inference.likelihood import log_likelihoods, windows
 from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, USER
-from yaya.tokenize.shards import Shard
+from yaya.tokenize.shards import TokenShard
 
 VOCABULARY, CONTEXT = 61, 64
 
@@ -147,7 +147,7 @@ def test_of_conversations_every_assistant_token_counts_once_however_long_the_rep
     user, reply, stride = 10, 3 * CONTEXT + 7, CONTEXT // 2
     ids = tokens(user + reply + 5, 4)
     roles = np.array([USER] * user + [ASSISTANT] * reply + [TEMPLATE] * 5, np.uint8)
-    shard = Shard(ids, roles, np.array([0, len(ids)]))
+    shard = TokenShard(ids, roles, np.array([0, len(ids)]))
     tokenizer: Any = SimpleNamespace(token_bytes=[b"ab"] * VOCABULARY)
     found = validation_loss(model, tokenizer, shard, stride)
     nats = 0.0
@@ -158,6 +158,6 @@ def test_of_conversations_every_assistant_token_counts_once_however_long_the_rep
     assert (found["tokens"], found["bytes"]) == (reply, 2 * reply)
     assert found["loss"] == pytest.approx(nats / reply, rel=1e-4)
     assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / (2 * reply), rel=1e-4)
-    silent = Shard(ids, np.full(len(ids), USER, np.uint8), np.array([0, len(ids)]))
+    silent = TokenShard(ids, np.full(len(ids), USER, np.uint8), np.array([0, len(ids)]))
     nothing = validation_loss(model, tokenizer, silent, stride)
     assert nothing["tokens"] == 0 and nothing["loss"] is nothing["perplexity"] is nothing["bits_per_byte"] is None

@@ -27,9 +27,10 @@ from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
 from yaya.train import finetune, loop, pretrain
 from yaya.train.finetune import FinetuneConfig
-from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
+from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 from yaya.train.pretrain import PretrainConfig
 
 RUNTIME = Machine("cpu", "float32", 1)
@@ -138,7 +139,7 @@ def test_the_gradient_is_divided_by_the_weight_and_clipped_once(limit: float) ->
     gradient = {name: 100 * slope.direction(p).numpy() / 4 for name, p in model.named_parameters()}
     norm = math.sqrt(sum(float((g**2).sum()) for g in gradient.values()))
     value = sum(float((p.detach().numpy() * gradient[n]).sum()) for n, p in model.named_parameters())
-    done = optimizer_step(model, slope, optimizer, 0, LoopConfig(optimizer="adamw", max_grad_norm=limit), 1.0)
+    done = train_step(model, slope, optimizer, 0, LoopConfig(optimizer="adamw", max_grad_norm=limit), 1.0)
     assert done.row["grad_norm"] == pytest.approx(norm, rel=1e-5) and done.row["loss"] == pytest.approx(value, rel=1e-4)
     clipped = min(1.0, limit / norm) if limit else 1.0
     for name, p in model.named_parameters():
@@ -207,7 +208,7 @@ def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monk
     keys |= {"learning_rate": 0.0, "matrix_learning_rate": 0.0, "evaluations": 0, "samples": 0}
     left = {}
     for name, seed in (("a", 0), ("b", 1), ("c", 0)):
-        job = pipeline.Run({"name": name, "from": "base", "seed": seed, "pretrain": keys})
+        job = pipeline.open_run({"name": name, "from": "base", "seed": seed, "pretrain": keys})
         job.runtime = RUNTIME
         made = job.stage("pretrain")
         assert made.manifest["seed"] == seed
@@ -220,10 +221,10 @@ def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monk
 
 
 class Harmful(LanguageModeling):
-    """Rows of which some give no finite gradient. Keeps which were read, and the weights they were read with."""
+    """PackedDataset of which some give no finite gradient. Keeps which were read, and the weights they were read with."""
 
     def __init__(self, harmful: set[int], stop_at: int | None = None):
-        super().__init__(Mixture([(Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3), 1.0)]), 2, 2)
+        super().__init__(DataMixture([(PackedDataset(make_shard([30, 12, 7, 25, 90] * 8), 32, 3), 1.0)]), 2, 2)
         self.harmful, self.stop_at, self.read = harmful, stop_at, []  # type: ignore[var-annotated]
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Any], int]:

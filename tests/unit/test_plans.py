@@ -16,7 +16,8 @@ from yaya import pipeline
 from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
 from yaya.train import language_model, loop
-from yaya.train.loop import LoopConfig, StepDone
+from yaya.train.loop import StepDone
+from yaya.train.loop_config import LoopConfig
 from yaya.train.plan import planner
 
 STEP_SECONDS, RESERVE_SECONDS = 0.004, 30.0  # what a step takes besides its tokens; kept back for what follows training
@@ -58,7 +59,7 @@ def machine(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     for module in (pipeline, planner, loop):
         monkeypatch.setattr(module, "time", clock)
     for module in (planner, loop):
-        monkeypatch.setattr(module, "optimizer_step", made.step)
+        monkeypatch.setattr(module, "train_step", made.step)
     monkeypatch.setattr(language_model, "bits_per_byte", made.look)
     monkeypatch.setattr(language_model, "write_samples", lambda model, *_: [made.look(model)][:0])
     monkeypatch.chdir(with_base(own_run, tmp_path))
@@ -79,7 +80,7 @@ SPEEDS = {
 def test_minutes_are_kept(speeds: str, minutes: float, machine: Clock) -> None:
     """Pretraining and fine-tuning together, with what is kept back for the evaluation: hardly over, and nearly used up."""
     machine.speeds = SPEEDS[speeds]
-    job = pipeline.Run({"name": "timed", "from": "base", "minutes": minutes, "pretrain": {"context_length": 128}})
+    job = pipeline.open_run({"name": "timed", "from": "base", "minutes": minutes, "pretrain": {"context_length": 128}})
     job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     left = 60 * minutes - min(RESERVE_SECONDS, 0.15 * 60 * minutes)
@@ -89,7 +90,7 @@ def test_minutes_are_kept(speeds: str, minutes: float, machine: Clock) -> None:
 def test_minutes_are_kept_where_the_sizes_are_set(machine: Clock) -> None:
     """Then nothing is known of the machine before the training's own batch is measured."""
     sizes = {"hidden_size": 96, "num_hidden_layers": 3, "context_length": 128}
-    job = pipeline.Run({"name": "timed", "from": "base", "minutes": 2.0, "pretrain": sizes})
+    job = pipeline.open_run({"name": "timed", "from": "base", "minutes": 2.0, "pretrain": sizes})
     job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     assert 0.85 * 102 < machine.now < 120
@@ -109,7 +110,7 @@ def train_in(job: pipeline.Run, machine: Clock) -> None:
 TRAINING = """
 import json, resource, sys, psutil
 from yaya import pipeline
-job = pipeline.Run(json.loads(sys.argv[1]))
+job = pipeline.open_run(json.loads(sys.argv[1]))
 job.machine()
 before = psutil.Process().memory_info().rss
 made = job.stage("pretrain")

@@ -13,9 +13,9 @@ from yaya.core import artifact
 from yaya.core.machine import Machine
 from yaya.model.fused import logit_rows
 from yaya.model.transformer import ModelConfig
-from yaya.train.loop import LoopConfig
+from yaya.train.loop_config import LoopConfig
 from yaya.train.plan import forecast, planner, probe
-from yaya.train.plan.forecast import Pilot, Prospect
+from yaya.train.plan.forecast import Probe, LossForecast
 from yaya.train.plan.planner import SIZES, size_for
 from yaya.train.pretrain import PretrainConfig
 
@@ -36,18 +36,18 @@ def test_a_batch_is_about_the_root_of_the_tokens() -> None:
     assert forecast.batch_for(1e4, 3000) == 3000 and forecast.batch_for(1e15, 256) == 2**20
 
 
-def by_hand(pilot: Pilot, weights: float, tokens: float, unique: float) -> float:
+def by_hand(pilot: Probe, weights: float, tokens: float, unique: float) -> float:
     """The law as bench/LOG.md has it: of a text, from 819,200 tokens and 147,456 weights on."""
     fall = math.log(pilot.final / pilot.early)
     repeats = max(0.0, tokens / unique - 1)
     worth = min(tokens, unique) + unique * 3 * (1 - math.exp(-repeats / 3))
-    longer, larger = math.log(worth / forecast.PILOT_TOKENS), math.log(weights / 147_456)
+    longer, larger = math.log(worth / forecast.PROBE_TOKENS), math.log(weights / 147_456)
     return pilot.final * math.exp(0.793 * fall * longer + 0.266 * fall * larger - 0.0196 * longer * larger)
 
 
 def test_the_loss_to_expect_by_hand() -> None:
     """Worked out with a table of logarithms: four times the tokens, eight times the weights, both, half of them repeated."""
-    pilot, tokens, weights = Pilot(4.2, 3.62), 819_200, 147_456
+    pilot, tokens, weights = Probe(4.2, 3.62), 819_200, 147_456
     for longer, larger, unique, wanted in (
         (1, 1, 9, 3.62),
         (4, 1, 9, 3.0743),
@@ -55,10 +55,10 @@ def test_the_loss_to_expect_by_hand() -> None:
         (4, 8, 9, 2.6764),
         (4, 1, 2, 3.1027),
     ):
-        prospect = Prospect(larger * weights, longer * tokens, unique * tokens, pilot)
+        prospect = LossForecast(larger * weights, longer * tokens, unique * tokens, pilot)
         assert prospect.loss() == pytest.approx(wanted, rel=1e-3)
         assert by_hand(pilot, larger * weights, longer * tokens, unique * tokens) == pytest.approx(wanted, rel=1e-3)
-    assert Prospect(8 * weights, 4 * tokens, 9e9, Pilot(1.1, 0.54)).loss() == pytest.approx(
+    assert LossForecast(8 * weights, 4 * tokens, 9e9, Probe(1.1, 0.54)).loss() == pytest.approx(
         0.2445, rel=1e-3
     )  # templates
 
@@ -74,12 +74,12 @@ def test_the_loss_to_expect_by_hand() -> None:
 )
 def test_the_loss_to_expect_beside_trainings_that_were_run(weights: int, tokens: int, came: float) -> None:
     """Two textbooks of OpenStax, 1,621,955 tokens; 2026-11-29, bf16. The law was not fitted to them."""
-    assert Prospect(weights, tokens, 1_621_955, Pilot(4.23576, 3.68148)).loss() == pytest.approx(came, rel=0.06)
+    assert LossForecast(weights, tokens, 1_621_955, Probe(4.23576, 3.68148)).loss() == pytest.approx(came, rel=0.06)
 
 
 def test_more_tokens_and_more_parameters_lower_the_loss() -> None:
-    for found in (Pilot(4.2, 3.62), Pilot(5.57, 5.15), Pilot(2.26, 0.95), Pilot(1.1, 0.54)):
-        losses = [[Prospect(n, d, 1e9, found).loss() for d in (8e5, 2e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
+    for found in (Probe(4.2, 3.62), Probe(5.57, 5.15), Probe(2.26, 0.95), Probe(1.1, 0.54)):
+        losses = [[LossForecast(n, d, 1e9, found).loss() for d in (8e5, 2e6, 5e6, 2e7)] for n in (2e5, 6e5, 2e6, 8e6)]
         for row in losses:
             assert row == sorted(row, reverse=True) and row[-1] > 0
         for column in zip(*losses, strict=True):
@@ -87,25 +87,25 @@ def test_more_tokens_and_more_parameters_lower_the_loss() -> None:
 
 
 def test_on_the_way_the_loss_falls_to_the_ends() -> None:
-    prospect = Prospect(600_000, 2e6, 1e9, Pilot(4.2, 3.62))
+    prospect = LossForecast(600_000, 2e6, 1e9, Probe(4.2, 3.62))
     curve = [prospect.loss(done) for done in (0.01, 0.05, 0.1, 0.4, 0.8, 1.0)]
     assert curve == sorted(curve, reverse=True) and curve[-1] == prospect.loss()
 
 
 def test_nothing_is_expected_of_trainings_unlike_all_that_were_measured() -> None:
-    pilot = Pilot(4.2, 3.62)
-    assert Prospect(600_000, 2e6, 1e9, pilot).is_known()
-    assert not Prospect(100_000_000, 2e6, 1e9, pilot).is_known() and not Prospect(600_000, 1e9, 1e9, pilot).is_known()
-    assert not Prospect(600_000, 2e6, 1e9, Pilot(4.0, 1.0)).is_known()  # learned at once: made of few templates
+    pilot = Probe(4.2, 3.62)
+    assert LossForecast(600_000, 2e6, 1e9, pilot).is_known()
+    assert not LossForecast(100_000_000, 2e6, 1e9, pilot).is_known() and not LossForecast(600_000, 1e9, 1e9, pilot).is_known()
+    assert not LossForecast(600_000, 2e6, 1e9, Probe(4.0, 1.0)).is_known()  # learned at once: made of few templates
 
 
 def test_repeated_text_is_worth_less_and_less() -> None:
-    pilot = Pilot(4.2, 3.62)
-    gains = [Prospect(600_000, 1e6 * n, 1e6, pilot).loss() for n in (1, 2, 4, 8, 16)]
+    pilot = Probe(4.2, 3.62)
+    gains = [LossForecast(600_000, 1e6 * n, 1e6, pilot).loss() for n in (1, 2, 4, 8, 16)]
     assert gains == sorted(gains, reverse=True)
     steps = [a - b for a, b in pairwise(gains)]
     assert steps == sorted(steps, reverse=True)
-    assert gains[1] > Prospect(600_000, 2e6, 1e9, pilot).loss()
+    assert gains[1] > LossForecast(600_000, 2e6, 1e9, pilot).loss()
 
 
 @pytest.mark.parametrize("context_length", [128, 2048])
@@ -117,7 +117,7 @@ def test_a_pilot_flies_once_for_each_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
-        monkeypatch.setattr(forecast, f"PILOT_{name}", value)
+        monkeypatch.setattr(forecast, f"PROBE_{name}", value)
     inputs = {"tokenize": artifact.load(tiny_run / "tokenize")}
     config = PretrainConfig(context_length=context_length)
 
@@ -129,13 +129,13 @@ def test_a_pilot_flies_once_for_each_text(
     assert first["found"]["early"] > first["found"]["final"] > 1
     written = (tmp_path / "pilot.json").stat().st_mtime_ns
     assert flown(config) == first and (tmp_path / "pilot.json").stat().st_mtime_ns == written
-    monkeypatch.setattr(forecast, "PILOT_STEPS", 9)  # of another length: what it found holds no more
+    monkeypatch.setattr(forecast, "PROBE_STEPS", 9)  # of another length: what it found holds no more
     assert flown(config)["found"]["final"] < first["found"]["final"]
     unique = sum(found["tokens"] for found in inputs["tokenize"].metrics["train"].values())
     training = replace(config, hidden_size=64, num_hidden_layers=3, steps=40, batch_tokens=1024)
     planner.plan({"pretrain": training}, inputs, Machine("cpu", "float32", 1), 0, 60, tmp_path)
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
-    wanted = by_hand(Pilot(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
+    wanted = by_hand(Probe(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
     assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Rows, objective, optimizer, schedule, checkpoints: each against a plain reference."""
+"""PackedDataset, objective, optimizer, schedule, checkpoints: each against a plain reference."""
 
 import dataclasses
 import itertools
@@ -18,25 +18,26 @@ from yaya.core.messages import UserError
 from yaya.core.progress import Bar
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat_template import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
-from yaya.tokenize.shards import Shard
+from yaya.tokenize.shards import TokenShard
 from yaya.train import language_model
-from yaya.train.checkpoint import Position, Saver
+from yaya.train.checkpoint import TrainState, CheckpointManager
 from yaya.train.log import Log
-from yaya.train.loop import LoopConfig, accumulate, make_optimizer, optimizer_step, parts, restore
+from yaya.train.loop import accumulate, make_optimizer, train_step, parts, restore
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
-from yaya.train.packing import IGNORE_INDEX, LongConversations, Mixture, Rows
+from yaya.train.packing import IGNORE_INDEX, LongConversations, DataMixture, PackedDataset
 from yaya.train.plan import planner
 from yaya.train.plan.planner import settle_batch
 from yaya.train.pretrain import PretrainConfig
 
 
-def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> Shard:
+def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> TokenShard:
     random = np.random.default_rng(seed)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = random.integers(0, 50, int(offsets[-1])).astype(np.uint16)
     roles = random.choice([USER, ASSISTANT, TEMPLATE], int(offsets[-1])).astype(np.uint8) if chat else None
-    return Shard(tokens, roles, offsets)
+    return TokenShard(tokens, roles, offsets)
 
 
 def tiny_model(**switches: object) -> Transformer:
@@ -58,7 +59,7 @@ lengths_strategy = st.lists(st.integers(1, 90), min_size=1, max_size=40)
 @given(lengths_strategy, st.integers(4, 32), st.integers(0, 3))
 def test_an_epoch_holds_every_label_exactly_once(lengths: list[int], row_length: int, epoch: int) -> None:
     shard = make_shard(lengths)
-    packing = Rows(shard, row_length, 7).packing(epoch)
+    packing = PackedDataset(shard, row_length, 7).packing(epoch)
     labels = [
         start + 1 + i
         for start, size in zip(packing.segments.starts.tolist(), packing.segments.sizes.tolist(), strict=True)
@@ -72,13 +73,13 @@ def test_an_epoch_holds_every_label_exactly_once(lengths: list[int], row_length:
 
 def test_short_documents_are_never_cut() -> None:
     shard = make_shard([10, 17, 3, 9, 16, 2])
-    packing = Rows(shard, 16, 0).packing(0)
+    packing = PackedDataset(shard, 16, 0).packing(0)
     assert sorted(packing.segments.sizes.tolist()) == sorted([9, 16, 2, 8, 15, 1])
 
 
 def test_packing_wastes_little() -> None:
     lengths = np.random.default_rng(0).integers(20, 120, 2000).tolist()
-    packing = Rows(make_shard(lengths), 256, 0).packing(0)
+    packing = PackedDataset(make_shard(lengths), 256, 0).packing(0)
     assert packing.segments.sizes.sum() / (packing.rows * 256) > 0.97
 
 
@@ -87,7 +88,7 @@ def test_rows_are_a_pure_function_of_seed_and_number() -> None:
 
     def batch(first: int, count: int, seed: int = 3) -> list[np.ndarray]:
         weights = [1, 0.5, 0.5, 1, 0]
-        mixture = Mixture([(Rows(shards[0], 24, seed, weights), 0.3), (Rows(shards[1], 24, seed, weights), 0.7)])
+        mixture = DataMixture([(PackedDataset(shards[0], 24, seed, weights), 0.3), (PackedDataset(shards[1], 24, seed, weights), 0.7)])
         return [tensor.numpy() for tensor in vars(mixture.batch(first, count)).values()]
 
     together = batch(0, 60)
@@ -99,7 +100,7 @@ def test_rows_are_a_pure_function_of_seed_and_number() -> None:
 
 @pytest.mark.parametrize("shares", [[1.0], [0.85, 0.15], [0.5, 0.3, 0.2], [0.1, 0.1, 0.7, 0.1], [3, 1, 1]])
 def test_the_mixture_keeps_its_shares_at_every_point(shares: list[float]) -> None:
-    mixture = Mixture([(Rows(make_shard([30] * 9), 24, part), share) for part, share in enumerate(shares)])
+    mixture = DataMixture([(PackedDataset(make_shard([30] * 9), 24, part), share) for part, share in enumerate(shares)])
     seen: list[list[int]] = [[] for _ in shares]
     for number in range(500):
         part, row = mixture.locate(number)
@@ -115,9 +116,9 @@ def test_packed_loss_and_gradient_equal_unpacked(weights: list[float]) -> None:
     shard = make_shard([12, 30, 7, 21, 16, 9], chat=True)
     assert shard.roles is not None
     model = tiny_model()
-    rows = Rows(shard, 64, 0, weights)
+    rows = PackedDataset(shard, 64, 0, weights)
     count = rows.packing(0).rows
-    goal = LanguageModeling(Mixture([(rows, 1.0)]), count, count)
+    goal = LanguageModeling(DataMixture([(rows, 1.0)]), count, count)
     loss, weight, _ = goal.loss(model, next(goal.batches(model, 0)[0]))
     loss.backward()
     packed = {name: p.grad.clone() for name, p in model.named_parameters()}
@@ -145,15 +146,15 @@ def test_a_head_of_its_own_is_a_table_and_nothing_more() -> None:
 
 
 def test_padding_has_no_label() -> None:
-    rows = Rows(make_shard([5, 5]), 16, 0)
-    batch = Mixture([(rows, 1.0)]).batch(0, 1)
+    rows = PackedDataset(make_shard([5, 5]), 16, 0)
+    batch = DataMixture([(rows, 1.0)]).batch(0, 1)
     assert (batch.labels != IGNORE_INDEX).sum() == 8
     assert batch.weights[batch.labels == IGNORE_INDEX].sum() == 0
 
 
 def test_text_counts_by_its_own_weight() -> None:
-    rows = Rows(make_shard([17]), 16, 0, [0.5, 9, 9, 9, 9])
-    batch = Mixture([(rows, 1.0)]).batch(0, 1)
+    rows = PackedDataset(make_shard([17]), 16, 0, [0.5, 9, 9, 9, 9])
+    batch = DataMixture([(rows, 1.0)]).batch(0, 1)
     assert set(batch.weights.unique().tolist()) == {0.5}
     assert TEXT == 0
 
@@ -201,13 +202,13 @@ def test_optimizer_state_survives_the_disk(tmp_path: Path) -> None:
     first = tiny_model()
     optimizer = Optimizer(first, "muon", 0.02, 1e-3)
     advance(first, optimizer, range(3))
-    saver = Saver(tmp_path, 2)
-    saver.save(Position(3, 12, 99, 1.5), parts(first, optimizer))
+    saver = CheckpointManager(tmp_path, 2)
+    saver.save(TrainState(3, 12, 99, 1.5), parts(first, optimizer))
     advance(first, optimizer, range(3, 5))  # what is written is a copy
     saver.wait()
     second = tiny_model()
     optimizer = Optimizer(second, "muon", 0.02, 1e-3)
-    assert restore(Saver(tmp_path, 2), second, optimizer) == Position(3, 12, 99, 1.5)
+    assert restore(CheckpointManager(tmp_path, 2), second, optimizer) == TrainState(3, 12, 99, 1.5)
     advance(second, optimizer, range(3, 6))
     for (name, a), b in zip(straight.named_parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b), name
@@ -235,8 +236,8 @@ def test_steps_may_be_settled_where_the_rate_begins_to_fall(steps: int, decay_fr
 
 def test_bf16_computes_close_to_fp32() -> None:
     model = tiny_model()
-    rows = Rows(make_shard([30] * 8), 64, 0)
-    goal = LanguageModeling(Mixture([(rows, 1.0)]), 2, 2)
+    rows = PackedDataset(make_shard([30] * 8), 64, 0)
+    goal = LanguageModeling(DataMixture([(rows, 1.0)]), 2, 2)
     batch = next(goal.batches(model, 0)[0])
     exact = goal.loss(model, batch)[0].item()
     model.dtype = torch.bfloat16
@@ -252,13 +253,13 @@ def golden_losses(optimizer: str, parameters: int) -> list[float]:
     """Every third loss of 30 steps of a tiny training in fp32; the rest of the repository may change around it."""
     shards = [make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)]
     weights = [1, 0.5, 0.5, 1, 0]
-    mixture = Mixture([(Rows(shards[0], 32, 3, weights), 0.4), (Rows(shards[1], 32, 3, weights), 0.6)])
+    mixture = DataMixture([(PackedDataset(shards[0], 32, 3, weights), 0.4), (PackedDataset(shards[1], 32, 3, weights), 0.6)])
     model = tiny_model(max_position_embeddings=32)
     assert model.num_parameters() == parameters
     goal, config = LanguageModeling(mixture, 6, 4), LoopConfig(optimizer=optimizer, learning_rate=0.01)
     made, cursor, losses = make_optimizer(model, config), 0, []
     for step in range(30):
-        done = optimizer_step(model, goal, made, cursor, config, schedule(step, 30, 5, 0.5))
+        done = train_step(model, goal, made, cursor, config, schedule(step, 30, 5, 0.5))
         cursor = done.cursor
         losses.append(done.row["loss"])
     return losses[::3]
@@ -277,8 +278,8 @@ def test_golden_losses(optimizer: str) -> None:
 
 
 def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else() -> None:
-    rows = Rows(make_shard([30, 12, 7, 25, 90] * 8), 32, 3)
-    goal = LanguageModeling(Mixture([(rows, 1.0)]), 8, 8)
+    rows = PackedDataset(make_shard([30, 12, 7, 25, 90] * 8), 32, 3)
+    goal = LanguageModeling(DataMixture([(rows, 1.0)]), 8, 8)
     plain = tiny_model(max_position_embeddings=32)
     loss, weight, seen, after = accumulate(plain, goal, 16)
     wanted = [p.grad.clone() for p in plain.parameters()]
@@ -325,7 +326,7 @@ def test_epochs_are_passes_over_the_rows(
     config = PretrainConfig(num_train_epochs=3, batch_tokens=batch_tokens, chat_fraction=chat_fraction)
     steps = planner.epoch_steps(config, data, 64, 0)  # type: ignore[arg-type]
     shares = {"chat": chat_fraction, "text": 1 - chat_fraction}
-    mixture = Mixture([(Rows(shards[kind], 64, 0), share) for kind, share in shares.items()])
+    mixture = DataMixture([(PackedDataset(shards[kind], 64, 0), share) for kind, share in shares.items()])
     rows = max(1, batch_tokens // 64)
     assert mixture.epochs((steps - 1) * rows) < 3 <= mixture.epochs(steps * rows) + 1e-9
 
@@ -341,12 +342,12 @@ def test_sizes_suit_the_heads_that_are_asked_for() -> None:
 def test_back_at_the_first_step_nothing_of_the_optimizer_is_left(tmp_path: Path) -> None:
     model, config = tiny_model(), LoopConfig(batch_tokens=128, micro_batch_tokens=128)
     optimizer = make_optimizer(model, config)
-    goal = LanguageModeling(Mixture([(Rows(make_shard([64] * 9), 32, 0), 1.0)]), 4, 4)
-    with Saver(tmp_path / "trainer", 2) as saver:
+    goal = LanguageModeling(DataMixture([(PackedDataset(make_shard([64] * 9), 32, 0), 1.0)]), 4, 4)
+    with CheckpointManager(tmp_path / "trainer", 2) as saver:
         restore(saver, model, optimizer)
         saver.wait()
         for _ in range(3):
-            optimizer_step(model, goal, optimizer, 0, config, 1.0)
+            train_step(model, goal, optimizer, 0, config, 1.0)
         assert optimizer.adamw.state
         restore(saver, model, optimizer)
     assert not optimizer.adamw.state and not any(group.momenta.any() for group in optimizer.groups)
@@ -386,7 +387,7 @@ START, END, NEWLINE = 1, 2, 3  # control tokens and the line break of the conver
 CODES = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 
 
-def conversations(*talks: list[tuple[str, int]]) -> tuple[Shard, list[list[int]]]:
+def conversations(*talks: list[tuple[str, int]]) -> tuple[TokenShard, list[list[int]]]:
     """A shard of talks, each a list of (role, number of tokens said), framed as ChatML; and the tokens of each message."""
     tokens, roles, offsets, messages = [], [], [0], []
     following = itertools.count(100)
@@ -397,12 +398,12 @@ def conversations(*talks: list[tuple[str, int]]) -> tuple[Shard, list[list[int]]
             tokens += [START, 10 + CODES[role], *said, END, NEWLINE]
             roles += [TEMPLATE, TEMPLATE] + [CODES[role]] * (count + 1) + [TEMPLATE]
         offsets.append(len(tokens))
-    return Shard(np.asarray(tokens, np.uint16), np.asarray(roles, np.uint8), np.asarray(offsets, np.int64)), messages
+    return TokenShard(np.asarray(tokens, np.uint16), np.asarray(roles, np.uint8), np.asarray(offsets, np.int64)), messages
 
 
-def read_rows(rows: Rows) -> tuple[list[list[int]], list[int]]:
+def read_rows(rows: PackedDataset) -> tuple[list[list[int]], list[int]]:
     """The inputs of every segment of one epoch, and all labels that count."""
-    batch = Mixture([(rows, 1.0)]).batch(0, rows.packing(0).rows)
+    batch = DataMixture([(rows, 1.0)]).batch(0, rows.packing(0).rows)
     parts, labels = [], []
     for row in range(len(batch.input_ids)):
         for segment in batch.documents[row].unique().tolist():
@@ -418,7 +419,7 @@ FINE_TUNING = [0.0, 0.0, 0.0, 1.0, 0.0]
 def test_a_long_conversation_is_cut_between_turns_and_keeps_its_system_prompt() -> None:
     talk = [("system", 5), *[("user", 6), ("assistant", 7)] * 6]
     shard, messages = conversations(talk, [("user", 3), ("assistant", 4)])
-    rows = Rows(shard, 64, 0, FINE_TUNING)
+    rows = PackedDataset(shard, 64, 0, FINE_TUNING)
     parts, labels = read_rows(rows)
     assert vars(rows.long) == vars(LongConversations(1))
     system, *said = messages[:-2]
@@ -449,7 +450,7 @@ def test_a_long_conversation_is_cut_between_turns_and_keeps_its_system_prompt() 
 )
 def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list[int], cut: int, left_out: int) -> None:
     shard, _ = conversations(talk, [("user", 1), ("assistant", 1)])
-    rows = Rows(shard, 32, 0, FINE_TUNING)
+    rows = PackedDataset(shard, 32, 0, FINE_TUNING)
     _, labels = read_rows(rows)
     assert len(labels) == sum(learned) + 2
     bare = int(talk[0][0] == "system")  # as long as they are, those replies leave it no room
@@ -458,8 +459,8 @@ def test_what_does_not_fit_is_counted(talk: list[tuple[str, int]], learned: list
 
 def test_every_label_counts_where_nothing_else_is_said() -> None:
     """A long text is cut into rows; of its 100 tokens all but the first are learned."""
-    rows = Rows(make_shard([100]), 16, 0)
-    assert Mixture([(rows, 1.0)]).batch(0, rows.packing(0).rows).weights.sum() == 99
+    rows = PackedDataset(make_shard([100]), 16, 0)
+    assert DataMixture([(rows, 1.0)]).batch(0, rows.packing(0).rows).weights.sum() == 99
 
 
 def test_a_step_has_a_row_at_least() -> None:
@@ -515,20 +516,20 @@ def test_nothing_held_out_has_no_loss() -> None:
 
 def test_rows_that_teach_nothing_are_left_out() -> None:
     shard, _ = conversations([("user", 20)], [("user", 3), ("assistant", 4)], [("user", 25)])
-    assert Rows(shard, 32, 0, FINE_TUNING).packing(0).rows == 1
-    assert Rows(shard, 32, 0, [0.5, 0.1, 0.1, 1, 0]).packing(0).rows == 3  # pretraining learns from all of them
+    assert PackedDataset(shard, 32, 0, FINE_TUNING).packing(0).rows == 1
+    assert PackedDataset(shard, 32, 0, [0.5, 0.1, 0.1, 1, 0]).packing(0).rows == 3  # pretraining learns from all of them
     nothing, _ = conversations([("user", 20)])
-    assert Rows(nothing, 32, 0, FINE_TUNING).is_empty
-    text = Rows(make_shard([30] * 5), 32, 0, FINE_TUNING)
-    assert text.is_empty and Mixture([(text, 0.5), (Rows(shard, 32, 0, FINE_TUNING), 0.5)]).locate(7) == (0, 7)
+    assert PackedDataset(nothing, 32, 0, FINE_TUNING).is_empty
+    text = PackedDataset(make_shard([30] * 5), 32, 0, FINE_TUNING)
+    assert text.is_empty and DataMixture([(text, 0.5), (PackedDataset(shard, 32, 0, FINE_TUNING), 0.5)]).locate(7) == (0, 7)
 
 
 def test_a_loss_of_nothing_is_null_and_changes_no_weight() -> None:
     model, config = tiny_model(), LoopConfig(batch_tokens=64, micro_batch_tokens=64, weight_decay=0.1)
-    goal = LanguageModeling(Mixture([(Rows(make_shard([30] * 9), 32, 0), 1.0)]), 2, 2)
+    goal = LanguageModeling(DataMixture([(PackedDataset(make_shard([30] * 9), 32, 0), 1.0)]), 2, 2)
     whole = goal.micro_batch
     goal.micro_batch = lambda a, b: dataclasses.replace(whole(a, b), weights=torch.zeros(2, 32))  # type: ignore[method-assign]
     before = [p.clone() for p in model.parameters()]
-    done = optimizer_step(model, goal, make_optimizer(model, config), 0, config, 1.0)
+    done = train_step(model, goal, make_optimizer(model, config), 0, config, 1.0)
     assert done.row["loss"] is None and "skipped" not in done.row and done.cursor == 2
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

@@ -24,7 +24,8 @@ from yaya import pipeline
 from yaya.cli import commands
 from yaya.core import artifact
 from yaya.core.artifact import SCHEMA_VERSION, Artifact
-from yaya.core.config import keys, read_recipe
+from yaya.core.recipe import read_recipe
+from yaya.core.config import keys
 from yaya.core.files import write_atomic
 from yaya.core.machine import Machine
 from yaya.core.messages import UserError
@@ -458,7 +459,7 @@ def test_a_trials_recipe_is_one(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(
         plan(batch_tokens=1024).recipe({"learning_rate": 0.002, "decay_steps": None}, 3, 2)
     )
-    job = pipeline.Run(read_recipe(tmp_path / "r.toml"))
+    job = pipeline.open_run(read_recipe(tmp_path / "r.toml"))
     config = job.configs["pretrain"]
     assert (config.learning_rate, config.steps, config.evaluations, config.samples) == (0.002, 120, 10, 0)
     assert (job.config.seed, job.config.threads, job.config.device, config.hidden_size) == (3, 2, "cpu", 64)
@@ -594,7 +595,7 @@ def test_the_best_recipe_is_the_runs_own_with_the_best_values(here: Path, monkey
     recipe = RECIPE["pretrain"] | {"steps": 100, "weight_decay": 0.1}  # type: ignore[operator]
     made = tune(monkeypatch, Pretend(valley), pretrain=recipe, finetune={"steps": 9}, minutes=3.5, seed=4)
     best = read_recipe(made.path / "best.toml")
-    job = pipeline.Run(best)
+    job = pipeline.open_run(best)
     assert job.config.name == "x-best" and job.config.minutes == 3.5 and job.config.seed == 4
     assert job.configs["pretrain"].learning_rate == made.metrics["values"]["learning_rate"] != 0.01
     assert job.configs["pretrain"].weight_decay == 0.1 and job.configs["pretrain"].steps == 100
@@ -1061,7 +1062,7 @@ def test_a_recipe_with_a_table_for_tune_still_runs(here: Path, monkeypatch: pyte
 
     def stop(recipe: dict[str, Any], only: str | None = None) -> pipeline.Run:
         seen.append(recipe)
-        return pipeline.Run(recipe)
+        return pipeline.open_run(recipe)
 
     monkeypatch.setattr(pipeline, "run", stop)
     commands.dispatch(["run", "r.toml"])

@@ -17,9 +17,10 @@ from yaya.core.messages import UserError
 from yaya.model.pretrained import load_model, save_model
 from yaya.tokenize.tokenizer import train as train_tokenizer
 from yaya.train.language_model import bits_per_byte, write_samples
-from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step, train
+from yaya.train.loop import make_optimizer, train_step, train
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
 xla_only = pytest.mark.skipif(
@@ -34,7 +35,7 @@ def objective() -> LanguageModeling:
     """Micro-batches of three rows, two a step, with labels that count and others that do not."""
     weights = [1, 0.5, 0.5, 1, 0]
     chat = make_shard([20, 9, 31] * 9, chat=True)
-    return LanguageModeling(Mixture([(Rows(TEXT, 32, 3, weights), 0.4), (Rows(chat, 32, 3, weights), 0.6)]), 6, 4)
+    return LanguageModeling(DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(chat, 32, 3, weights), 0.6)]), 6, 4)
 
 
 def rows(folder: Path, device: str, optimizer: str, stop_after: int = 0) -> list[dict[str, float]]:
@@ -80,7 +81,7 @@ def test_nothing_is_compiled_after_the_first_steps(optimizer: str) -> None:
     config = LoopConfig(optimizer=optimizer, weight_decay=0.1)
     made, cursor, compiled = make_optimizer(model, config), 0, []
     for step in range(8):
-        cursor = optimizer_step(model, goal, made, cursor, config, (step + 1) / 11).cursor
+        cursor = train_step(model, goal, made, cursor, config, (step + 1) / 11).cursor
         compiled.append(metric_data("CompileTime")[0])
     assert compiled[2:] == compiled[2:3] * 6
 

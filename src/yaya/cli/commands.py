@@ -196,10 +196,11 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
     """`yaya STAGE [RECIPE.toml] [key=value ...]`."""
     from yaya import pipeline
     from yaya.core import artifact
-    from yaya.core.config import RunConfig, build, describe, keys, parse_assignment, read_recipe, set_dotted, spend
+    from yaya.core.config import build, describe, keys
+    from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
 
     def config_class(stage: str) -> type:
-        return tune_stage().TuneConfig if stage == "tune" else pipeline.STAGES[stage].config_class()
+        return tune_stage().TuneConfig if stage == "tune" else pipeline.STAGES[stage].config
 
     shown = "plan" if plan_only else command
     if "-h" in rest or "--help" in rest:
@@ -259,20 +260,23 @@ def stage_command(command: str, rest: list[str], plan_only: bool = False) -> Non
         return
     if plan_only:
         job = pipeline.run(recipe, plan_only=True)
-        trained = [job.folder / stage for stage in pipeline.TRAINING if artifact.load(job.folder / stage)]
-        free = next(n for n in itertools.count(2) if not job.folder.with_name(f"{job.config.name}-{n}").exists())
-        again = shlex.join([*rest, f"name={job.config.name}-{free}"] if trained else rest)
+        run, name = job.folder.path, job.recipe.run.name
+        trained = [run / s.name for s in pipeline.STAGES.values() if s.trains and job.folder.own(s)]
+        free = next(n for n in itertools.count(2) if not run.with_name(f"{name}-{n}").exists())
+        again = shlex.join([*rest, f"name={name}-{free}"] if trained else rest)
         kept = (f" {trained[0]} is finished and stays.", f"{trained[0]} 已经训练好，会保留。") if trained else ("", "")
         say(
             f"Nothing was trained.{kept[0]} Next: {program()} run {again}",
             f"没有训练。{kept[1]}下一步：{program()} run {again}",
         )
         return
+    if command == "prepare" and build(config_class(command), recipe.get(command, {}), command).preview:
+        pipeline.preview(recipe)
+        return
     job = pipeline.run(recipe, None if command == "run" else command)
-    if not job.configs["prepare"].preview:
-        data = job.input_of("tokenize") if command != "prepare" else None
-        has_chats = data is None or bool(data.metrics["train"]["chat"]["documents"])
-        next_step(command, job.config.name, job.config.from_run, has_chats)
+    data = job.folder.find("tokenize") if command != "prepare" else None
+    has_chats = data is None or bool(data.metrics["train"]["chat"]["documents"])
+    next_step(command, job.recipe.run.name, job.recipe.run.from_run, has_chats)
 
 
 def next_step(command: str, name: str, other: str | None, has_chats: bool) -> None:

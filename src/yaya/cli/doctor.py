@@ -34,23 +34,24 @@ def training_speed(runtime: Machine) -> float:
     import numpy as np
 
     from yaya.model.transformer import ModelConfig, Transformer, initialize
-    from yaya.tokenize.shards import Shard
-    from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
+    from yaya.tokenize.shards import TokenShard
+    from yaya.train.loop import make_optimizer, train_step
+    from yaya.train.loop_config import LoopConfig
     from yaya.train.objective import LanguageModeling
-    from yaya.train.packing import Mixture, Rows
+    from yaya.train.packing import DataMixture, PackedDataset
 
     model = Transformer(ModelConfig(2048, 128, 352, 4, 4, 4, 32, 256))
     initialize(model, 0)
     model.dtype = runtime.torch_dtype
     model.to(runtime.device)
     tokens = np.random.default_rng(0).integers(0, 2048, 20_000).astype(np.uint16)
-    rows = Rows(Shard(tokens, None, np.arange(0, 20_001, 100)), 256, 0)
-    goal, config = LanguageModeling(Mixture([(rows, 1.0)]), 8, 8), LoopConfig(batch_tokens=2048)
+    rows = PackedDataset(TokenShard(tokens, None, np.arange(0, 20_001, 100)), 256, 0)
+    goal, config = LanguageModeling(DataMixture([(rows, 1.0)]), 8, 8), LoopConfig(batch_tokens=2048)
     optimizer = make_optimizer(model, config)
     times: list[float] = []
     while len(times) < 3 or sum(times) < 1.0:
         started = time.perf_counter()
-        optimizer_step(model, goal, optimizer, 0, config, 1e-3)
+        train_step(model, goal, optimizer, 0, config, 1e-3)
         times.append(time.perf_counter() - started)
     return 2048 / statistics.median(times[1:])
 

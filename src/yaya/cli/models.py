@@ -5,11 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from yaya.core import artifact
 from yaya.core.messages import UserError, program
-from yaya.pipeline import RUNS, STAGES, TRAINING
+from yaya.core.run_folder import RUNS, is_at_work
 
 
 def model_folder(model: str) -> Path:
@@ -18,16 +16,16 @@ def model_folder(model: str) -> Path:
     in_runs = path.absolute().parent == RUNS.absolute()  # runs/demo is what the shell completes
     run = RUNS / path.name if in_runs or (model == path.name and model.strip(".")) else None
     is_path = (path / "config.json").is_file()
-    stages = [run / stage for stage in reversed(TRAINING) if artifact.load(run / stage, stage)] if run else []
-    if is_path and stages and not in_runs:
+    found = finished_in(run, models=True) if run and run.is_dir() else []
+    if is_path and found and not in_runs:
         raise UserError(
-            f"{model} is both a folder and a run. Write ./{model} for the folder, {stages[0]} for the run.",
-            f"{model} 既是文件夹又是运行。文件夹请写 ./{model}，运行请写 {stages[0]}。",
+            f"{model} is both a folder and a run. Write ./{model} for the folder, {found[-1]} for the run.",
+            f"{model} 既是文件夹又是运行。文件夹请写 ./{model}，运行请写 {found[-1]}。",
         )
     if is_path:
         return path
-    if stages:
-        return stages[0]
+    if found:
+        return found[-1]
     raise no_model(path, run)
 
 
@@ -57,7 +55,7 @@ def no_model_yet(run: Path) -> UserError:
             f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",
         )
-    done = [stage for stage in (*STAGES, "tune") if artifact.load(run / stage)]
+    done = [path.name for path in finished_in(run)] + ["tune"] * (artifact.load(run / "tune") is not None)
     has = (f"only {', '.join(done)}", f"只有 {'、'.join(done)}") if done else ("nothing finished", "什么都没做完")
     recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
     words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
@@ -70,23 +68,18 @@ def no_model_yet(run: Path) -> UserError:
     )
 
 
-def is_at_work(run: Path) -> bool:
-    """Whether a yaya is working in this run."""
-    path = run / ".lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # not ours to write: nothing is known
-        return False
+def finished_in(run: Path, models: bool = False) -> list[Path]:
+    """The finished stages in a run's folder, in order; with `models` those alone that train."""
+    from yaya import pipeline  # loads torch, so only for a run that is there
+
+    stages = [name for name, stage in pipeline.STAGES.items() if stage.trains or not models]
+    return [run / name for name in stages if artifact.load(run / name, name)]
 
 
 def known_runs() -> tuple[str, str]:
     """Which runs have a model, else how to make one; to put behind a sentence."""
-    known = sorted({path.parent.parent.name for stage in TRAINING for path in RUNS.glob(f"*/{stage}/manifest.json")})
+    models = (path.parent for path in RUNS.glob("*/*/config.json") if (path.parent / artifact.MANIFEST).exists())
+    known = sorted({path.parent.name for path in models})
     if known:
         return f" Finished runs: {', '.join(known)}.", f"已有的运行：{'、'.join(known)}。"
     make = f"{program()} run recipes/laptop.toml"

@@ -19,7 +19,6 @@ from typing import Any
 from yaya import __version__
 from yaya.core import distributed
 from yaya.core.files import file_digest, make_folder, sync_files, sync_folder, write_atomic
-from yaya.core.machine import Machine
 from yaya.core.messages import UserError, say, t
 
 SCHEMA_VERSION = 1
@@ -52,32 +51,37 @@ class Artifact:
 
 @dataclass
 class Draft:
-    """What a stage fills: `path` is where it writes; files under `logs` and `trainer/` stay out of the digest."""
+    """What a stage writes into: files under `path`, and `metrics`. Files in `logs` and under `trainer/` stay out of the digest."""
 
     path: Path
     kind: str
-    config: dict[str, Any]
-    parents: dict[str, str]
+    config: dict[str, Any] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     metrics: dict[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl", "plan.json")
     resumed: bool = False
-    runtime: Machine | None = None
-    deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled
-    revised: Callable[[dict[str, Any]], None] | None = None  # told of keys that `revise` settles
 
-    def revise(self, changes: dict[str, Any]) -> None:
+    def settle(self, changes: dict[str, Any]) -> None:
         """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
         self.config |= changes
         if distributed.is_main():
             self.write_identity()
-        if self.revised is not None:
-            self.revised(changes)
 
     def write_identity(self) -> None:
         """What an unfinished stage is made from; only the same may go on with it."""
         identity = {"config": self.config, "parents": self.parents}
         write_atomic(self.path / ".identity.json", json.dumps(identity, ensure_ascii=False))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What `build` may do with results that are there."""
+
+    keep: Path | None = None  # a finished training that would be lost, or lose its data: only `overwrite` replaces it
+    overwrite: bool = False
+    again: bool = False  # one that would not differ is made anew all the same
+    resumes: bool = False  # an unfinished one is continued
 
 
 def content_digest(kind: str, config: Mapping[str, Any], parents: Mapping[str, str], files: Mapping[str, str]) -> str:
@@ -149,65 +153,78 @@ def build(
     config: dict[str, Any],
     parents: dict[str, str],
     make: Callable[[Draft], None],
-    *,
     seed: int = 0,
-    runtime: Machine | None = None,
-    keep: Path | None = None,
-    resumes: bool = False,
-    overwrite: bool = False,
-    again: bool = False,
+    policy: Policy | None = None,
 ) -> Artifact:
-    """The artifact at `path`: taken as it is when it was made from the same config and parents, else made.
+    """The artifact at `path`: taken as it is when it was made from the same config and parents, else made by `make`.
 
-    keep: the finished training that would be lost, or lose what it was trained on: only `overwrite` replaces it.
-    resumes: an unfinished one is gone on with.
-    again: one that would not differ is made anew all the same.
-    With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
+    With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes. UserError where
+    the policy does not let a finished one be replaced.
     """
+    policy = policy or Policy()
+    partial = path.with_name(f".{path.name}.partial")
+    draft = Draft(partial, kind, config, parents, seed)
     if not distributed.is_main():
-        return _help(path, kind, config, parents, make, seed=seed, runtime=runtime)
+        return _help(path, draft, make)
     old = path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
         os.replace(old, path)  # stopped between the two renames of an earlier swap
     done = load(path)
-    if done is not None:
-        changed = differences(config, parents, done.manifest)
-        if not changed and done.kind == kind and not again:
-            say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
-            distributed.broadcast_object({"make": False})
-            return done
-        what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
-        if not changed and done.kind == kind:
-            say(f"[{kind}] made anew, as asked (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
-        elif keep and not overwrite:
-            lost = (
-                ("is finished", "已经训练好")
-                if keep == path
-                else (f"is what {keep} was trained on", f"是 {keep} 训练用的")
-            )
-            raise UserError(
-                f"{path} {lost[0]}, and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
-                f"{path} {lost[1]}，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
-            )
-        else:
-            say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
-    partial = path.with_name(f".{path.name}.partial")
-    draft = Draft(partial, kind, config, parents, seed, runtime=runtime)
-    draft.resumed = resumes and _same_identity(partial, config, parents)
-    if not draft.resumed:
-        if resumes and partial.exists():
-            say(
-                f"[{kind}] an unfinished {kind} in {path.parent} was made with other settings or data: starting anew.",
-                f"[{kind}] {path.parent} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",
-            )
-        shutil.rmtree(partial, ignore_errors=True)
-        make_folder(partial)
-        draft.write_identity()
+    if done is not None and _is_wanted(done, draft, policy):
+        distributed.broadcast_object({"make": False})
+        return done
+    _begin(draft, policy.resumes, path.parent)
     started = time.perf_counter()
     distributed.broadcast_object({"make": True, "resumed": draft.resumed})
     make(draft)
     draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
     artifact = _finish(draft)
+    _swap(partial, path, old)
+    distributed.barrier()
+    return Artifact(path, artifact.manifest)
+
+
+def _is_wanted(done: Artifact, draft: Draft, policy: Policy) -> bool:
+    """Whether a finished artifact is what is asked for; says why not. UserError where it may not be replaced."""
+    kind, path = draft.kind, done.path
+    changed = differences(draft.config, draft.parents, done.manifest)
+    if not changed and done.kind == kind:
+        if not policy.again:
+            say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
+            return True
+        say(f"[{kind}] made anew, as asked (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
+        return False
+    what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
+    if policy.keep and not policy.overwrite:
+        lost = ("is finished", "已经训练好")
+        if policy.keep != path:
+            lost = (f"is what {policy.keep} was trained on", f"是 {policy.keep} 训练用的")
+        raise UserError(
+            f"{path} {lost[0]}, and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
+            f"{path} {lost[1]}，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
+        )
+    say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
+    return False
+
+
+def _begin(draft: Draft, resumes: bool, folder: Path) -> None:
+    """Prepares the folder of a draft: as an interrupted stage left it, or empty."""
+    kind, partial = draft.kind, draft.path
+    draft.resumed = resumes and _same_identity(partial, draft.config, draft.parents)
+    if draft.resumed:
+        return
+    if resumes and partial.exists():
+        say(
+            f"[{kind}] an unfinished {kind} in {folder} was made with other settings or data: starting anew.",
+            f"[{kind}] {folder} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",
+        )
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    draft.write_identity()
+
+
+def _swap(partial: Path, path: Path, old: Path) -> None:
+    """Puts a finished folder in its place; at no moment is there neither the old one nor the new one."""
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
@@ -215,26 +232,16 @@ def build(
     sync_folder(path.parent)  # before anything of the old one goes
     (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
     shutil.rmtree(old, ignore_errors=True)
-    distributed.barrier()
-    return Artifact(path, artifact.manifest)
 
 
-def _help(
-    path: Path,
-    kind: str,
-    config: dict[str, Any],
-    parents: dict[str, str],
-    make: Callable[[Draft], None],
-    seed: int,
-    runtime: Machine | None,
-) -> Artifact:
+def _help(path: Path, draft: Draft, make: Callable[[Draft], None]) -> Artifact:
     """What the ranks other than 0 do in `build`."""
     order = distributed.broadcast_object(None)
     if order["make"]:
-        partial = path.with_name(f".{path.name}.partial")
-        make(Draft(partial, kind, config, parents, seed, runtime=runtime, resumed=order["resumed"]))
+        draft.resumed = order["resumed"]
+        make(draft)
         distributed.barrier()
-    found = load(path, kind)
+    found = load(path, draft.kind)
     if found is None:
         raise UserError(
             f"Rank {distributed.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",

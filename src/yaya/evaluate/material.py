@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yaya.core.config import read_recipe
+from yaya.core.recipe import read_recipe
 from yaya.core.files import read_json
 from yaya.core.messages import UserError
 from yaya.evaluate import sample_texts

@@ -15,6 +15,7 @@ from typing import Any
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.messages import UserError, program, say
+from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.evaluate import tasks
 from yaya.inference.engine import Engine
 from yaya.tokenize.shards import open_shard
@@ -36,14 +37,15 @@ class EvaluateConfig:
     )
 
 
-def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+def run(config: EvaluateConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
+    """Scores the run's models and writes the report."""
     from yaya.evaluate.report_page import write_report  # jinja2 is wanted here alone
 
     last = "finetune" if "finetune" in inputs else "pretrain"
     check(inputs, last)
-    scores, replies = score_model(config, inputs, last, draft)
+    scores, replies = score_model(config, inputs, last, context)
     if last == "finetune":
-        scores["before_finetuning"], _ = score_model(config, inputs, "pretrain", draft)
+        scores["before_finetuning"], _ = score_model(config, inputs, "pretrain", context)
     random.Random(0).shuffle(replies)
     energies = {name: energy(found) for name, found in inputs.items()}
     shown = scores | {"replies": replies[:SHOWN_REPLIES], "energy": energies}
@@ -59,7 +61,7 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> No
     say(f"[evaluate] The report, for a browser: {report}", f"[evaluate] 报告（用浏览器打开）：{report}")
 
 
-def check(inputs: dict[str, Artifact], last: str) -> None:
+def check(inputs: Inputs, last: str) -> None:
     """UserError where the inputs are not of one kin: their scores would say nothing."""
     base, model = inputs["pretrain"], inputs[last]
     shared(inputs["tokenize"].path, base.path)
@@ -72,11 +74,11 @@ def check(inputs: dict[str, Artifact], last: str) -> None:
 
 
 def score_model(
-    config: EvaluateConfig, inputs: dict[str, Artifact], stage: str, draft: Draft
+    config: EvaluateConfig, inputs: Inputs, stage: str, context: RunContext
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Scores of one training stage's model, and every reply that it gave."""
-    assert draft.runtime is not None
-    engine = Engine.load(inputs[stage].path, draft.runtime)
+    assert context.machine is not None
+    engine = Engine.load(inputs[stage].path, context.machine)
     data = inputs["tokenize"].path
     shards = {kind: open_shard(data, "validation", kind, engine.tokenizer.vocab_size) for kind in ("text", "chat")}
     shard = shards["text"] if shards["text"].documents else shards["chat"]
@@ -128,3 +130,8 @@ def announce(scores: dict[str, Any]) -> None:
         f"[evaluate] replies that go round in circles: {scores['repetition_rate']:.1%}",
         f"[evaluate] 原地打转的回复：{scores['repetition_rate']:.1%}",
     )
+
+
+STAGE = Stage(
+    KIND, EvaluateConfig, run, reads=("prepare", "tokenize", "pretrain"), optional=("finetune",), computes=True
+)

@@ -17,14 +17,16 @@ from yaya.inference.sampling import Sampling
 from yaya.model.transformer import Transformer
 from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT
-from yaya.tokenize.shards import Shard
+from yaya.tokenize.shards import TokenShard
 from yaya.tokenize.tokenizer import Tokenizer
 
 CHUNK = 256  # questions between two movements of the bar
 LOOP_UNIT, LOOP_TIMES = 16, 4
 
 
-def validation_loss(model: Transformer, tokenizer: Tokenizer, shard: Shard, stride: int) -> dict[str, float | None]:
+def validation_loss(
+    model: Transformer, tokenizer: Tokenizer, shard: TokenShard, stride: int
+) -> dict[str, float | None]:
     """Loss (nats a token), perplexity and bits per byte on all of a validation shard, with sliding windows.
 
     Of conversations only the assistant's words count. Where there is nothing to score, the scores are None.
@@ -152,7 +154,7 @@ def primer_scores(
     return scores, replies, round(looping, 5)
 
 
-def continuation_loops(engine: Engine, shard: Shard, count: int = 50, max_new_tokens: int = 96) -> float | None:
+def continuation_loops(engine: Engine, shard: TokenShard, count: int = 50, max_new_tokens: int = 96) -> float | None:
     """Share of greedy continuations of validation documents that go round in circles; None where there are none."""
     prompts = []
     for document in range(min(shard.documents, count)):

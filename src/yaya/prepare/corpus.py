@@ -17,7 +17,7 @@ import os
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from yaya.core.config import as_dict, build, keys, toml_value
 from yaya.core.files import file_digest, write_atomic
 from yaya.core.messages import UserError, program, say
 from yaya.core.progress import Bar
+from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.prepare import augment, chunks, lines, merge, mixing
 from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
@@ -52,12 +53,13 @@ SIDE = 1500  # characters of a near-duplicate that are shown
 SMALL = 20_000_000  # bytes of input up to which other processes are not worth their start
 
 
-def resolve(config: PrepareConfig, inputs: dict[str, Any]) -> PrepareConfig:
-    """The config with its preset's choices filled in."""
+def resolve(config: PrepareConfig, inputs: Inputs) -> PrepareConfig:
+    """The config with its preset's choices filled in; UserError where it only asks for a look at the data."""
+    refuse_preview(config)
     return resolved(config)
 
 
-def source_parents(config: PrepareConfig) -> dict[str, str]:
+def external(config: PrepareConfig) -> dict[str, str]:
     """Name -> digest by content of what comes from outside."""
     from yaya import primer
 
@@ -86,9 +88,9 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     )
 
 
-def keep_own_texts(found: Artifact) -> None:
-    """Raises where the primer would take the place of somebody's own texts, only because no sources are named."""
-    if found.config.get("sources") not in ([], [PRIMER]):
+def keep_own_texts(table: Mapping[str, Any], found: Artifact) -> None:
+    """UserError where the primer would replace somebody's own texts, only because no sources are named in the table."""
+    if "sources" not in table and found.config.get("sources") not in ([], [PRIMER]):
         raise UserError(
             f"{found.path} was made from your own texts, and now no sources are named. With the same texts: {command_for(found)}; with the primer instead: sources=primer; or under another name=.",
             f"{found.path} 是用你自己的文本做的，这次却没有写 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
@@ -114,7 +116,7 @@ def flat(values: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
+def run(config: PrepareConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
     """Makes the corpus in `draft.path`; the counts go to `draft.metrics`."""
     check(config)
     draft.metrics["rules"] = RULES
@@ -124,7 +126,7 @@ def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
     size = sum(file.size for file, _ in files)
     workers = 1 if size <= SMALL and config.workers == 0 else config.workers or os.cpu_count() or 1
     save_known(config, folder)
-    make(config, chunks.pieces(config, folder, draft.seed, files), draft, workers)
+    make(config, chunks.pieces(config, folder, context.seed, files), draft, workers)
     shutil.rmtree(folder)
     tell(draft.metrics)
 
@@ -166,6 +168,15 @@ def preview(config: PrepareConfig, out: Path, seed: int) -> None:
         f"[prepare] a preview, no corpus: open {out / 'report.html'}",
         f"[prepare] 这只是预览，没有生成语料：请打开 {out / 'report.html'}",
     )
+
+
+def refuse_preview(config: PrepareConfig) -> None:
+    """UserError where the recipe only asks for a look at the data."""
+    if config.preview:
+        raise UserError(
+            f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
+            f"preview 只是先看看数据，请这样用：{program()} prepare preview=200",
+        )
 
 
 def save_known(config: PrepareConfig, folder: Path) -> None:
@@ -464,3 +475,8 @@ def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
         en = "; ".join(f"{name[0]} ({count:,})" for name, count in rows)
         zh = "；".join(f"{name[1]}（{count:,}）" for name, count in rows)
         say(f"[prepare] not used: {en}", f"[prepare] 未采用：{zh}")
+
+
+STAGE = Stage(
+    KIND, PrepareConfig, run, resolve=resolve, external=external, resumes=True, outdated=outdated, guard=keep_own_texts
+)

@@ -9,17 +9,18 @@ Writes: the tokenizer's files and, per split and kind, token shards (`train.text
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from yaya.core.artifact import Artifact, Draft
+from yaya.core.artifact import Draft
 from yaya.core.config import key
 from yaya.core.files import file_digest
 from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar
+from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer, train
 
@@ -50,10 +51,8 @@ class TokenizeConfig:
     )
 
 
-def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConfig:
+def resolve(config: TokenizeConfig, inputs: Inputs) -> TokenizeConfig:
     """Fills what is left to the run: vocabulary size and the cut between Han characters."""
-    from dataclasses import replace
-
     primer = inputs["prepare"].config.get("sources") in ([], ["primer"])
     if config.vocab_size is None:
         size = sum(path.stat().st_size for split in SPLITS for path in corpus_files(inputs["prepare"].path, split))
@@ -64,7 +63,7 @@ def resolve(config: TokenizeConfig, inputs: dict[str, Artifact]) -> TokenizeConf
     return replace(config, han_run=(1 if primer else 4)) if config.han_run is None else config
 
 
-def source_parents(config: TokenizeConfig) -> dict[str, str]:
+def external(config: TokenizeConfig) -> dict[str, str]:
     """The tokenizer that is taken over, by content: another one under the same path makes other tokens."""
     if not config.tokenizer_from:
         return {}
@@ -72,7 +71,8 @@ def source_parents(config: TokenizeConfig) -> dict[str, str]:
     return {"tokenizer": file_digest(path)} if path.is_file() else {}  # loading it says what is wrong
 
 
-def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
+    """Trains or takes over the tokenizer, and encodes both splits; counts go to the metrics."""
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
         try:
@@ -180,7 +180,7 @@ def encode_split(tokenizer: Tokenizer, paths: list[Path], out: Path, split: str)
 
 
 @dataclass(frozen=True)
-class Shard:
+class TokenShard:
     """One split and kind, memory-mapped: `tokens[offsets[i]:offsets[i + 1]]` is document i."""
 
     tokens: np.ndarray
@@ -192,7 +192,7 @@ class Shard:
         return len(self.offsets) - 1
 
 
-def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> Shard:
+def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> TokenShard:
     """A shard of a finished tokenize stage."""
 
     def read(name: str, dtype: str) -> np.ndarray:
@@ -200,6 +200,9 @@ def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> Shard:
         return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
     tokens = read("tokens", "<u2" if vocab_size <= 1 << 16 else "<u4")
-    return Shard(
+    return TokenShard(
         tokens, read("roles", "u1") if kind == "chat" else None, np.fromfile(folder / f"{split}.{kind}.offsets", "<i8")
     )
+
+
+STAGE = Stage(KIND, TokenizeConfig, run, reads=("prepare",), resolve=resolve, external=external)

@@ -1,7 +1,7 @@
-"""What a resume needs, whole or not at all: weights, optimizer and position, in fp32 and without pickling.
+"""What a resume needs, whole or not at all: weights, optimizer and state, in fp32 and without pickling.
 
 `trainer/step-00000120/` holds one `rank-00000.safetensors` for each rank that trained, and `state.json`, written last: the
-position, each file's sha256, and a sha256 of itself. A tensor that was spread over ranks lies in slices of its rows, so
+state, each file's sha256, and a sha256 of itself. A tensor that was spread over ranks lies in slices of its rows, so
 that a checkpoint can be read by any number of ranks. Files are written in the background, from a copy of the tensors.
 
 Format 1 (until 2026-11) had `weights.safetensors` and `optimizer.safetensors`; it is still read.
@@ -33,7 +33,7 @@ OTHERS_TIMEOUT_S = 1800.0  # rank 0 waits so long for the others' files
 
 
 @dataclass(frozen=True)
-class Position:
+class TrainState:
     """How far training is: optimizer steps done, rows consumed by all ranks together, tokens and seconds so far."""
 
     step: int = 0
@@ -45,7 +45,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorShard:
     """A tensor, or the rows of it that one rank holds: rows `first` to `first + len(tensor)` of `rows`."""
 
     tensor: torch.Tensor
@@ -53,7 +53,7 @@ class Part:
     rows: int | None = None  # None: the tensor is whole
 
 
-class Saver:
+class CheckpointManager:
     """Writes checkpoints in the background, keeps the last `keep` that are known to be whole."""
 
     def __init__(self, folder: Path, keep: int):
@@ -63,7 +63,7 @@ class Saver:
         self.error: BaseException | None = None
         self.leaving = False
 
-    def __enter__(self) -> Saver:
+    def __enter__(self) -> CheckpointManager:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,14 +72,14 @@ class Saver:
         if self.thread is not None:
             self.thread.join()
 
-    def save(self, position: Position, parts: dict[str, Part]) -> None:
-        """Copies this rank's parts and begins to write them; waits for the write before it, and raises its error."""
+    def save(self, state: TrainState, shards: dict[str, TensorShard]) -> None:
+        """Copies this rank's shards and begins to write them; waits for the write before it, and raises its error."""
         self.wait()
         copied = {
-            name: Part(p.tensor.detach().to("cpu", torch.float32, copy=True), p.first, p.rows)
-            for name, p in parts.items()
+            name: TensorShard(p.tensor.detach().to("cpu", torch.float32, copy=True), p.first, p.rows)
+            for name, p in shards.items()
         }
-        self.thread = threading.Thread(target=self._write, args=(position, copied), daemon=True)
+        self.thread = threading.Thread(target=self._write, args=(state, copied), daemon=True)
         self.thread.start()
 
     def wait(self) -> None:
@@ -95,14 +95,14 @@ class Saver:
             error, self.error = self.error, None
             raise error
 
-    def _write(self, position: Position, parts: dict[str, Part]) -> None:
-        path = self.folder / f"step-{position.step:08}"
-        saving = self.folder / f".saving-{position.step:08}"
+    def _write(self, state: TrainState, shards: dict[str, TensorShard]) -> None:
+        path = self.folder / f"step-{state.step:08}"
+        saving = self.folder / f".saving-{state.step:08}"
         try:
             saving.mkdir(parents=True, exist_ok=True)
-            write_rank(saving, parts)
+            write_rank(saving, shards)
             if distributed.is_main():
-                finish(saving, position, lambda: self.leaving)
+                finish(saving, state, lambda: self.leaving)
                 shutil.rmtree(path, ignore_errors=True)
                 os.replace(saving, path)
                 sync_folder(self.folder)
@@ -142,21 +142,21 @@ class Saver:
         return None if found is None else Checkpoint(self.folder / found)
 
 
-def write_rank(folder: Path, parts: dict[str, Part]) -> None:
+def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
     """This rank's tensors, and their sha256 in a file beside them, which says that they are complete."""
     name = f"rank-{distributed.rank():05}.safetensors"
-    bad = [n for n, p in parts.items() if not torch.isfinite(p.tensor).all()]
+    bad = [n for n, p in shards.items() if not torch.isfinite(p.tensor).all()]
     if bad:
         raise UserError(
             f"The model's numbers became NaN or infinite ({bad[0]}): not saved. Go on from the last checkpoint with a lower learning_rate and matrix_learning_rate.",
             f"模型的数值变成了 NaN 或无穷大（{bad[0]}）：没有保存。请调低 learning_rate 和 matrix_learning_rate，从上一个检查点继续。",
         )
-    slices = {n: [p.first, p.rows] for n, p in parts.items() if p.rows is not None}
-    digest = save_tensors({n: p.tensor for n, p in parts.items()}, folder / name, {"slices": json.dumps(slices)})
+    slices = {n: [p.first, p.rows] for n, p in shards.items() if p.rows is not None}
+    digest = save_tensors({n: p.tensor for n, p in shards.items()}, folder / name, {"slices": json.dumps(slices)})
     write_atomic(folder / f"{name}.sha256", digest)
 
 
-def finish(folder: Path, position: Position, leaving: Callable[[], bool]) -> None:
+def finish(folder: Path, state: TrainState, leaving: Callable[[], bool]) -> None:
     """Rank 0 waits for every rank's file and writes state.json, which says that the checkpoint is complete."""
     deadline = time.monotonic() + OTHERS_TIMEOUT_S
     digests = {}
@@ -174,8 +174,8 @@ def finish(folder: Path, position: Position, leaving: Callable[[], bool]) -> Non
             time.sleep(0.02)
         digests[name] = note.read_text("utf-8")
         note.unlink()
-    state = {"format": FORMAT, **asdict(position), "sha256": digests}
-    write_atomic(folder / "state.json", json.dumps({**state, "state_sha256": state_digest(state)}))
+    written = {"format": FORMAT, **asdict(state), "sha256": digests}
+    write_atomic(folder / "state.json", json.dumps({**written, "state_sha256": state_digest(written)}))
     sync_folder(folder)
 
 
@@ -234,13 +234,13 @@ def aside(path: Path) -> str:
 
 
 class Checkpoint:
-    """A checkpoint on disk: its position, and each tensor, put together from the slices of the ranks that wrote it."""
+    """A checkpoint on disk: its state, and each tensor, put together from the slices of the ranks that wrote it."""
 
     def __init__(self, path: Path):
         self.path = path
         state = read_state(path)
-        known = {f.name for f in fields(Position)}
-        self.position = Position(**{n: v for n, v in state.items() if n in known})
+        known = {f.name for f in fields(TrainState)}
+        self.state = TrainState(**{n: v for n, v in state.items() if n in known})
         self.files = {name: safe_open(path / name, "pt") for name in sorted(state["sha256"])}
         self.places: dict[str, list[tuple[str, int, int | None]]] = {}  # tensor -> (file, first row, rows)
         for name, file in self.files.items():

@@ -39,7 +39,7 @@ class Note:
 
 @dataclass
 class Coach:
-    """`look(row)` after every step; rows are those of metrics.jsonl."""
+    """`observe(row)` after every step; rows are those of metrics.jsonl."""
 
     steps: int
     expected: Callable[[float], float] | None = None  # share of the steps done -> usual validation loss
@@ -52,7 +52,7 @@ class Coach:
     falls: bool | None = None  # whether validation still fell at the last look before the rate began to fall
     said: dict[str, float] = field(default_factory=dict)  # kind -> step
 
-    def look(self, row: dict[str, Any]) -> list[Note]:
+    def observe(self, row: dict[str, Any]) -> list[Note]:
         """Notes on this step."""
         if row["loss"] is None:
             return self._once(row, [self._not_finite(row)])
@@ -73,7 +73,7 @@ class Coach:
     def remember(self, rows: Sequence[dict[str, Any]]) -> None:
         """Takes in the rows of an interrupted training, in silence."""
         for row in rows:
-            self.look(row)
+            self.observe(row)
 
     def hear(self, step: int, replies: Sequence[str]) -> list[Note]:
         """Notes on sample replies."""

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
+from yaya.core.machine import Machine
 from yaya.core.messages import UserError
-from yaya.model.pretrained import load_model
+from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
+from yaya.model.pretrained import load_model, read_config
+from yaya.model.transformer import Transformer
 from yaya.tokenize.tokenizer import shared
 from yaya.train import language_model
-from yaya.train.loop import LoopConfig
+from yaya.train.loop_config import LoopConfig
+from yaya.train.objective import LanguageModeling
+from yaya.train.packing import DataMixture
+from yaya.train.plan.planner import Trainee, describe, settle
 
 KIND = "finetune"
 SHARES = {"chat": 1.0}
@@ -39,26 +45,50 @@ def role_weights(config: FinetuneConfig) -> list[float]:
     return [0.0, config.system_weight, config.user_weight, config.assistant_weight, 0.0]
 
 
-def build(
-    config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft
-) -> tuple[language_model.Transformer, language_model.LanguageModeling]:
-    """The pretrained model and its objective."""
+def mixture(config: FinetuneConfig, data: Artifact, row_length: int, seed: int) -> DataMixture:
+    """The rows that are trained on: conversations alone."""
+    order = language_model.data_seed(data, seed + 1)
+    return language_model.mixture(data, SHARES, role_weights(config), row_length, order)
+
+
+def build(config: FinetuneConfig, inputs: Inputs, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:
+    """The pretrained model and its objective; UserError where there are no conversations."""
     data, base = inputs["tokenize"], inputs["pretrain"]
-    assert draft.runtime is not None
-    model = load_model(base.path, draft.runtime.device, draft.runtime.torch_dtype)
-    tokenizer = shared(data.path, base.path)
-    shards = language_model.open_shards(data, "train", tokenizer.vocab_size)
-    if not shards["chat"].documents:
+    model = load_model(base.path, machine.device, machine.torch_dtype)
+    shared(data.path, base.path)
+    if not data.metrics["train"]["chat"]["documents"]:
         raise UserError(
             'There are no conversations to fine-tune on. Add JSONL with {"messages": [{"role", "content"}]} to prepare.sources.',
             '没有可用来微调的对话。请在 prepare.sources 里加入 {"messages": [{"role", "content"}]} 格式的 JSONL。',
         )
-    seed = language_model.data_seed(data, draft.seed + 1)
-    return model, language_model.objective(
-        shards, SHARES, role_weights(config), config, model.config.max_position_embeddings, seed
+    row_length = model.config.max_position_embeddings
+    return model, language_model.objective(mixture(config, data, row_length, seed), config, row_length)
+
+
+def run(config: FinetuneConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
+    """Fine-tunes the model and writes its folder; metrics and samples on the way."""
+    assert context.machine is not None
+    model, goal = build(config, inputs, context.seed, context.machine)
+    language_model.train_and_save(model, goal, config, inputs["tokenize"], draft, context)
+
+
+def plan(config: FinetuneConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
+    """Fixes what the recipe leaves open, and says what is to be expected."""
+    data, machine = inputs["tokenize"], context.machine
+    assert machine is not None
+    model = request.before.model if request.before else read_config(inputs["pretrain"].path)
+    row_length = model.max_position_embeddings
+    trainee = Trainee(
+        name=KIND,
+        row_length=row_length,
+        unique_tokens=data.metrics["train"]["chat"]["tokens"],
+        least_batch_tokens=1,
+        dtype=machine.dtype,
+        model=lambda c: model,
+        build=lambda c: build(c, inputs, context.seed, machine),
+        mixture=lambda c: mixture(c, data, row_length, context.seed),
     )
+    return describe(trainee, *settle(trainee, config, request))
 
 
-def run(config: FinetuneConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
-    model, goal = build(config, inputs, draft)
-    language_model.train_and_save(model, goal, config, inputs["tokenize"], SHARES, draft)
+STAGE = Stage(KIND, FinetuneConfig, run, reads=("tokenize", "pretrain"), trains=plan, computes=True, resumes=True)

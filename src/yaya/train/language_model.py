@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,21 @@ from yaya.core import distributed
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.machine import forget_peak_memory, memory_gb, peak_memory_gb
 from yaya.core.messages import UserError, say
+from yaya.core.stage import RunContext
 from yaya.inference.engine import Engine
 from yaya.inference.sampling import Sampling
 from yaya.model.pretrained import save_model
 from yaya.model.transformer import Transformer
 from yaya.tokenize.chat_template import ASSISTANT, USER
-from yaya.tokenize.shards import Shard, open_shard
+from yaya.tokenize.shards import TokenShard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train.log import Curve
-from yaya.train.loop import LoopConfig, train
+from yaya.train.callbacks import Curve, Watch
+from yaya.train.loop import train
+from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 from yaya.train.parallel import place, whole
-from yaya.train.plan.forecast import memory_bytes
+from yaya.train.plan.memory import memory_bytes
 
 VALIDATION_ROWS = 64
 VALIDATION_TOKENS = 8192  # at once
@@ -35,7 +37,7 @@ SAMPLE_TOKENS = 48
 WATCHED = (1.0, 0.0, 0.0, 1.0, 0.0)  # what validation counts of each role: texts, and what the assistant says
 
 
-def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, Shard]:
+def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, TokenShard]:
     """Text and chat of one split."""
     return {kind: open_shard(data.path, split, kind, vocab_size) for kind in ("text", "chat")}
 
@@ -45,46 +47,48 @@ def data_seed(data: Artifact, seed: int) -> int:
     return (int(data.digest[:12], 16) + seed) % (1 << 48)
 
 
-def objective(
-    shards: dict[str, Shard],
-    shares: dict[str, float],
-    role_weights: list[float],
-    config: LoopConfig,
-    row_length: int,
-    seed: int,
-) -> LanguageModeling:
-    """Rows of the shards in these shares, as micro-batches."""
-    mixture = Mixture([(Rows(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()])
+def mixture(
+    data: Artifact, shares: dict[str, float], role_weights: list[float], row_length: int, seed: int
+) -> DataMixture:
+    """The training rows of texts and conversations in these shares; a label counts what its role weighs."""
+    shards = open_shards(data, "train", data.metrics["vocab_size"])
+    return DataMixture(
+        [(PackedDataset(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()]
+    )
+
+
+def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> LanguageModeling:
+    """The rows as steps and micro-batches; UserError where there is nothing to learn, or less than a step."""
     assert config.batch_tokens is not None and config.micro_batch_tokens is not None
     step_rows = max(1, config.batch_tokens // row_length)
-    if not any(role_weights):
+    processes = distributed.world_size()
+    if mixture.weighs_nothing:
         raise UserError(
             "All weights are 0, so there is nothing to learn: set assistant_weight above 0.",
             "所有权重都是 0，没有可学的东西：请把 assistant_weight 设为大于 0。",
         )
     if not mixture.parts:
-        long = sum(len(shards[kind].offsets) - 1 for kind, share in shares.items() if share > 0)
         raise UserError(
-            f"There is nothing to learn: none of the {long:,} documents has a reply whose question fits into {row_length} tokens. Pretrain with a larger context_length.",
-            f"没有可学的东西：{long:,} 篇里没有一个回答，其问题放得进 {row_length} 个 token。请用更大的 context_length 预训练。",
+            f"There is nothing to learn: none of the {mixture.documents:,} documents has a reply whose question fits into {row_length} tokens. Pretrain with a larger context_length.",
+            f"没有可学的东西：{mixture.documents:,} 篇里没有一个回答，其问题放得进 {row_length} 个 token。请用更大的 context_length 预训练。",
         )
-    available = sum(len(rows.shard.tokens) for rows, _ in mixture.parts)
+    available = sum(len(dataset.shard.tokens) for dataset, _ in mixture.parts)
     if available < config.batch_tokens:
         raise UserError(
             f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
             f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
         )
-    if step_rows < distributed.world_size():
+    if step_rows < processes:
         raise UserError(
-            f"A step has {step_rows} rows of {row_length} tokens, fewer than the {distributed.world_size()} processes. Set batch_tokens to at least {distributed.world_size() * row_length:,}.",
-            f"一步只有 {step_rows} 行（每行 {row_length} 个 token），比进程数 {distributed.world_size()} 还少。请把 batch_tokens 设为至少 {distributed.world_size() * row_length:,}。",
+            f"A step has {step_rows} rows of {row_length} tokens, fewer than the {processes} processes. Set batch_tokens to at least {processes * row_length:,}.",
+            f"一步只有 {step_rows} 行（每行 {row_length} 个 token），比进程数 {processes} 还少。请把 batch_tokens 设为至少 {processes * row_length:,}。",
         )
     return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
 
 
-def watched_kind(shares: dict[str, float], held_out: dict[str, Shard]) -> str | None:
+def watched_kind(kinds: Collection[str], held_out: dict[str, TokenShard]) -> str | None:
     """What validation looks at: text where there is some, else conversations."""
-    return next((k for k in ("text", "chat") if shares.get(k, 0) > 0 and held_out[k].documents), None)
+    return next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
 
 
 def train_and_save(
@@ -92,29 +96,13 @@ def train_and_save(
     goal: LanguageModeling,
     config: LoopConfig,
     data: Artifact,
-    shares: dict[str, float],
     draft: Draft,
+    context: RunContext,
     expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
 ) -> None:
-    """Trains with validation and samples on the way, and writes the model folder."""
-    tokenizer = Tokenizer.load(data.path)
-    held_out = open_shards(data, "validation", tokenizer.vocab_size)
-    kind = watched_kind(shares, held_out)
-    watched = held_out[kind] if kind else None
-    row_length = goal.mixture.parts[0][0].row_length
-
-    def validate() -> dict[str, float]:
-        return bits_per_byte(model, watched, tokenizer, row_length) if watched is not None else {}
-
-    prompts = sample_prompts(held_out, tokenizer, shares)
-
-    def sample() -> list[dict[str, str]]:
-        return write_samples(model, tokenizer, prompts)
-
-    dtype = str(model.dtype).removeprefix("torch.")
-    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
-    draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
-    forget_peak_memory()
+    """Trains with validation and samples on the way, and writes the model folder. expect: the usual loss."""
+    watch = watch_for(model, goal, data, expect)
+    tell_memory(model, config, draft)
     if compiles(config, model):
         model.compile_layers()
         say(
@@ -123,11 +111,35 @@ def train_and_save(
         )
     say_long_conversations(draft.kind, goal)
     place(model, config.parallel)
-    train(model, goal, config, draft, validate, sample, expect)
+    train(model, goal, config, draft, context, watch)
     draft.metrics["peak_memory_gb"] = round(peak_memory_gb(), 3)
     weights = {name: whole(p) for name, p in model.state_dict().items()}
     if distributed.is_main():
-        save_model(draft.path, model, tokenizer, weights)
+        save_model(draft.path, model, Tokenizer.load(data.path), weights)
+
+
+def watch_for(
+    model: Transformer, goal: LanguageModeling, data: Artifact, expect: Callable[[LoopConfig], Curve | None]
+) -> Watch:
+    """How a training on these data is watched: held-out rows, and replies to a few held-out prompts."""
+    tokenizer = Tokenizer.load(data.path)
+    held_out = open_shards(data, "validation", tokenizer.vocab_size)
+    kinds = goal.mixture.kinds
+    kind, row_length = watched_kind(kinds, held_out), goal.mixture.row_length
+    prompts = sample_prompts(held_out, tokenizer, kinds)
+
+    def validate() -> dict[str, float]:
+        return bits_per_byte(model, held_out[kind], tokenizer, row_length) if kind else {}
+
+    return Watch(validate, lambda: write_samples(model, tokenizer, prompts), expect)
+
+
+def tell_memory(model: Transformer, config: LoopConfig, draft: Draft) -> None:
+    """Notes the memory to expect, and counts from here on what is needed."""
+    dtype = str(model.dtype).removeprefix("torch.")
+    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
+    draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
+    forget_peak_memory()
 
 
 def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
@@ -160,11 +172,11 @@ def compiles(config: LoopConfig, model: Transformer) -> bool:
 
 
 @torch.no_grad()
-def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
+def bits_per_byte(model: Transformer, shard: TokenShard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
     """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
-    rows = Rows(shard, row_length, 0, WATCHED)
+    rows = PackedDataset(shard, row_length, 0, WATCHED)
     at_once = max(1, min(16, VALIDATION_TOKENS // row_length))
-    goal = LanguageModeling(Mixture([(rows, 1.0)]), at_once, at_once)
+    goal = LanguageModeling(DataMixture([(rows, 1.0)]), at_once, at_once)
     sizes = torch.tensor([len(b) for b in tokenizer.token_bytes])
     if rows.is_empty:
         return {}
@@ -184,11 +196,11 @@ def bits_per_byte(model: Transformer, shard: Shard, tokenizer: Tokenizer, row_le
 
 
 def sample_prompts(
-    shards: dict[str, Shard], tokenizer: Tokenizer, shares: dict[str, float]
+    shards: dict[str, TokenShard], tokenizer: Tokenizer, kinds: Collection[str]
 ) -> list[tuple[str, list[int]]]:
     """Up to two Chinese and two English prompts from the validation data: questions, or beginnings of texts."""
     found: dict[str, list[tuple[str, list[int]]]] = {"zh": [], "en": []}
-    kind = "chat" if shares.get("chat", 0) > 0 and shards["chat"].documents else "text"
+    kind = "chat" if "chat" in kinds and shards["chat"].documents else "text"
     shard = shards[kind]
     for document in range(min(shard.documents, 400)):
         ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].astype(np.int64)

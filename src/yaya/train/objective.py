@@ -16,7 +16,7 @@ from torch import Tensor
 
 from yaya.core import distributed
 from yaya.model.transformer import Transformer
-from yaya.train.packing import Batch, Mixture
+from yaya.train.packing import Batch, DataMixture
 
 
 class Objective(Protocol):
@@ -35,7 +35,7 @@ class Objective(Protocol):
 class LanguageModeling:
     """Next-token prediction: -sum_i w_i log p(x_i | x_<i, same document)."""
 
-    def __init__(self, mixture: Mixture, step_rows: int, micro_rows: int):
+    def __init__(self, mixture: DataMixture, step_rows: int, micro_rows: int):
         self.mixture, self.step_rows, self.micro_rows = mixture, step_rows, micro_rows
         self.ahead: tuple[tuple[int, int], Future[Batch]] | None = None  # the next micro-batch, for a GPU
         self.thread = ThreadPoolExecutor(1, "rows")
@@ -62,7 +62,7 @@ class LanguageModeling:
             yield batch
 
     def micro_batch(self, first: int, last: int) -> Batch:
-        """Rows first to last; where there is none, one row that does not count, so that all ranks compute as often."""
+        """PackedDataset first to last; where there is none, one row that does not count, so that all ranks compute as often."""
         batch = self.mixture.batch(first, max(1, last - first))
         if first == last:
             batch.weights.zero_()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from yaya.core import distributed
 from yaya.model.transformer import Transformer
-from yaya.train.checkpoint import Checkpoint, Part
+from yaya.train.checkpoint import Checkpoint, TensorShard
 from yaya.train.parallel import all_gather, local, local_rows, whole
 
 # Four steps of Polar Express (arXiv:2505.16932, from its second on): singular values of 0.05 to 1 come to about 1.
@@ -117,19 +117,19 @@ class Optimizer:
         for matrices in self.groups:
             matrices.step(self.matrix_learning_rate * scale, self.momentum, self.weight_decay, self.dtype)
 
-    def parts(self) -> dict[str, Part]:
+    def shards(self) -> dict[str, TensorShard]:
         """What this rank keeps of the state, by name, for a checkpoint."""
-        out: dict[str, Part] = {}
+        out: dict[str, TensorShard] = {}
         for group in self.groups:
             mine = group.names[group.first : group.last]
-            out |= {f"momentum.{name}": Part(m) for name, m in zip(mine, group.momenta.unbind(0), strict=True)}
+            out |= {f"momentum.{name}": TensorShard(m) for name, m in zip(mine, group.momenta.unbind(0), strict=True)}
         for name, p in self.named.items():
             for part, tensor in self.adamw.state.get(p, {}).items():
                 if tensor.dim() == 0 or local(tensor) is tensor:  # the same on all ranks
-                    out |= {f"adamw.{part}.{name}": Part(local(tensor))} if distributed.is_main() else {}
+                    out |= {f"adamw.{part}.{name}": TensorShard(local(tensor))} if distributed.is_main() else {}
                 else:
                     rows = local_rows(p)
-                    out[f"adamw.{part}.{name}"] = Part(local(tensor), rows.start, p.shape[0])
+                    out[f"adamw.{part}.{name}"] = TensorShard(local(tensor), rows.start, p.shape[0])
         return out
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from yaya.tokenize.chat_template import ASSISTANT, ROLES, SYSTEM, TEMPLATE, TEXT
-from yaya.tokenize.shards import Shard
+from yaya.tokenize.shards import TokenShard
 
 IGNORE_INDEX = -100
 ONES = (1.0,) * len(ROLES)  # every label counts
@@ -27,7 +27,7 @@ LEAST_REPLY = 8  # of a reply that does not fit, the beginning is kept if it is 
 
 @dataclass
 class Batch:
-    """Rows ready for the model; attention stays inside a document."""
+    """PackedDataset ready for the model; attention stays inside a document."""
 
     input_ids: Tensor  # (B, T) int64
     labels: Tensor  # (B, T) int64, -100 where there is nothing to predict
@@ -112,7 +112,7 @@ class LongConversations:
     replies_without_system: int = 0  # whose system prompt leaves them no room
 
 
-def cut_conversations(shard: Shard, row_length: int) -> tuple[Segments, LongConversations]:
+def cut_conversations(shard: TokenShard, row_length: int) -> tuple[Segments, LongConversations]:
     """Conversations whole, or cut between turns, so that every reply keeps its question; the system prompt too, if it fits."""
     lengths = np.diff(shard.offsets) - 1
     whole = (lengths > 0) & (lengths <= row_length)
@@ -129,7 +129,7 @@ def cut_conversations(shard: Shard, row_length: int) -> tuple[Segments, LongConv
 
 
 def _cut_conversation(
-    shard: Shard, begin: int, end: int, row_length: int, account: LongConversations
+    shard: TokenShard, begin: int, end: int, row_length: int, account: LongConversations
 ) -> list[tuple[int, int, int, int]]:
     """The parts of the conversation at tokens begin to end, as the fields of `Segments`."""
     assert shard.roles is not None
@@ -174,7 +174,7 @@ def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
     return messages[first], [messages[first], *later, len(tokens)]
 
 
-def taught(segments: Segments, shard: Shard, role_weights: np.ndarray) -> np.ndarray:
+def taught(segments: Segments, shard: TokenShard, role_weights: np.ndarray) -> np.ndarray:
     """Which segments have a label that counts. (N,) bool."""
     if shard.roles is None:
         return np.full(len(segments), role_weights[TEXT] > 0)
@@ -210,10 +210,10 @@ def _best_fit(sizes: list[int], row_length: int) -> np.ndarray:
     return np.asarray(row_of, dtype=np.int64)
 
 
-class Rows:
+class PackedDataset:
     """The endless sequence of rows of one shard, epoch after epoch. Segments without a label that counts are left out."""
 
-    def __init__(self, shard: Shard, row_length: int, seed: int, role_weights: Sequence[float] = ONES):
+    def __init__(self, shard: TokenShard, row_length: int, seed: int, role_weights: Sequence[float] = ONES):
         self.shard, self.row_length, self.seed = shard, row_length, seed
         self.role_weights = np.asarray(role_weights, np.float64)
         self.conversations, self.long = None, LongConversations()
@@ -239,7 +239,7 @@ class Rows:
         return not self.shard.documents or not self.role_weights[TEXT] > 0
 
     def per_epoch(self) -> int:
-        """Rows of the first epoch; the others have nearly as many."""
+        """PackedDataset of the first epoch; the others have nearly as many."""
         if not self.ends:
             self.ends.append(self.packing(0).rows)
         return self.ends[0]
@@ -294,18 +294,23 @@ class RowArrays:
         return Batch(*map(torch.from_numpy, vars(self).values()))
 
 
-class Mixture:
-    """Rows of several shards in fixed proportions, spread evenly: row n is a pure function of (data, seed, n)."""
+class DataMixture:
+    """Rows of several datasets in fixed proportions, spread evenly: row n is a pure function of (data, seed, n)."""
 
-    def __init__(self, parts: list[tuple[Rows, float]]):
-        self.parts = [(rows, share) for rows, share in parts if share > 0 and not rows.is_empty]
+    def __init__(self, parts: Sequence[tuple[PackedDataset, float]]):
+        """parts: datasets, any number of them, and the share that each should have of the rows."""
+        asked = [(dataset, share) for dataset, share in parts if share > 0]
+        self.row_length = parts[0][0].row_length
+        self.kinds = {"text" if dataset.shard.roles is None else "chat" for dataset, _ in asked}
+        self.documents = sum(dataset.shard.documents for dataset, _ in asked)
+        self.weighs_nothing = not any(dataset.role_weights.any() for dataset, _ in parts)
+        self.parts = [(dataset, share) for dataset, share in asked if not dataset.is_empty]
         total = sum(share for _, share in self.parts)
         self.shares = [share / total for _, share in self.parts]
 
     def batch(self, first: int, count: int) -> Batch:
         """Rows `first` to `first + count`."""
-        row_length = self.parts[0][0].row_length
-        rows = RowArrays.empty(count, row_length)
+        rows = RowArrays.empty(count, self.row_length)
         for i in range(count):
             part, number = self.locate(first + i)
             self.parts[part][0].fill(number, rows[i])

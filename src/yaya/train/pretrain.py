@@ -11,20 +11,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from yaya.core import distributed
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
-from yaya.core.files import read_json
-from yaya.core.messages import UserError
+from yaya.core.machine import Machine
+from yaya.core.messages import UserError, say
+from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
-from yaya.train.log import Curve
-from yaya.train.loop import LoopConfig
-from yaya.train.plan import forecast
-from yaya.train.plan.forecast import Pilot, Prospect, Size
+from yaya.train.callbacks import Curve
+from yaya.train.loop_config import LoopConfig
+from yaya.train.objective import LanguageModeling
+from yaya.train.packing import DataMixture
+from yaya.train.plan import forecast, probe
+from yaya.train.plan.forecast import LossForecast
+from yaya.train.plan.memory import Size
+from yaya.train.plan.planner import Trainee, describe, settle
+from yaya.train.plan.sizes import USUAL, choose_size
 
 KIND = "pretrain"
-PILOT = "pilot.json"  # in the run's folder
+LEAST_BATCH_TOKENS = 1024  # of text; fewer are refused: nothing would come of it
+MANY_TIMES = 16  # four times as often as a repeat still teaches much (arXiv:2305.16264)
+PROBE_FROM_SECONDS = 300.0  # of training; below, a probe would cost too much of it
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,14 @@ class PretrainConfig(LoopConfig):
         1.0, "what a token of an assistant's message counts", "助手消息的 token 权重", least=0
     )
 
+    def is_settled(self) -> bool:
+        """Whether nothing is open: the recipe of a run that has begun."""
+        sizes = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_key_value_heads", "chat_fraction")
+        return super().is_settled() and all(getattr(self, name) is not None for name in sizes)
+
 
 def shares(config: PretrainConfig) -> dict[str, float]:
+    """Which share of the rows is conversations, and which is texts."""
     assert config.chat_fraction is not None
     return {"chat": config.chat_fraction, "text": 1 - config.chat_fraction}
 
@@ -88,68 +103,158 @@ def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
     )
 
 
-def fill_shape(config: PretrainConfig, data: Artifact, hidden_size: int = 160, layers: int = 4) -> PretrainConfig:
+def token_counts(data: Artifact) -> dict[str, int]:
+    """Tokens of the training texts, and of the conversations."""
+    return {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
+
+
+def unique_tokens(config: PretrainConfig, data: Artifact) -> int:
+    """The different tokens that are trained on."""
+    counts = token_counts(data)
+    return sum(counts[kind] for kind, share in shares(config).items() if share > 0)
+
+
+def settle_shape(config: PretrainConfig, data: Artifact, size: tuple[int, int] = USUAL) -> PretrainConfig:
     """The sizes that the recipe leaves open, and the share of conversations: that of their tokens."""
-    counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
+    counts = token_counts(data)
     chat_share = round(counts["chat"] / max(sum(counts.values()), 1), 3)
-    width = config.hidden_size or hidden_size
+    width = config.hidden_size or size[0]
     return replace(
         config,
         hidden_size=width,
-        num_hidden_layers=config.num_hidden_layers or layers,
+        num_hidden_layers=config.num_hidden_layers or size[1],
         intermediate_size=config.intermediate_size or round(width * 8 / 3 / 32) * 32,
         num_key_value_heads=config.num_key_value_heads or max(1, width // config.head_dim),
         chat_fraction=chat_share if config.chat_fraction is None else config.chat_fraction,
     )
 
 
-def prospect(config: PretrainConfig, data: Artifact, folder: Path) -> Prospect | None:
-    """What the loss on held-out text will depend on, if a pilot has read this data and such trainings are known."""
-    assert config.steps is not None and config.batch_tokens is not None
-    known = read_json(folder / PILOT)
-    if known.get("of") != pilot_of(config, data):
-        return None
-    size = Size.of(architecture(config, data.metrics["vocab_size"]))
-    counts = data.metrics["train"]
-    unique = sum(counts[kind]["tokens"] for kind, share in shares(config).items() if share > 0)
-    found = Prospect(size.layers, config.steps * config.batch_tokens, unique, Pilot(**known["found"]))
-    return found if found.is_known() else None
+def mixture(config: PretrainConfig, data: Artifact, seed: int) -> DataMixture:
+    """The rows that are trained on: texts and conversations in their shares."""
+    order = language_model.data_seed(data, seed)
+    return language_model.mixture(data, shares(config), role_weights(config), config.context_length, order)
 
 
-def pilot_of(config: PretrainConfig, data: Artifact) -> list[Any]:
-    """What a pilot's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
-    return [data.digest, config.context_length, config.chat_fraction, forecast.PILOT_STEPS]
-
-
-def build(
-    config: PretrainConfig, inputs: dict[str, Artifact], seed: int, draft: Draft
-) -> tuple[Transformer, language_model.LanguageModeling]:
-    """The fresh model and its objective."""
-    data = inputs["tokenize"]
-    vocab_size = Tokenizer.load(data.path).vocab_size
-    assert draft.runtime is not None
-    model = Transformer(architecture(config, vocab_size))
+def build(config: PretrainConfig, data: Artifact, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:
+    """The fresh model and its objective, from a config without open ends."""
+    model = Transformer(architecture(config, Tokenizer.load(data.path).vocab_size))
     initialize(model, seed)
-    model.dtype = draft.runtime.torch_dtype
-    model.to(draft.runtime.device)
-    shards = language_model.open_shards(data, "train", vocab_size)
-    goal = language_model.objective(
-        shards,
-        shares(config),
-        role_weights(config),
-        config,
-        config.context_length,
-        language_model.data_seed(data, seed),
-    )
-    return model, goal
+    model.dtype = machine.torch_dtype
+    model.to(machine.device)
+    return model, language_model.objective(mixture(config, data, seed), config, config.context_length)
 
 
-def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
-    model, goal = build(config, inputs, draft.seed, draft)
+def run(config: PretrainConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
+    """Trains the model and writes its folder; metrics and samples on the way."""
+    data, machine = inputs["tokenize"], context.machine
+    assert machine is not None
+    model, goal = build(config, data, context.seed, machine)
 
     def expect(config: LoopConfig) -> Curve | None:
         assert isinstance(config, PretrainConfig)
-        found = prospect(config, inputs["tokenize"], draft.path.parent)
+        found = forecast_loss(config, data, context.folder)
         return found.loss if found and not found.is_template() else None  # of templates only the end is known
 
-    language_model.train_and_save(model, goal, config, inputs["tokenize"], shares(config), draft, expect)
+    language_model.train_and_save(model, goal, config, data, draft, context, expect)
+
+
+# ---------------------------------------------------------------- before it begins
+
+
+def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
+    """Fixes what the recipe leaves open, the model's size by the time that there is, and says what is to be expected."""
+    data, machine = inputs["tokenize"], context.machine
+    assert machine is not None
+    usual, guess = settle_shape(config, data), None
+    trainee = Trainee(
+        name=KIND,
+        row_length=config.context_length,
+        unique_tokens=unique_tokens(usual, data),
+        least_batch_tokens=LEAST_BATCH_TOKENS,
+        dtype=machine.dtype,
+        model=lambda c: architecture(c, data.metrics["vocab_size"]),
+        build=lambda c: build(c, data, context.seed, machine),
+        mixture=lambda c: mixture(c, data, context.seed),
+    )
+    if config.hidden_size is None and config.is_timed():
+        size, guess = choose_size(trainee, config, lambda size: settle_shape(config, data, size), request.seconds)
+        usual = settle_shape(config, data, size)
+    settled, token_seconds = settle(trainee, usual, request, guess)
+    say_model(architecture(settled, data.metrics["vocab_size"]))
+    made = describe(trainee, settled, token_seconds)
+    if made.tokens > MANY_TIMES * trainee.unique_tokens:
+        say(
+            f"[{KIND}] the text is too short for so many passes: the model would learn it by heart. Add more text, or put the primer beside it: primer as one of prepare.sources.",
+            f"[{KIND}] 遍数很多：文本太少，模型会死记硬背。多加些文本更好，也可以配上启蒙课本：在 prepare.sources 里加上 primer。",
+        )
+    found = forecast_loss(settled, data, context.folder)
+    if found:
+        say(
+            f"[{KIND}] loss to expect on held-out text: {found.loss():.2f}.",
+            f"[{KIND}] 预计验证损失：{found.loss():.2f}。",
+        )
+    return replace(made, loss=found.loss() if found else None)
+
+
+def say_model(model: ModelConfig) -> None:
+    """The model's size in a line."""
+    size = Size.of(model)
+    millions = f"{(size.layers + size.embedding) / 1e6:.2f}"
+    say(
+        f"[{KIND}] model: {millions} million parameters, {model.hidden_size} wide, {model.num_hidden_layers} layers, {model.max_position_embeddings} tokens of context.",
+        f"[{KIND}] 模型：{millions} 百万参数，宽 {model.hidden_size}，{model.num_hidden_layers} 层，上文 {model.max_position_embeddings} 个 token。",
+    )
+
+
+def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> LossForecast | None:
+    """What the loss on held-out text will depend on, if a probe has read this data and such trainings are known."""
+    assert config.steps is not None and config.batch_tokens is not None
+    known = probe.known_probe(folder, probe_of(config, data))
+    if known is None:
+        return None
+    layers = Size.of(architecture(config, data.metrics["vocab_size"])).layers
+    found = LossForecast(layers, config.steps * config.batch_tokens, unique_tokens(config, data), known)
+    return found if found.is_known() else None
+
+
+def probe_of(config: PretrainConfig, data: Artifact) -> list[Any]:
+    """What a probe's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
+    return [data.digest, config.context_length, config.chat_fraction, forecast.PROBE_STEPS]
+
+
+def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seconds: float | None) -> None:
+    """Runs a probe on this data, unless one has, there is too little to read, or `seconds` of training do not pay for it.
+
+    In one process alone: several ranks have no probe.
+    """
+    data, machine = inputs["tokenize"], context.machine
+    assert machine is not None
+    config = settle_shape(config, data)
+    of = probe_of(config, data)
+    worthwhile = seconds is None or seconds > PROBE_FROM_SECONDS
+    if not worthwhile or distributed.world_size() > 1 or probe.known_probe(context.folder, of):
+        return
+    tokenizer = Tokenizer.load(data.path)
+    held_out = language_model.open_shards(data, "validation", tokenizer.vocab_size)
+    kinds = [kind for kind, share in shares(config).items() if share > 0]
+    kind = language_model.watched_kind(kinds, held_out)
+    if kind is None or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
+        return
+    batch_tokens = forecast.PROBE_BATCH_TOKENS
+    row_length = min(config.context_length, batch_tokens)
+    tiny = PretrainConfig(context_length=row_length, chat_fraction=config.chat_fraction)
+    tiny = replace(tiny, batch_tokens=batch_tokens, micro_batch_tokens=batch_tokens)
+    tiny = settle_shape(tiny, data, forecast.PROBE_SIZE)
+    model, goal = build(tiny, data, context.seed, machine)
+
+    def validate() -> dict[str, float]:
+        return language_model.bits_per_byte(model, held_out[kind], tokenizer, row_length)
+
+    found = probe.run_probe(model, goal, tiny, validate)
+    if found:
+        probe.keep_probe(context.folder, of, found)
+
+
+STAGE = Stage(
+    KIND, PretrainConfig, run, reads=("tokenize",), trains=plan, computes=True, resumes=True, ahead=look_ahead
+)

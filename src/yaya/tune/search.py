@@ -18,15 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from yaya import pipeline
 from yaya.core import artifact, distributed
-from yaya.core.artifact import Artifact, Draft
+from yaya.core.artifact import Artifact, Draft, Policy
 from yaya.core.config import as_dict, build, key, to_toml
 from yaya.core.files import write_atomic
-from yaya.core.messages import UserError, program, say, t
+from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar, duration, in_minutes
+from yaya.core.run import Run
+from yaya.core.stage import Stage
+from yaya.prepare import corpus
+from yaya.tokenize import shards
 from yaya.tune import verdict
 from yaya.tune.optuna_study import Study, load_optuna, standing
 from yaya.tune.runner import Job, Record, Runner
@@ -79,13 +81,13 @@ class Asked:
 
     def config(self, stage: str) -> Any:
         """A stage's config with nothing in it that an earlier run chose by itself."""
-        return build(pipeline.STAGES[stage].config_class(), table_of(self.recipe, stage), stage)
+        return build(pipeline.STAGES[stage].config, table_of(self.recipe, stage), stage)
 
     def read(self) -> set[str]:
         """The stages whose artifacts the tuned one needs, directly or not."""
         found, todo = set[str](), [self.tune.stage]
         while todo:
-            parents = pipeline.STAGES[todo.pop()].inputs
+            parents = pipeline.STAGES[todo.pop()].reads
             found |= set(parents)
             todo += parents
         return found
@@ -101,25 +103,14 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
             "yaya tune 自己启动各个试验：请不要用 torchrun，而是写 workers=2 之类，或 engine=ray。",
         )
     load_optuna()  # where it is missing, that is said before any work is done
-    job = pipeline.Run(rest, asked.tune.stage)
-    if job.configs["prepare"].preview:
-        raise UserError(
-            f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
-            f"preview 只是先看看数据，请这样用：{program()} prepare preview=200",
-        )
+    job = pipeline.open_run(rest, asked.tune.stage)
+    corpus.refuse_preview(job.config_of(corpus.STAGE))
     dimensions = parse_space(asked.tune.space, asked.config(asked.tune.stage))
     if not asked.tune.space:
         shown = ", ".join(f"{d.name}={d}" for d in dimensions)
         say(f"[tune] no space was given, so: {shown}", f"[tune] 没有给出 space，就搜索：{shown}")
-    job.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(job.folder / ".lock").acquire(timeout=0):
-            return build_artifact(asked, job, dimensions, inputs_of(job, asked.tune.stage))
-    except Timeout:
-        raise UserError(
-            f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
-            f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
-        ) from None
+    with job.folder.locked():
+        return build_artifact(asked, job, dimensions, inputs_of(job, pipeline.STAGES[asked.tune.stage]))
 
 
 def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -129,37 +120,32 @@ def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
     return table
 
 
-def inputs_of(job: pipeline.Run, stage: str) -> dict[str, Artifact]:
+def inputs_of(job: Run, stage: Stage) -> dict[str, Artifact]:
     """What the stage reads: from the run's folder or from=; made where it is missing, as `yaya run` would."""
-    for parent in pipeline.STAGES[stage].inputs:
-        provide(job, parent)
-        if parent == "tokenize" and stage not in training_of(job):  # known before anything is trained
+    for name in stage.reads:
+        provide(job, pipeline.STAGES[name])
+        data = job.folder.find(shards.KIND)
+        if (
+            name == shards.KIND and data and stage not in pipeline.trainings_for(data)
+        ):  # known before anything is trained
             raise UserError(
                 "There are no conversations in the data, so there is no finetune to tune. Try: stage=pretrain",
                 "数据里没有对话，没有可调的 finetune。可以试试：stage=pretrain",
             )
-    found = {parent: job.input_of(parent) for parent in pipeline.STAGES[stage].inputs}
-    return {parent: made for parent, made in found.items() if made is not None}
+    return job.inputs_of(stage)
 
 
-def provide(job: pipeline.Run, name: str) -> None:
-    if artifact.load(job.folder / name, name) is None and job.input_of(name) is not None:
+def provide(job: Run, stage: Stage) -> None:
+    """Makes a stage, and what it reads, where neither the run nor the one of from= has it."""
+    if job.folder.own(stage) is None and job.folder.find(stage.name) is not None:
         return  # from=
-    for parent in pipeline.STAGES[name].inputs:
-        provide(job, parent)
-    job.stage(name, training_of(job) if pipeline.STAGES[name].trains else ())
+    for name in stage.reads:
+        provide(job, pipeline.STAGES[name])
+    data = job.folder.find(shards.KIND)
+    job.make(stage, pipeline.trainings_for(data) if stage.trains and data else ())
 
 
-def training_of(job: pipeline.Run) -> tuple[str, ...]:
-    """The training stages that `yaya run` would do, and share out its minutes among."""
-    data = job.input_of("tokenize")
-    chats = data is not None and data.metrics["train"]["chat"]["documents"]
-    return pipeline.TRAINING if chats else ("pretrain",)
-
-
-def build_artifact(
-    asked: Asked, job: pipeline.Run, dimensions: list[Dimension], inputs: dict[str, Artifact]
-) -> Artifact:
+def build_artifact(asked: Asked, job: Run, dimensions: list[Dimension], inputs: dict[str, Artifact]) -> Artifact:
     """`tune/`: taken as it is, gone on with, or made."""
     stage = asked.tune.stage
     identity = as_dict(asked.tune, deciding=True) | {"space": {d.name: str(d) for d in dimensions}}
@@ -170,18 +156,11 @@ def build_artifact(
         job.verify(inputs)  # once, not by each trial
         Search(asked, job, dimensions, inputs, draft).run()
 
-    made = artifact.build(
-        job.folder / KIND,
-        KIND,
-        identity | {"seed": job.config.seed},
-        {name: found.digest for name, found in inputs.items()},
-        make,
-        seed=job.config.seed,
-        keep=job.folder / KIND,  # half an hour of search is not replaced by surprise
-        resumes=True,
-        overwrite=job.config.overwrite,
-        again=job.config.overwrite,
-    )
+    run, place = job.recipe.run, job.folder.path / KIND
+    parents = {name: found.digest for name, found in inputs.items()}
+    # Half an hour of search is not replaced by surprise
+    policy = Policy(keep=place, overwrite=run.overwrite, again=run.overwrite, resumes=True)
+    made = artifact.build(place, KIND, identity | {"seed": run.seed}, parents, make, run.seed, policy)
     say(f"[tune] {made.metrics['verdict']['en']}", f"[tune] {made.metrics['verdict']['zh']}")
     say(f"[tune] → {made.path / REPORT}")
     return made
@@ -193,7 +172,7 @@ class Search:
     def __init__(
         self,
         asked: Asked,
-        job: pipeline.Run,
+        job: Run,
         dimensions: list[Dimension],
         inputs: dict[str, Artifact],
         draft: Draft,
@@ -202,20 +181,20 @@ class Search:
         self.inputs, self.draft, self.folder = inputs, draft, draft.path
         self.started = time.monotonic()
         self.late = self.exhausted = False
-        self.engine = ENGINES[self.config.engine](self.config.workers, job.machine())
+        self.engine = ENGINES[self.config.engine](self.config.workers, job.measured())
         self.runner = Runner(self.engine, self.config.stage, {name: found.path for name, found in inputs.items()})
 
     def run(self) -> None:
         """All of it. What was done before a kill is not done again."""
         plan = read_plan(self.folder / PLAN)
         if plan is None:
-            c, seed = self.config, self.job.config.seed
-            plan = make_plan(self.job, c.stage, self.asked.config(c.stage), training_of(self.job), self.inputs, c.looks)
+            c, seed = self.config, self.job.recipe.run.seed
+            plan = make_plan(self.job, c.stage, self.asked.config(c.stage), self.inputs, c.looks)
             plan = settle_steps(plan, self.runner, self.folder, seed, c.minutes, c.trials, c.seeds)
             write_atomic(self.folder / PLAN, json.dumps(vars(plan), indent=1, ensure_ascii=False))
         self.plan = plan
         default = {d.name: plan.table[d.name] for d in self.dimensions}
-        self.study = Study(self.folder, self.dimensions, default, self.job.config.seed, self.plan.looks)
+        self.study = Study(self.folder, self.dimensions, default, self.job.recipe.run.seed, self.plan.looks)
         self.spent = float(self.study.note("seconds") or 0)
         self.again: list[Record] = self.study.note("again") or []
         for d in self.dimensions:
@@ -283,7 +262,7 @@ class Search:
 
     def job_for(self, number: int | None, role: str, values: dict[str, Any], more: int) -> Job:
         """A training with these values and a seed so much greater than the run's."""
-        seed = self.job.config.seed + more
+        seed = self.job.recipe.run.seed + more
         name = f"{number:04}" if number is not None else f"{role.replace(' ', '-')}-{more}"
         recipe = self.plan.recipe(values, seed, self.engine.threads)
         return Job(number, role, values, seed, self.folder / "trials" / name, recipe)
@@ -356,7 +335,7 @@ class Search:
         if found.kind == "default":
             return
         values = {"default again": found.default["values"], "best again": found.best["values"]}
-        done = {(r["role"], r["seed"] - self.job.config.seed) for r in self.again}
+        done = {(r["role"], r["seed"] - self.job.recipe.run.seed) for r in self.again}
         rounds = range(1, self.config.seeds + 1)
         jobs = [(role, more) for more in rounds for role in values if (role, more) not in done]
         if not jobs:
@@ -401,7 +380,9 @@ class Search:
         found = verdict.judge(records, self.again)
         en, zh = verdict.words(found)
         write_atomic(self.folder / BEST, self.best_recipe(found))
-        write_report(self.folder / REPORT, self.job.config.name, self.plan, self.dimensions, records, self.again, found)
+        write_report(
+            self.folder / REPORT, self.job.recipe.run.name, self.plan, self.dimensions, records, self.again, found
+        )
         counts = Counter(r["outcome"] for r in records)
         self.draft.metrics |= {
             "verdict": {"kind": found.kind, "en": en, "zh": zh, "gain": round(found.gain, 5)},
@@ -419,12 +400,11 @@ class Search:
         tables = {}
         for name in pipeline.STAGES:
             tables[name] = as_dict(self.asked.config(name))
-            read = self.job.input_of(name) if name in self.asked.read() else None
+            read = self.job.folder.find(name) if name in self.asked.read() else None
             if read is not None:  # what the trials have read, also where it comes from another run
                 tables[name] |= {key: value for key, value in read.config.items() if key in tables[name]}
         table = tables[self.plan.stage]
         table |= {key: self.plan.table[key] for key in SIZES if table.get(key, 0) is None} | found.values
-        run = {name: value for name, value in as_dict(self.job.config).items() if name not in ("overwrite", "from")}
-        run["name"] = f"{self.job.config.name}-best"
+        run = self.job.recipe.run_keys() | {"name": f"{self.job.recipe.run.name}-best"}
         heading = f"Found by `yaya tune`, {self.plan.steps:,} steps a trial.\n" + "\n".join(verdict.words(found))
         return to_toml(run, tables, heading)

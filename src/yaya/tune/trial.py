@@ -14,29 +14,17 @@ from pathlib import Path
 
 from yaya import pipeline
 from yaya.core import artifact
-from yaya.core.artifact import Artifact
-from yaya.core.config import read_recipe
 from yaya.core.messages import UserError, t
+from yaya.core.recipe import read_recipe
 
 RECIPE, LOG = "trial.toml", "output.txt"
 
 
-class TrialRun(pipeline.Run):
-    """A run whose inputs are artifacts of another run."""
-
-    inputs: dict[str, Path]
-
-    def input_of(self, name: str) -> Artifact | None:
-        return artifact.load(self.inputs[name], name) if name in self.inputs else None
-
-
 def train(folder: Path, stage: str, inputs: dict[str, Path]) -> None:
-    """Trains one stage in `folder`, a run's folder beside the other trials'."""
-    pipeline.RUNS = folder.parent
-    job = TrialRun(read_recipe(folder / RECIPE) | {"name": folder.name})
-    job.inputs = inputs
-    job.verified.update(inputs.values())  # the search has looked at them
-    job.stage(stage)
+    """Trains one stage in `folder`, a run's folder beside the other trials'. inputs: what it reads, verified before."""
+    tables = read_recipe(folder / RECIPE) | {"name": folder.name}
+    found = {name: made for name, path in inputs.items() if (made := artifact.load(path, name))}
+    pipeline.open_run(tables, runs=folder.parent, inputs=found).make(pipeline.STAGES[stage])
 
 
 def leave_with_parent() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import shutil
@@ -16,6 +15,8 @@ from yaya.core.artifact import Artifact
 from yaya.core.config import as_dict, to_toml
 from yaya.core.messages import UserError, say
 from yaya.core.progress import duration, in_minutes
+from yaya.core.run import Run
+from yaya.train import pretrain
 from yaya.tune.optuna_study import STARTUP
 from yaya.tune.runner import Job, Runner, Running, failure
 
@@ -58,12 +59,10 @@ def read_plan(path: Path) -> Plan | None:
         return None
 
 
-def make_plan(
-    job: pipeline.Run, stage: str, asked: Any, to_do: tuple[str, ...], inputs: dict[str, Artifact], looks: int
-) -> Plan:
+def make_plan(job: Run, stage: str, asked: Any, inputs: dict[str, Artifact], looks: int) -> Plan:
     """A plan with the recipe's own values and steps (0: none were given)."""
-    runtime = job.machine()
-    config = with_sizes(job, asked, to_do, inputs) if stage == "pretrain" else asked
+    machine = job.measured()
+    config = with_sizes(job, asked, inputs) if stage == pretrain.STAGE.name else asked
     steps, decay = config.steps, getattr(config, "decay_steps", None)
     if steps is None and decay is not None:
         say(
@@ -71,23 +70,21 @@ def make_plan(
             "[tune] decay_steps 是给完整训练设的：试验步数较少，改用 decay_fraction。",
         )
         config = dataclasses.replace(config, decay_steps=None)
-    return Plan(stage, as_dict(config), steps or 0, looks, None, runtime.device, runtime.dtype)
+    return Plan(stage, as_dict(config), steps or 0, looks, None, machine.device, machine.dtype)
 
 
-def with_sizes(job: pipeline.Run, asked: Any, to_do: tuple[str, ...], inputs: dict[str, Artifact]) -> Any:
+def with_sizes(job: Run, asked: Any, inputs: dict[str, Artifact]) -> Any:
     """The config with the model's size that `yaya run` would choose for the run's minutes."""
-    config = known_sizes(job, asked)
+    config, stage = known_sizes(job.config_of(pretrain.STAGE), asked), pretrain.STAGE.name
     if all(getattr(config, n) is not None for n in SIZES):
         return config
-    planner = copy.copy(job)  # what it plans for the whole run is not the trials'
-    planner.configs, planner.deadlines = job.configs | {"pretrain": config}, {}
-    planner.plan(list(to_do), inputs)
-    return known_sizes(planner, asked)
+    trainings = pipeline.trainings_for(inputs["tokenize"])
+    return known_sizes(job.plan(job.configs_of(trainings) | {stage: config}, inputs)[stage].config, asked)
 
 
-def known_sizes(job: pipeline.Run, asked: Any) -> Any:
-    """The config with sizes that the run has chosen already, by itself or before."""
-    known = {n: getattr(job.configs["pretrain"], n) for n in SIZES if getattr(asked, n) is None}
+def known_sizes(chosen: Any, asked: Any) -> Any:
+    """The config as asked, with the sizes that were chosen where it leaves them open."""
+    known = {n: getattr(chosen, n) for n in SIZES if getattr(asked, n) is None}
     return dataclasses.replace(asked, **known)
 
 

@@ -1,60 +1,59 @@
-"""The pilot: a tiny model that reads a little of the text, to find out how hard it is to learn.
+"""The probe: a tiny model reads a little of the text, to find out how hard it is to learn.
 
-Reads: `tokenize/`. Writes: `pilot.json` in the run's folder, where it is found again. What larger models and longer
-trainings will reach follows from it: `forecast.py`.
+What it finds is kept as `pilot.json` in the run's folder. What larger models and longer trainings will reach follows from
+it: `forecast.py`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from yaya.core import distributed
-from yaya.core.artifact import Artifact, Draft
 from yaya.core.files import read_json, write_atomic
-from yaya.core.machine import Machine
 from yaya.core.messages import t
 from yaya.core.progress import Bar
-from yaya.tokenize.tokenizer import Tokenizer
-from yaya.train import language_model, pretrain
-from yaya.train.loop import decay_share, make_optimizer, optimizer_step
+from yaya.model.transformer import Transformer
+from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop_config import LoopConfig
+from yaya.train.objective import Objective
 from yaya.train.optimizer import schedule
 from yaya.train.plan import forecast
-from yaya.train.pretrain import PILOT, PretrainConfig
+from yaya.train.plan.forecast import Probe
+
+FILE = "pilot.json"
 
 
-def fly(config: PretrainConfig, inputs: dict[str, Artifact], runtime: Machine, seed: int, folder: Path) -> None:
-    """Makes `pilot.json` for this data, unless it is there or there is too little to read. Alone: several ranks have none."""
-    data = inputs["tokenize"]
-    counts = {kind: found["tokens"] for kind, found in data.metrics["train"].items()}
-    config = pretrain.fill_shape(config, data)
-    of = pretrain.pilot_of(config, data)
-    if distributed.world_size() > 1 or read_json(folder / PILOT).get("of") == of:
-        return
-    tokenizer = Tokenizer.load(data.path)
-    shards = {split: language_model.open_shards(data, split, tokenizer.vocab_size) for split in ("train", "validation")}
-    kind = language_model.watched_kind(pretrain.shares(config), shards["validation"])
-    if kind is None or sum(counts.values()) < forecast.PILOT_TOKENS / 4:
-        return
+def known_probe(folder: Path, of: list[Any]) -> Probe | None:
+    """What a probe found in a run's folder, if it holds for `of` (the data, the length of rows and the like)."""
+    known = read_json(folder / FILE)
+    return Probe(**known["found"]) if known.get("of") == of else None
+
+
+def keep_probe(folder: Path, of: list[Any], found: Probe) -> None:
+    """Writes what a probe found, and what it holds for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / FILE, json.dumps({"of": of, "found": vars(found)}))
+
+
+def run_probe(
+    model: Transformer, objective: Objective, config: LoopConfig, validate: Callable[[], dict[str, float]]
+) -> Probe | None:
+    """Trains the tiny model; its losses on held-out text where the rate begins to fall, and at the end.
+
+    None where there is nothing to validate on (no held-out reply fits into a row).
+    """
+    optimizer, steps, cursor = make_optimizer(model, config), forecast.PROBE_STEPS, 0
     losses = []
-    tokens = forecast.PILOT_BATCH_TOKENS
-    row_length = min(config.context_length, tokens)
-    tiny = PretrainConfig(context_length=row_length, chat_fraction=config.chat_fraction)
-    tiny = replace(tiny, batch_tokens=tokens, micro_batch_tokens=tokens)
-    tiny = pretrain.fill_shape(tiny, data, *forecast.PILOT_SIZE)
-    model, goal = pretrain.build(tiny, inputs, seed, Draft(folder, "pilot", {}, {}, seed, runtime=runtime))
-    optimizer, steps, cursor = make_optimizer(model, tiny), forecast.PILOT_STEPS, 0
     with Bar(t("how hard is the text?", "文本有多难？"), steps, t("steps", "步")) as bar:
         for step in range(steps):
-            scale = schedule(step, steps, tiny.warmup_steps, decay_share(tiny))
-            cursor = optimizer_step(model, goal, optimizer, cursor, tiny, scale).cursor
+            scale = schedule(step, steps, config.warmup_steps, config.decay_share())
+            cursor = train_step(model, objective, optimizer, cursor, config, scale).cursor
             bar.advance(1)
-            if step + 1 in (forecast.PILOT_EARLY, steps):
-                found = language_model.bits_per_byte(model, shards["validation"][kind], tokenizer, row_length)
+            if step + 1 in (forecast.PROBE_EARLY, steps):
+                found = validate()
                 if not found:
-                    return  # no held-out reply fits into a row
+                    return None
                 losses.append(found["validation_loss"])
-    found = {"early": losses[0], "final": losses[1]}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / PILOT, json.dumps({"of": of, "found": found}))
+    return Probe(*losses)

@@ -1,0 +1,244 @@
+"""A run: its folder, its time, its machine, and the recipe, which becomes complete as stages settle what it leaves open."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from yaya.core import artifact, distributed
+from yaya.core.artifact import Artifact, Draft, Policy
+from yaya.core.config import as_dict
+from yaya.core.files import write_atomic
+from yaya.core.machine import Machine, setup
+from yaya.core.messages import UserError, say
+from yaya.core.progress import duration, in_minutes
+from yaya.core.recipe import Recipe, resolve
+from yaya.core.run_folder import RUNS, RunFolder
+from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
+from yaya.core.time_budget import TimeBudget, shares
+
+
+class Run:
+    """One recipe in one folder. `make` runs a stage, or reuses its finished artifact."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        tables: Mapping[str, Any],
+        only: str | None = None,
+        runs: Path = RUNS,
+        inputs: Mapping[str, Artifact] | None = None,
+    ):
+        """stages: all there are, in order. tables: the recipe. only: the one stage that is asked for. inputs: finished
+        stages of another run, which are known to be whole. UserError for a recipe that cannot be."""
+        self.stages = {stage.name: stage for stage in stages}
+        self.recipe = Recipe.read(tables, {stage.name: stage.config for stage in stages})
+        self.only, run = only, self.recipe.run
+        self.folder = RunFolder(runs, run.name, run.from_run, tuple(stages), inputs or {})
+        self.time = TimeBudget.begin(run.minutes, run.budget)
+        for stage in stages:
+            if only in (None, stage.name) and not run.overwrite and (done := self.folder.own(stage)):
+                stage.guard(tables.get(stage.name, {}), done)
+        before = list(self.stages)[: list(self.stages).index(only)] if only else []
+        self.recipe = resolve(self.recipe, self.folder.previous(), [name for name in before if name not in tables])
+        self.machine: Machine | None = None
+        self.plans: dict[str, TrainingPlan] = {}
+        self.whole = {found.path for found in self.folder.inputs.values()}  # results whose files were verified
+        self.remarked: set[Path] = set()  # results whose older rules were spoken of
+        self.reused: list[str] = []  # stages that were done already
+
+    def make(self, stage: Stage, sharing: Sequence[Stage] = ()) -> Artifact:
+        """Runs a stage, or reuses its finished artifact. sharing: the trainings that share the minutes, this one too."""
+        inputs = self.inputs_of(stage)
+        machine = self.measured() if stage.computes else None
+        self.settle(stage, stage.resolve(self.config_of(stage), inputs))
+        plan = self.plan_of(stage, inputs, sharing) if stage.trains else None
+        config, began = self.config_of(stage), time.monotonic()
+        context = replace(self.context(machine), deadline=plan.deadline if plan else None, settled=self.settled_by(stage))
+        drafts: list[Draft] = []
+
+        def fill(draft: Draft) -> None:
+            drafts.append(draft)
+            self.verify(inputs)
+            self.folder.write(self.recipe)  # not sooner: a request that is refused changes nothing
+            if plan and distributed.is_main() and not draft.resumed:
+                write_atomic(draft.path / "plan.json", json.dumps(plan.told()))
+            if stage.trains or distributed.is_main():
+                stage.run(config, inputs, draft, context)
+
+        made = self.build(stage, inputs, machine, fill)
+        self.remark(stage, made)
+        if drafts:
+            self.whole.add(made.path)
+        else:
+            self.reused.append(stage.name)
+        passed = time.monotonic() - began
+        if passed > 0.5:
+            en, zh = ("this time ", "这次") if drafts and drafts[0].resumed else ("", "")
+            say(
+                f"[{stage.name}] → {made.path} ({en}{duration(passed)})",
+                f"[{stage.name}] → {made.path}（{zh}用时 {duration(passed)}）",
+            )
+        return made
+
+    def build(self, stage: Stage, inputs: Inputs, machine: Machine | None, fill: Any) -> Artifact:
+        """The artifact of a stage: what it is made from, and what may be replaced for it."""
+        config, run = self.config_of(stage), self.recipe.run
+        settings = as_dict(config, deciding=True) | {"seed": run.seed}
+        settings |= vars(machine) if stage.trains and machine else {}
+        parents = {name: found.digest for name, found in inputs.items()}
+        parents |= stage.external(config) if distributed.is_main() else {}
+        old = self.folder.own(stage)
+        again = run.overwrite and (stage.name == self.only or (old is not None and stage.outdated(old) is not None))
+        keep, resumes = self.folder.training_of(stage), stage.resumes or stage.trains is not None
+        policy = Policy(keep, run.overwrite, again, resumes)
+        return artifact.build(self.folder.path / stage.name, stage.name, settings, parents, fill, run.seed, policy)
+
+    # ---------------------------------------------------------------- what stages read
+
+    def inputs_of(self, stage: Stage) -> dict[str, Artifact]:
+        """The finished artifacts that a stage reads, by name; UserError with the command that makes what is missing."""
+        inputs = {}
+        for name in (*stage.reads, *stage.optional):
+            found = self.folder.find(name)
+            if found is not None:
+                self.remark(self.stages[name], found)
+                inputs[name] = found
+            elif name in stage.reads:
+                raise self.folder.missing(stage.name, name)
+        return inputs
+
+    def verify(self, inputs: Inputs) -> None:
+        """What a stage is made from must be whole: each file is read once more than needed, a gigabyte a second."""
+        for found in inputs.values():
+            if found.path not in self.whole and distributed.is_main():
+                artifact.verify(found)
+            self.whole.add(found.path)
+
+    def remark(self, stage: Stage, found: Artifact) -> None:
+        """Says once that older rules made a result, which is used all the same."""
+        words = stage.outdated(found)
+        if words and found.path not in self.remarked:
+            self.remarked.add(found.path)
+            say(*words)
+
+    # ---------------------------------------------------------------- what stages settle
+
+    def config_of(self, stage: Stage) -> Any:
+        """The stage's keys as they are settled so far."""
+        return self.recipe.stages[stage.name]
+
+    def configs_of(self, stages: Sequence[Stage]) -> dict[str, Any]:
+        """The same of several stages, by name."""
+        return {stage.name: self.config_of(stage) for stage in stages}
+
+    def settle(self, stage: Stage, config: Any) -> None:
+        """The recipe with another config of a stage."""
+        self.recipe = self.recipe.with_stage(stage.name, config)
+
+    def settled_by(self, stage: Stage) -> Any:
+        """What a stage calls with the keys that it settles while it runs; recipe.toml has them at once."""
+
+        def settled(changes: dict[str, Any]) -> None:
+            self.settle(stage, replace(self.config_of(stage), **changes))
+            self.folder.write(self.recipe)
+
+        return settled
+
+    def measured(self) -> Machine:
+        """Device, compute type and threads: measured once, and then part of the recipe."""
+        if self.machine is None:
+            run = self.recipe.run
+            self.machine = setup(run.device, run.dtype, run.threads)
+            self.recipe = replace(self.recipe, run=replace(run, **vars(self.machine)))
+        return self.machine
+
+    def context(self, machine: Machine | None) -> RunContext:
+        """What a stage is told beside its config and inputs."""
+        return RunContext(self.folder.path, self.recipe.run.seed, machine)
+
+    def look_ahead(self, made: Stage) -> None:
+        """Finds out for the stage that follows what can be found out now, so that it begins at once when it is started."""
+        for stage in self.stages.values():
+            if stage.ahead and stage.reads[-1:] == (made.name,):
+                stage.ahead(self.config_of(stage), self.inputs_of(stage), self.context(self.measured()), None)
+
+    # ---------------------------------------------------------------- time
+
+    def plan_of(self, stage: Stage, inputs: Inputs, sharing: Sequence[Stage]) -> TrainingPlan | None:
+        """The plan of a training: made together with those that share the minutes, before the first of them begins.
+
+        One that follows is planned anew where time fixed the steps before it: now it is known what that left.
+        """
+        mine = self.plans.get(stage.name)
+        base = next((self.stages[name] for name in inputs if self.stages[name].trains), None)
+        if mine is None:
+            self.adopt(self.plan(self.configs_of(sharing or [stage]), inputs))
+        elif mine.deadline is not None:
+            if base and base.name in self.plans and self.plans[base.name].deadline is not None:
+                self.settle(stage, replace(self.config_of(stage), steps=None))
+                trained = inputs[base.name].metrics
+                speed = trained["seconds"] / trained["tokens"]
+                self.adopt(self.plan(self.configs_of([stage]), inputs, token_seconds=speed))
+            else:  # the steps before it were given, so that nothing else is known now
+                self.plans[stage.name] = replace(mine, deadline=None)
+        return self.plans.get(stage.name)
+
+    def adopt(self, plans: Mapping[str, TrainingPlan]) -> None:
+        """Takes plans into the recipe."""
+        self.plans |= plans
+        for name, plan in plans.items():
+            self.settle(self.stages[name], plan.config)
+
+    def plan(
+        self, configs: Mapping[str, Any], inputs: Inputs, asked: bool = False, token_seconds: float | None = None
+    ) -> dict[str, TrainingPlan]:
+        """Plans for what the configs of these trainings leave open: none where nothing is, unless somebody asks.
+
+        inputs: of the first. token_seconds: of one token, where a training before has shown it. UserError where the
+        minutes are over.
+        """
+        trainings = [self.stages[name] for name in configs]
+        if not asked and all(config.is_settled() for config in configs.values()):
+            return {}
+        self.verify(inputs)
+        timed = [name for name, config in configs.items() if config.is_timed()]
+        if timed and token_seconds is None:
+            self.say_measuring()
+        context, share = self.context(self.measured()), shares(list(configs))
+        for stage in trainings:
+            if stage.ahead and (asked or stage.name in timed):
+                seconds = None if asked else share[stage.name] * self.seconds_for_training()
+                stage.ahead(configs[stage.name], inputs, context, seconds)
+        left, now = self.seconds_for_training(), time.monotonic()
+        plans: dict[str, TrainingPlan] = {}
+        before = None
+        for stage in trainings:
+            assert stage.trains is not None
+            seconds = share[stage.name] * left
+            request = PlanRequest(seconds, bool(timed) or asked, token_seconds, before)
+            before = stage.trains(configs[stage.name], inputs, context, request)
+            plans[stage.name] = replace(before, deadline=now + seconds if stage.name in timed else None)
+        return plans
+
+    def seconds_for_training(self) -> float:
+        """What all ranks take for the time that is left."""
+        return float(distributed.broadcast_object(self.time.for_training()))
+
+    def say_measuring(self) -> None:
+        """Says what is measured, and for which time. UserError where that is over."""
+        minutes, paid = self.time.minutes, self.time.paid
+        if distributed.broadcast_object(self.time.left() <= 0):
+            raise UserError(
+                f"The time of {in_minutes(minutes)} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
+                f"{minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
+            )
+        en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
+        say(
+            f"Measuring this machine for the {in_minutes(minutes)} that {en} ...",
+            f"正在测这台机器的速度（{zh} {minutes:g} 分钟）……",
+        )

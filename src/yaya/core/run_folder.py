@@ -1,0 +1,147 @@
+"""A run's folder, `runs/NAME/`: what is finished in it, what it lacks, and who works in it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from yaya.core import artifact, distributed
+from yaya.core.artifact import Artifact
+from yaya.core.files import make_folder, write_atomic
+from yaya.core.messages import UserError, program
+from yaya.core.recipe import Recipe, read_recipe
+from yaya.core.stage import Stage
+
+RUNS = Path("runs")
+RECIPE = "recipe.toml"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run among the others in `runs`. other: the run that has what this one lacks (from=)."""
+
+    runs: Path
+    name: str
+    other: str | None
+    stages: Sequence[Stage]
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)  # finished stages that lie elsewhere
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
+    @property
+    def path(self) -> Path:
+        return self.runs / self.name
+
+    def previous(self) -> dict[str, Any]:
+        """The tables of recipe.toml, as an earlier run left it; none where there is none."""
+        return read_recipe(self.path / RECIPE) if (self.path / RECIPE).exists() else {}
+
+    def write(self, recipe: Recipe) -> None:
+        """`recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
+        if distributed.is_main():
+            make_folder(self.path)
+            write_atomic(self.path / RECIPE, recipe.toml())
+
+    def find(self, stage: str) -> Artifact | None:
+        """A finished stage: of this run, else of the run named by `from=`."""
+        if stage in self.inputs:
+            return self.inputs[stage]
+        places = (self.runs / run / stage for run in (self.name, self.other) if run)
+        return next((found for place in places if (found := artifact.load(place, stage))), None)
+
+    def own(self, stage: Stage) -> Artifact | None:
+        """A finished stage in this folder."""
+        return artifact.load(self.path / stage.name)
+
+    def made(self, path: Path) -> dict[str, Artifact]:
+        """The finished stages of a run's folder."""
+        return {s.name: found for s in self.stages if (found := artifact.load(path / s.name))}
+
+    def training_of(self, stage: Stage) -> Path | None:
+        """The training that a stage is, or whose data it holds: nobody wants to lose hours of it to a changed setting."""
+        if stage.trains:
+            return self.path / stage.name
+        made = self.made(self.path)
+        if stage.name not in made:
+            return None
+        digest = made[stage.name].digest
+        users = [
+            s for s in self.stages if s.name in made and made[s.name].manifest["parents"].get(stage.name) == digest
+        ]
+        return next((training for user in users if (training := self.training_of(user))), None)
+
+    def origin(self, parent: str) -> str | None:
+        """The run that has such a stage and something that this run's results were made from."""
+        needed = {digest for found in self.made(self.path).values() for digest in found.manifest["parents"].values()}
+        for place in sorted(self.runs.glob(f"*/{parent}")):
+            made = self.made(place.parent).values()
+            if place.parent != self.path and any(found.digest in needed for found in made):
+                return place.parent.name
+        return None
+
+    def missing(self, stage: str, parent: str) -> UserError:
+        """What to say where a stage lacks an input: the command that mends it."""
+        place, other = self.path / parent, self.other
+        if other and not (self.runs / other).is_dir():
+            return UserError(
+                f"There is no run {self.runs / other} (from={other}).", f"没有 {self.runs / other}（from={other}）。"
+            )
+        origin = None if other else self.origin(parent)
+        words = [stage, f"name={self.name}", f"from={origin}"]
+        again = f"{program()} {shlex.join(words if origin else [parent, f'name={other or self.name}'])}"
+        return UserError(
+            f"{place} is missing{f', and {other} has none' if other else ''}. {f'{origin} has it' if origin else 'Make it with'}: {again}",
+            f"缺少 {place}{f'，{other} 里也没有' if other else ''}。{f'{origin} 里有' if origin else '请先运行'}：{again}",
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else works in the folder meanwhile; UserError where somebody does. Of several ranks, rank 0 locks."""
+        make_folder(self.path)
+        lock = FileLock(self.path / LOCK)
+        try:
+            if distributed.is_main():
+                lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"Another yaya is working in {self.path}. Wait for it, or choose another name=.",
+                f"另一个 yaya 正在 {self.path} 里工作。请等它结束，或换一个 name=。",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def check_name(name: str) -> None:
+    """UserError where a run's name is no plain folder name."""
+    if (
+        not name
+        or name.startswith(".")
+        or any(c in name for c in '/\\:*?"<>|\0')
+        or len(name.encode("utf-8", "replace")) > 200
+        or any("\ud800" <= c <= "\udfff" for c in name)  # bytes that are no UTF-8
+    ):
+        raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
+
+
+def is_at_work(run: Path) -> bool:
+    """Whether a yaya is working in a run's folder."""
+    path = run / LOCK
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # not ours to write: nothing is known
+        return False

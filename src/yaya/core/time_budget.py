@@ -1,0 +1,38 @@
+"""The minutes of a run: how many are left, and who shares them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, kept back for what follows training
+FOLLOWING_SHARE = 0.15  # of the training time, for each training that stands on another
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """So many minutes from `started` (time.monotonic()) on. paid: what they cost, as the user wrote it."""
+
+    minutes: float
+    started: float
+    paid: str | None = None
+
+    @classmethod
+    def begin(cls, minutes: float, paid: str | float | None = None) -> TimeBudget:
+        """From now on."""
+        return cls(minutes, time.monotonic(), None if paid is None else str(paid))
+
+    def left(self) -> float:
+        """Seconds; below zero when they are over."""
+        return 60 * self.minutes - (time.monotonic() - self.started)
+
+    def for_training(self) -> float:
+        """Seconds that are left for training, without what is kept back; at least one."""
+        return max(1.0, self.left() - min(EVALUATION_SHARE * 60 * self.minutes, EVALUATION_SECONDS))
+
+
+def shares(trainings: Sequence[str]) -> dict[str, float]:
+    """Which share of the training time each gets: most goes to the first."""
+    following = trainings[1:]
+    return {name: FOLLOWING_SHARE for name in following} | {trainings[0]: 1 - FOLLOWING_SHARE * len(following)}

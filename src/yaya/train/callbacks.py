@@ -1,0 +1,227 @@
+"""What happens after each training step, in this order: validate, sample, advise, log, save, revise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+from yaya.core import distributed
+from yaya.core.artifact import Draft
+from yaya.core.messages import say
+from yaya.core.progress import Bar
+from yaya.core.stage import RunContext
+from yaya.train.checkpoint import CheckpointManager, TensorShard, TrainState
+from yaya.train.coach import Coach, Note
+from yaya.train.loop_config import LoopConfig
+from yaya.train.optimizer import decay_start, schedule
+
+Curve = Callable[[float], float]  # share of the steps done -> loss on held-out text
+EXPECTED_POINTS = 20  # of the usual curve, for the report
+EXPECTED_FROM = 0.05  # of the steps; before, nothing is known
+REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a training is watched on its way."""
+
+    validate: Callable[[], dict[str, float]] = dict  # scores on held-out text
+    sample: Callable[[], list[dict[str, str]]] = list  # replies to a few prompts
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None  # the usual loss, as far as it is known
+
+
+@dataclass
+class Progress:
+    """A training under way: its config, which may be revised once, and its state."""
+
+    title: str
+    config: LoopConfig
+    state: TrainState
+
+    @property
+    def steps(self) -> int:
+        assert self.config.steps is not None
+        return self.config.steps
+
+    def rate_scale(self) -> float:
+        """What the learning rates are multiplied by in the next step."""
+        c, state = self.config, self.state
+        return schedule(state.step, self.steps, c.warmup_steps, c.decay_share()) / 2**state.rollbacks
+
+    def add(self, cursor: int, tokens: int, finite: bool, seconds: float) -> None:
+        """Counts a step. cursor: where the rows after it begin; seconds: of training so far."""
+        s = self.state
+        self.state = replace(
+            s,
+            step=s.step + 1,
+            cursor=cursor,
+            tokens=s.tokens + tokens,
+            seconds=round(seconds, 3),
+            skipped=s.skipped + (not finite),
+        )
+
+    def row(self, measured: dict[str, Any], epochs: float) -> dict[str, Any]:
+        """What metrics.jsonl says of the last step."""
+        s = self.state
+        return measured | {"step": s.step, "tokens": s.tokens, "seconds": s.seconds, "epoch": round(epochs, 3)}
+
+    def say_resumed(self) -> None:
+        """Says where an interrupted training continues."""
+        if step := self.state.step:
+            say(
+                f"[{self.title}] goes on at step {step:,} of {self.steps:,}.",
+                f"[{self.title}] 从第 {step:,} 步继续（共 {self.steps:,} 步）。",
+            )
+
+    def summary(self, loss: float, expected: Curve | None) -> dict[str, Any]:
+        """The training's metrics for the manifest."""
+        s, steps = self.state, self.steps
+        out: dict[str, Any] = {"steps": steps, "tokens": s.tokens, "seconds": s.seconds, "loss": loss, "skipped_steps": s.skipped}
+        if expected is not None:
+            points = sorted(eval_steps(self.config.evaluations, steps) | eval_steps(EXPECTED_POINTS, steps))
+            shown = [step for step in points if step >= EXPECTED_FROM * steps]
+            out["expected_losses"] = [[step, round(expected(step / steps), 4)] for step in shown]
+        return out
+
+
+@dataclass
+class StepReport:
+    """What the callbacks know of one step, and add to."""
+
+    row: dict[str, Any]  # of metrics.jsonl
+    asked: bool  # whether somebody asked to stop
+    save_due: bool
+    may_save: bool  # not after a step without a finite gradient
+    shown: bool = False  # with a line of its own in the terminal
+    replies: list[dict[str, str]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+class Callback(Protocol):
+    """Called after each step; what it finds goes into the report, for those after it."""
+
+    def __call__(self, progress: Progress, report: StepReport) -> None: ...
+
+
+@lru_cache(maxsize=8)
+def eval_steps(times: int, steps: int) -> frozenset[int]:
+    """The steps after which to look, so many times; early ones lie closer, since much happens there."""
+    return frozenset(max(1, round(steps * (i / times) ** 1.5)) for i in range(1, times + 1))
+
+
+class Validate:
+    """Scores on held-out text, a few times."""
+
+    def __init__(self, watch: Watch):
+        self.watch = watch
+
+    def __call__(self, progress: Progress, report: StepReport) -> None:
+        report.shown = progress.state.step in eval_steps(progress.config.evaluations, progress.steps)
+        report.row |= self.watch.validate() if report.shown else {}
+
+
+class Sample:
+    """Sample replies, a few times."""
+
+    def __init__(self, watch: Watch):
+        self.watch = watch
+
+    def __call__(self, progress: Progress, report: StepReport) -> None:
+        if progress.state.step in eval_steps(progress.config.samples, progress.steps):
+            report.replies = self.watch.sample()
+
+
+class Advise:
+    """The coach's notes."""
+
+    def __init__(self, steps: int, expected: Curve | None):
+        self.coach = Coach(steps, expected)
+
+    @property
+    def expected(self) -> Curve | None:
+        return self.coach.expected
+
+    def rewind(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Knows these rows alone, as if the training had come from there."""
+        self.coach = Coach(self.coach.steps, self.coach.expected)
+        self.coach.remember(rows)
+
+    def revise(self, steps: int, expected: Curve | None) -> None:
+        """The number of steps has changed, and with it what is usual."""
+        self.coach.steps, self.coach.expected = steps, expected
+
+    def __call__(self, progress: Progress, report: StepReport) -> None:
+        replies = [reply["reply"] for reply in report.replies]
+        report.notes = self.coach.observe(report.row) + self.coach.hear(report.row["step"], replies)
+
+
+class Save:
+    """Checkpoints: every so many seconds, every `save_steps`, and when somebody asked to stop."""
+
+    def __init__(self, checkpoints: CheckpointManager, shards: Callable[[], dict[str, TensorShard]]):
+        """shards: what this rank keeps of weights and optimizer."""
+        self.checkpoints, self.shards = checkpoints, shards
+        self.saved = time.monotonic()
+
+    def is_due(self, config: LoopConfig) -> bool:
+        """Whether the time for one has come; rank 0 says so for all."""
+        return distributed.is_main() and time.monotonic() - self.saved >= config.save_seconds
+
+    def __call__(self, progress: Progress, report: StepReport) -> None:
+        self.checkpoints.check()
+        step, save_steps = progress.state.step, progress.config.save_steps
+        due = report.save_due or (save_steps is not None and step % save_steps == 0)
+        if due and step < progress.steps and report.may_save:
+            self.checkpoints.save(progress.state, self.shards())
+            self.saved = time.monotonic()
+
+
+class Revise:
+    """Settles the steps where the learning rate begins to fall: as many as the minutes allow at the speed seen so far.
+
+    Until there the rate is the same for every number of steps, so that a run with the new number from the start ends with
+    the same bits. The fall keeps at least half its planned length, however slow the machine became.
+    """
+
+    def __init__(self, draft: Draft, context: RunContext, watch: Watch, advise: Advise, bar: Bar):
+        self.draft, self.context, self.watch, self.advise, self.bar = draft, context, watch, advise, bar
+        self.started, self.done = time.monotonic(), draft.resumed or context.deadline is None
+
+    def __call__(self, progress: Progress, report: StepReport) -> None:
+        config, done = progress.config, progress.state.step
+        if self.done or report.asked or config.decay_steps is not None:  # what the user set stays
+            return
+        if done != decay_start(progress.steps, config.decay_share()):
+            return
+        seconds = time.monotonic() - self.started
+        if not distributed.broadcast_object(seconds > REVISE_AFTER_S):
+            return
+        self.done = True
+        steps = self.steps_in_time(progress.steps, done, seconds)
+        changes: dict[str, Any] = {"steps": steps, "decay_steps": steps - done}
+        self.draft.settle(changes)
+        self.context.settled(changes)
+        speed = f"{progress.state.tokens / seconds:,.0f}"
+        say(
+            f"[{progress.title}] {speed} tokens/s so far: {steps:,} steps instead of {progress.steps:,} fit into the time.",
+            f"[{progress.title}] 到现在每秒 {speed} 个 token：时间里放得下 {steps:,} 步，而不是 {progress.steps:,} 步。",
+        )
+        progress.config = replace(config, **changes)
+        self.bar.total = steps
+        expected = self.watch.expect(progress.config)
+        self.advise.revise(steps, expected)
+        if expected is not None:
+            loss = f"{expected(1.0):.2f}"
+            say(
+                f"[{progress.title}] loss to expect after so many steps: {loss}.",
+                f"[{progress.title}] 按这么多步，预计验证损失：{loss}。",
+            )
+
+    def steps_in_time(self, planned: int, done: int, seconds: float) -> int:
+        """How many steps there will be, when `done` took so many seconds; the same on all ranks."""
+        assert self.context.deadline is not None
+        left = 0.98 * max(0.0, self.context.deadline - time.monotonic())
+        return int(distributed.broadcast_object(done + max((planned - done + 1) // 2, int(left * done / seconds))))
