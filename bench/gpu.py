@@ -14,8 +14,8 @@ import time
 import numpy as np
 import torch
 
-from yaya.core.recipe import parse_assignment
 from yaya.core.machine import setup
+from yaya.core.recipe import parse_assignment
 from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.shards import TokenShard
 from yaya.train.loop import make_optimizer, train_step

@@ -28,7 +28,7 @@ CODE = """
 import sys, json
 from yaya import pipeline
 job = pipeline.open_run(json.loads(sys.argv[1]))
-made = job.stage("pretrain")
+made = job.make(pipeline.STAGES["pretrain"])
 print(json.dumps([made.metrics["expected_memory_gb"], made.metrics["peak_memory_gb"], made.metrics["parameters"]]))
 """
 

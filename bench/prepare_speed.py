@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from yaya.core.artifact import Draft
-from yaya.core.recipe import parse_assignment, set_dotted
 from yaya.core.config import build
+from yaya.core.recipe import parse_assignment, set_dotted
 from yaya.prepare import corpus
 from yaya.prepare.settings import PrepareConfig, resolved
 

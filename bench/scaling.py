@@ -23,8 +23,8 @@ from yaya import pipeline
 from yaya.core.recipe import parse_assignment
 from yaya.train import pretrain
 from yaya.train.plan import forecast
-from yaya.train.plan.forecast import Probe, LossForecast
-from yaya.train.plan.planner import SIZES
+from yaya.train.plan.forecast import LossForecast, Probe
+from yaya.train.plan.sizes import SIZES
 
 FLOPS = 1e11  # of one core, roughly: only for the choice of sizes
 
@@ -46,22 +46,21 @@ def run(results: Path, out: Path, words: list[str]) -> None:
     shortest, longest = keys.pop("shortest", 6), keys.pop("longest", 80)
     recipe: dict[str, Any] = {"name": out.name, "seed": seed, **{k: v for k, v in keys.items() if "." not in k}}
     recipe["prepare"] = {"sources": sources} | {k.split(".")[1]: v for k, v in keys.items() if k.startswith("prepare.")}
-    pipeline.RUNS = out.parent
     rng = random.Random(f"{out.name} {seed}")
     for _ in range(runs):
-        job = pipeline.open_run(recipe)
-        data = {name: job.stage(name) for name in ("prepare", "tokenize")}["tokenize"]
-        job.fly_pilot()
+        job = pipeline.open_run(recipe, runs=out.parent)
+        data = {name: job.make(pipeline.STAGES[name]) for name in ("prepare", "tokenize")}["tokenize"]
+        job.look_ahead(pipeline.STAGES["tokenize"])
         width, layers, tokens = draw(rng, data.metrics["vocab_size"], shortest, longest)
         batch = forecast.batch_for(tokens, 256)
         sizes = {"hidden_size": width, "num_hidden_layers": layers, "batch_tokens": batch, "steps": int(tokens / batch)}
-        shutil.rmtree(job.folder / "pretrain", ignore_errors=True)
-        job = pipeline.open_run({**recipe, "pretrain": {**sizes, "samples": 0}})
-        made = job.stage("pretrain")
+        shutil.rmtree(job.folder.path / "pretrain", ignore_errors=True)
+        job = pipeline.open_run({**recipe, "pretrain": {**sizes, "samples": 0}}, runs=out.parent)
+        made = job.make(pipeline.STAGES["pretrain"])
         rows = [json.loads(line) for line in (made.path / "metrics.jsonl").read_text("utf-8").splitlines()]
         held_out = [(row["step"], row["validation_loss"]) for row in rows if "validation_loss" in row]
         row = {"data": out.name, "seed": seed, **sizes, "seconds": made.metrics["seconds"], "validation": held_out}
-        row |= asdict(pretrain.prospect(job.configs["pretrain"], data, job.folder))
+        row |= asdict(pretrain.forecast_loss(job.config_of(pretrain.STAGE), data, job.folder.path))
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(
@@ -72,7 +71,7 @@ def run(results: Path, out: Path, words: list[str]) -> None:
 def read(results: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     for row in rows:
-        row["prospect"] = LossForecast(row["layers"], row["tokens"], row["unique"], Probe(**row["pilot"]))
+        row["prospect"] = LossForecast(row["layers"], row["tokens"], row["unique"], Probe(**row["probe"]))
         row["real"] = row["validation"][-1][1]
     return rows
 
@@ -86,12 +85,12 @@ def solve(rows: list[dict[str, Any]], templates: bool) -> Callable[[dict[str, An
         return [tokens, size] if templates else [fall * tokens, fall * size, tokens * size]
 
     x = np.array([features(row) for row in rows])
-    y = np.array([math.log((row["real"] - floor) / (row["pilot"]["final"] - floor)) for row in rows])
+    y = np.array([math.log((row["real"] - floor) / (row["probe"]["final"] - floor)) for row in rows])
     weight = np.array([1 - floor / row["real"] for row in rows])  # so that shares of the loss are fitted
     w = np.linalg.lstsq(x * weight[:, None], y * weight, rcond=None)[0]
 
     def told(row: dict[str, Any]) -> float:
-        return floor + (row["pilot"]["final"] - floor) * math.exp(np.dot(w, features(row)))
+        return floor + (row["probe"]["final"] - floor) * math.exp(np.dot(w, features(row)))
 
     told.weights = w  # type: ignore[attr-defined]
     return told

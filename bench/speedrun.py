@@ -10,7 +10,7 @@ import json
 import shutil
 import statistics
 import sys
-from dataclasses import replace
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 
 from yaya import pipeline
 from yaya.core.recipe import parse_assignment
+from yaya.core.time_budget import EVALUATION_SHARE, TimeBudget
 from yaya.evaluate.tasks import validation_loss
 from yaya.model.pretrained import load_model
 from yaya.tokenize.shards import open_shard
@@ -34,15 +35,17 @@ SHAPE = {
 STRIDE = 128  # of the windows over held-out text
 
 
-def train(recipe: dict[str, Any], seed: int, keys: dict[str, Any], seconds: float | None) -> tuple[float, float]:
+def train(
+    recipe: dict[str, Any], seed: int, keys: dict[str, Any], seconds: float | None, runs: Path
+) -> tuple[float, float]:
     """(bits per byte on held-out text, seconds of training)"""
-    job = pipeline.open_run({**recipe, "seed": seed, "pretrain": {**SHAPE, **keys}})
-    inputs = {name: job.stage(name) for name in ("prepare", "tokenize")}
+    job = pipeline.open_run({**recipe, "seed": seed, "pretrain": {**SHAPE, **keys}}, runs=runs)
+    inputs = {name: job.make(pipeline.STAGES[name]) for name in ("prepare", "tokenize")}
     if seconds is not None:
-        job.config = replace(job.config, minutes=seconds / 60)
-        job.started += pipeline.EVALUATION_SHARE * seconds  # no evaluation follows here
-    shutil.rmtree(job.folder / "pretrain", ignore_errors=True)
-    made = job.stage("pretrain")
+        begin = time.monotonic() + EVALUATION_SHARE * seconds  # no evaluation follows here
+        job.time = TimeBudget(seconds / 60, begin)
+    shutil.rmtree(job.folder.path / "pretrain", ignore_errors=True)
+    made = job.make(pipeline.STAGES["pretrain"])
     tokenizer = Tokenizer.load(made.path)
     shard = open_shard(inputs["tokenize"].path, "validation", "text", tokenizer.vocab_size)
     with torch.inference_mode():
@@ -57,13 +60,12 @@ def main() -> None:
     seeds, vocab, seconds = keys.pop("seeds", 3), keys.pop("vocab_size", 4096), keys.pop("seconds", None)
     run = {name: keys.pop(name) for name in ("threads", "dtype") if name in keys}
     recipe = {"name": out.name, "prepare": {"sources": sources}, "tokenize": {"vocab_size": vocab}, **run}
-    pipeline.RUNS = out.parent
-    results = [train(recipe, seed, keys, seconds) for seed in range(seeds)]
+    results = [train(recipe, seed, keys, seconds, out.parent) for seed in range(seeds)]
     bits = [r[0] for r in results]
     spread = max(bits) - min(bits)
-    time = statistics.fmean(r[1] for r in results)
+    took = statistics.fmean(r[1] for r in results)
     print(
-        f"{statistics.fmean(bits):.4f} bits per byte, spread {spread:.4f}, {time:.1f} s: {json.dumps(keys)}", flush=True
+        f"{statistics.fmean(bits):.4f} bits per byte, spread {spread:.4f}, {took:.1f} s: {json.dumps(keys)}", flush=True
     )
 
 

@@ -2,13 +2,14 @@
 
 from tests.conftest import ROOT
 from yaya import pipeline
-from yaya.core.recipe import parse_assignment, read_recipe, set_dotted
 from yaya.core.config import build, keys
+from yaya.core.recipe import parse_assignment, read_recipe, set_dotted
+from yaya.core.run import Run
 from yaya.tune import search
 from yaya.tune.space import parse_space
 
 
-def resolved(stage: str, *words: str) -> pipeline.Run:
+def resolved(stage: str, *words: str) -> Run:
     """The run that `yaya STAGE WORDS` would begin, or its error; recipes are those of the repository."""
     stage = "run" if stage == "plan" else stage
     recipe: dict = {}
@@ -17,12 +18,10 @@ def resolved(stage: str, *words: str) -> pipeline.Run:
             recipe = read_recipe(ROOT / word)
             continue
         name, value = parse_assignment(word)
-        own = (
-            search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config if stage != "run" else None
-        )
+        own = search.TuneConfig if stage == "tune" else pipeline.STAGES[stage].config if stage != "run" else None
         inner = own is not None and name.split(".")[0] in keys(own)
         set_dotted(recipe, f"{stage}.{name}" if inner else name, value)
     tune = build(search.TuneConfig, recipe.pop("tune", {}), "tune")
     job = pipeline.open_run(recipe)
-    parse_space(tune.space, job.configs[tune.stage])
+    parse_space(tune.space, job.recipe.stages[tune.stage])
     return job

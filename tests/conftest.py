@@ -11,12 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from yaya.core.machine import Machine
+from yaya.core.stage import RunContext
 
 os.environ.setdefault("YAYA_LANG", "en")
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).parents[1]
+MACHINE = Machine("cpu", "float32", 1)
 # A shell that starts these tests with `&` has them ignore Ctrl-C, and all that they start; a terminal does not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -60,6 +65,11 @@ OWN = [
     "finetune.samples=1",
     "finetune.evaluations=1",
 ]
+
+
+def context(folder: Path, seed: int = 0, machine: Machine = MACHINE, **changes: Any) -> RunContext:
+    """What a run in `folder` tells its stages."""
+    return RunContext(folder, seed, machine, **changes)
 
 
 def yaya(

@@ -40,7 +40,7 @@ def test_missing_path(tmp_path):
     message = refused(tmp_path / "nowhere.txt")
     assert "nowhere.txt" in message and "prepare.sources" in message
     with pytest.raises(UserError):
-        corpus.source_parents(PrepareConfig(sources=[str(tmp_path / "nowhere.txt")]))
+        corpus.external(PrepareConfig(sources=[str(tmp_path / "nowhere.txt")]))
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xef\xbb\xbf"])
@@ -246,7 +246,7 @@ def test_path_with_chinese_and_spaces(tmp_path):
     source = write(tmp_path / "我的 资料" / "第一 章 (终稿).txt", "正文")
     (document,) = read(source.parent)[0]
     assert document.source == str(source) and document.text == "正文"
-    assert len(corpus.source_parents(PrepareConfig(sources=[str(source.parent)], decontaminate=[]))) == 1
+    assert len(corpus.external(PrepareConfig(sources=[str(source.parent)], decontaminate=[]))) == 1
 
 
 def test_messages_in_chinese(tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ import torch
 from tests.unit.test_training import tiny_model
 
 from yaya.model.pretrained import load_model
-from yaya.train.checkpoint import TrainState, CheckpointManager, aside, damage
-from yaya.train.loop import parts, restore
+from yaya.train.checkpoint import CheckpointManager, TrainState, aside, damage
+from yaya.train.loop import restore, shards
 from yaya.train.optimizer import Optimizer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -30,7 +30,7 @@ def trainer(tmp_path: Path) -> Path:
         with torch.no_grad():
             for p in model.parameters():
                 p.fill_(step)
-        saver.save(TrainState(step, 8 * step), parts(model, optimizer))
+        saver.save(TrainState(step, 8 * step), shards(model, optimizer))
     saver.wait()
     return saver.folder
 
@@ -68,8 +68,8 @@ def test_damage_is_found_and_the_checkpoint_before_is_used(
     said = capsys.readouterr().err
     assert "step-00000002" in said and "damaged" in said
     assert (trainer / "damaged-step-00000002").exists()  # kept for whoever wants to know, and no longer counted
-    saver.save(TrainState(3), parts(model, optimizer))
-    saver.save(TrainState(4), parts(model, optimizer))
+    saver.save(TrainState(3), shards(model, optimizer))
+    saver.save(TrainState(4), shards(model, optimizer))
     saver.wait()
     assert sorted(p.name for p in trainer.glob("step-*")) == ["step-00000003", "step-00000004"]
 
@@ -89,7 +89,7 @@ def test_the_last_whole_checkpoint_is_never_deleted(trainer: Path, monkeypatch: 
     restore(saver, model, optimizer)
     monkeypatch.setattr("yaya.train.checkpoint.save_tensors", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     for step in (3, 4, 5):
-        saver.save(TrainState(step), parts(model, optimizer))
+        saver.save(TrainState(step), shards(model, optimizer))
         with pytest.raises(OSError, match="full"):
             saver.wait()
     assert sorted(p.name for p in trainer.iterdir()) == ["step-00000001", "step-00000002"]
@@ -101,7 +101,7 @@ def test_weights_that_are_not_finite_are_not_saved(trainer: Path) -> None:
     with torch.no_grad():
         model.head[3, 4] = float("inf")
     saver = CheckpointManager(trainer, 2)
-    saver.save(TrainState(3), parts(model, optimizer))
+    saver.save(TrainState(3), shards(model, optimizer))
     with pytest.raises(ValueError, match="NaN or infinite"):
         saver.wait()
     assert sorted(p.name for p in trainer.iterdir()) == ["step-00000001", "step-00000002"]

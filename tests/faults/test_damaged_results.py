@@ -51,12 +51,12 @@ def test_what_is_damaged_is_named_and_not_used(
     for later in names[names.index(stage) :]:
         shutil.rmtree(run / later, ignore_errors=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(planner, "plan", lambda *_: pytest.fail("what is damaged was measured"))
+    monkeypatch.setattr(planner, "measure", lambda *_: pytest.fail("what is damaged was measured"))
     file = run / parent / name
     assert file.stat().st_size > 16
     damage(file)
     with pytest.raises(UserError) as raised:
-        pipeline.open_run({"name": "a"}, stage).stage(stage)
+        pipeline.open_run({"name": "a"}, stage).make(pipeline.STAGES[stage])
     word = "is missing" if damage is Path.unlink else "is damaged, or was changed"
     assert str(file.relative_to(tmp_path)) in raised.value.en and word in raised.value.en
     assert (

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import torch
 from prepared import configured, lines
-from tests.conftest import TINY
+from tests.conftest import TINY, context
 
 from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.config import as_dict
 from yaya.prepare import corpus
-from yaya.train.checkpoint import TensorShard, TrainState, CheckpointManager
+from yaya.train.checkpoint import CheckpointManager, TensorShard, TrainState
 
 
 def digest(path: str | Path) -> str:
@@ -132,7 +132,7 @@ def test_a_corpus_is_safe_before_its_manifest(tmp_path: Path, disk: Disk) -> Non
     path = tmp_path / "runs" / "safe" / "prepare"
 
     def make(draft: Draft) -> None:
-        corpus.run(config, {}, draft)
+        corpus.run(config, {}, draft, context(path))
 
     for seed in (0, 1):  # the second one replaces the first
         artifact.build(path, "prepare", as_dict(config) | {"seed": seed}, {}, make, seed=seed)

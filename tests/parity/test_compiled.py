@@ -23,7 +23,9 @@ def objective(step_rows: int = 6) -> LanguageModeling:
     """Micro-batches of at most three rows of 32."""
     weights = [1, 0.5, 0.5, 1, 0]
     return LanguageModeling(
-        DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(CHAT, 32, 3, weights), 0.6)]), step_rows, 3
+        DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(CHAT, 32, 3, weights), 0.6)]),
+        step_rows,
+        3,
     )
 
 

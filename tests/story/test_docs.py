@@ -52,9 +52,9 @@ def test_no_command_replaces_what_one_before_made(
     made: dict[tuple[str, str], set[str]] = {}
     for words in found:
         job = resolved(*words)
-        corpus.check(job.configs["prepare"])
+        corpus.check(job.recipe.stages["prepare"])
         for stage in job.configs if words[0] == "run" else [words[0]]:
-            made.setdefault((job.config.name, stage), set()).add(shlex.join(words))
+            made.setdefault((job.recipe.run.name, stage), set()).add(shlex.join(words))
     assert [(place, ways) for place, ways in made.items() if len(ways) > 1] == []
 
 

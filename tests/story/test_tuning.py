@@ -18,8 +18,8 @@ from tests.conftest import yaya
 
 from yaya import pipeline
 from yaya.core import artifact
-from yaya.core.recipe import read_recipe
 from yaya.core.machine import Machine
+from yaya.core.recipe import read_recipe
 
 pytest.importorskip("optuna")
 
@@ -97,8 +97,8 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert len(trials[0]["curve"]) == 4 and trials[0]["curve"][-1][0] == 24
     best = pipeline.open_run(read_recipe(tune / "best.toml"))
     for name, value in made.metrics["values"].items():
-        assert getattr(best.configs["pretrain"], name) == value
-    assert best.configs["pretrain"].steps == 24 and best.configs["prepare"].conversations == 400
+        assert getattr(best.recipe.stages["pretrain"], name) == value
+    assert best.recipe.stages["pretrain"].steps == 24 and best.recipe.stages["prepare"].conversations == 400
     html = (tune / "report.html").read_text("utf-8")
     assert html.count("<svg") >= 3 and "src=" not in html and f"{trials[0]['loss']:.4f}" in html
     assert "Traceback" not in said and "report.html" in said

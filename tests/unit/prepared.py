@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from tests.conftest import context
 
 from yaya.core import config as core_config
 from yaya.core.artifact import Draft
@@ -37,8 +38,8 @@ def prepare(out: Path, *sources: Path, seed: int = 0, **values: Any) -> Draft:
     """Runs the stage into `out`. Without decontamination, which takes a second, unless it is asked for."""
     config = configured(*sources, **values)
     out.mkdir(parents=True)
-    draft = Draft(out, corpus.KIND, core_config.as_dict(config), corpus.source_parents(config), seed)
-    corpus.run(config, {}, draft)
+    draft = Draft(out, corpus.KIND, core_config.as_dict(config), corpus.external(config), seed)
+    corpus.run(config, {}, draft, context(out, seed))
     return draft
 
 

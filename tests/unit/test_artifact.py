@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from yaya.core import artifact
-from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, build, content_digest, load
+from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, Policy, build, content_digest, load
 from yaya.core.files import file_digest, write_atomic
 from yaya.core.messages import UserError
 
@@ -48,7 +48,9 @@ def dies_after(text: str) -> Callable[[Draft], None]:
 
 def made(path: Path, make: Callable[[Draft], None] = writes(), **changes: Any) -> Artifact:
     settings: dict[str, Any] = {"kind": "prepare", "config": {"size": 1}, "parents": {"source": "aa"}} | changes
-    return build(path, settings.pop("kind"), settings.pop("config"), settings.pop("parents"), make, **settings)
+    policy = Policy(**{name: settings.pop(name) for name in vars(Policy()) if name in settings})
+    named = (settings.pop(name) for name in ("kind", "config", "parents"))
+    return build(path, *named, make, policy=policy, **settings)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -479,16 +481,12 @@ def test_what_an_earlier_swap_left_goes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_settled_keys_are_told_and_written(tmp_path: Path) -> None:
-    told: list[dict[str, Any]] = []
-    for listener in (told.append, None):
-        draft = Draft(tmp_path, "pretrain", {"steps": None, "rate": 1}, {"tokenize": "aa"})
-        draft.revised = listener
-        assert not draft.resumed
-        draft.revise({"steps": 7})
-        known = json.loads((tmp_path / ".identity.json").read_text("utf-8"))
-        assert known == {"config": {"steps": 7, "rate": 1}, "parents": {"tokenize": "aa"}}
-    assert told == [{"steps": 7}]
+def test_settled_keys_are_written(tmp_path: Path) -> None:
+    draft = Draft(tmp_path, "pretrain", {"steps": None, "rate": 1}, {"tokenize": "aa"})
+    assert not draft.resumed
+    draft.settle({"steps": 7})
+    known = json.loads((tmp_path / ".identity.json").read_text("utf-8"))
+    assert known == {"config": {"steps": 7, "rate": 1}, "parents": {"tokenize": "aa"}}
 
 
 def test_the_machine_is_named(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def training(
 
 
 def kinds(coach: Coach, rows: list[dict]) -> list[str]:
-    return [note.kind for row in rows for note in coach.look(row)]
+    return [note.kind for row in rows for note in coach.observe(row)]
 
 
 def falling(step: int) -> float:
@@ -85,7 +85,7 @@ def test_far_above_the_usual_loss_is_named_with_its_cause(seed: int, spread: flo
     for row in rows:
         row["learning_rate"] = min(1.0, (400 - row["step"]) / 160)
     coach = Coach(400, expected=lambda done: falling(int(400 * done)))
-    notes = [note for row in rows for note in coach.look(row) if note.kind == "slow"]
+    notes = [note for row in rows for note in coach.observe(row) if note.kind == "slow"]
     said = {next((w for w in ("too low", "too high") if w in note.en), "") for note in notes}
     assert said == words
     chinese = {"too low": "太低", "too high": "太高", "": "。"}

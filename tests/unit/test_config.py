@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from yaya import pipeline
 from yaya.cli import commands
-from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
 from yaya.core.config import as_dict, build, describe, key, keys, to_toml
 from yaya.core.messages import UsageError, UserError, width
 from yaya.core.progress import in_minutes
-from yaya.pipeline import STAGES, Run
+from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
+from yaya.core.run import Run
+from yaya.core.time_budget import TimeBudget
+from yaya.pipeline import STAGES, open_run
 
 quick = settings(deadline=None, max_examples=60)
 CONFIGS = {"run": RunConfig, **{name: stage.config for name, stage in STAGES.items()}}
@@ -52,7 +54,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     asked: list[tuple[Run, str | None]] = []
 
     def start(recipe: dict[str, Any], only: str | None = None) -> Run:
-        asked.append((Run(recipe), only))
+        asked.append((open_run(recipe), only))
         return asked[-1][0]
 
     monkeypatch.setattr(pipeline, "run", start)
@@ -70,28 +72,28 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_command_line_beats_the_recipe_and_the_recipe_the_defaults(command_line: Any) -> None:
     run, only = command_line("run", "r.toml", "pretrain.steps=7", "minutes=2")
     assert only is None
-    assert run.configs["pretrain"].steps == 7  # command line
-    assert run.configs["pretrain"].batch_tokens == 512  # recipe
-    assert run.configs["pretrain"].samples == CONFIGS["pretrain"]().samples  # default
-    assert (run.config.name, run.config.seed, run.config.minutes) == ("told", 3, 2.0)
+    assert run.recipe.stages["pretrain"].steps == 7  # command line
+    assert run.recipe.stages["pretrain"].batch_tokens == 512  # recipe
+    assert run.recipe.stages["pretrain"].samples == CONFIGS["pretrain"]().samples  # default
+    assert (run.recipe.run.name, run.recipe.run.seed, run.recipe.run.minutes) == ("told", 3, 2.0)
 
 
 def test_of_two_values_on_the_command_line_the_last_counts(command_line: Any) -> None:
     run, _ = command_line("run", "r.toml", "seed=1", "seed=2")
-    assert run.config.seed == 2
+    assert run.recipe.run.seed == 2
 
 
 def test_a_bare_key_belongs_to_the_stage_that_was_named(command_line: Any) -> None:
     run, only = command_line("finetune", "r.toml", "steps=9", "seed=5", "pretrain.samples=1")
     assert only == "finetune"
-    assert run.configs["finetune"].steps == 9
-    assert run.configs["pretrain"].steps == 50 and run.configs["pretrain"].samples == 1
-    assert run.config.seed == 5
+    assert run.recipe.stages["finetune"].steps == 9
+    assert run.recipe.stages["pretrain"].steps == 50 and run.recipe.stages["pretrain"].samples == 1
+    assert run.recipe.run.seed == 5
 
 
 def test_from_is_how_the_user_writes_it(command_line: Any) -> None:
     run, _ = command_line("finetune", "from=other")
-    assert run.config.from_run == "other"
+    assert run.recipe.run.from_run == "other"
     with pytest.raises(UserError, match="from_run"):
         command_line("finetune", "from_run=other")
 
@@ -446,7 +448,7 @@ def test_the_shipped_recipes_are_all_valid(tmp_path: Path, monkeypatch: pytest.M
     assert recipes
     monkeypatch.chdir(tmp_path)
     for path in recipes:
-        Run(read_recipe(path))
+        open_run(read_recipe(path))
 
 
 # ---------------------------------------------------------------- --help
@@ -539,31 +541,34 @@ def test_tables_within_a_table(tmp_path: Path) -> None:
 
 def test_workers_are_as_asked_now_and_change_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = Run({"name": "x"})
-    first.configs["pretrain"] = dataclasses.replace(first.configs["pretrain"], steps=77)
-    first.write_recipe()
-    again = Run({"name": "x", "prepare": {"workers": 2, "engine": "ray"}})
-    assert (again.configs["prepare"].workers, again.configs["prepare"].engine) == (2, "ray")
-    assert again.configs["pretrain"].steps == 77  # what the run chose is still known
-    other = Run({"name": "x", "prepare": {"preset": "web"}})
-    assert other.configs["pretrain"].steps is None
+    first = open_run({"name": "x"})
+    first.settle(STAGES["pretrain"], dataclasses.replace(first.recipe.stages["pretrain"], steps=77))
+    first.folder.write(first.recipe)
+    again = open_run({"name": "x", "prepare": {"workers": 2, "engine": "ray"}})
+    assert (again.recipe.stages["prepare"].workers, again.recipe.stages["prepare"].engine) == (2, "ray")
+    assert again.recipe.stages["pretrain"].steps == 77  # what the run chose is still known
+    other = open_run({"name": "x", "prepare": {"preset": "web"}})
+    assert other.recipe.stages["pretrain"].steps is None
 
 
 def test_what_is_computed_at_once_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = Run({"name": "x"})
-    first.configs["pretrain"] = dataclasses.replace(first.configs["pretrain"], micro_batch_tokens=512)
-    first.write_recipe()
-    assert Run({"name": "x"}).configs["pretrain"].micro_batch_tokens == 512
-    assert Run({"name": "x", "pretrain": {"micro_batch_tokens": 256}}).configs["pretrain"].micro_batch_tokens == 256
+    first = open_run({"name": "x"})
+    first.settle(STAGES["pretrain"], dataclasses.replace(first.recipe.stages["pretrain"], micro_batch_tokens=512))
+    first.folder.write(first.recipe)
+    assert open_run({"name": "x"}).recipe.stages["pretrain"].micro_batch_tokens == 512
+    assert (
+        open_run({"name": "x", "pretrain": {"micro_batch_tokens": 256}}).recipe.stages["pretrain"].micro_batch_tokens
+        == 256
+    )
 
 
 def test_minutes_that_are_over_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    job = Run({"name": "x", "minutes": 2})
-    job.started -= 121
+    job = open_run({"name": "x", "minutes": 2})
+    job.time = TimeBudget(2, job.time.started - 121)
     with pytest.raises(UserError, match="2 minutes was over before training began"):
-        job.plan(["pretrain"], {})
+        job.plan(job.configs_of([STAGES["pretrain"]]), {})
 
 
 @pytest.mark.parametrize(("budget", "price", "minutes"), [("$5", 2.5, 120.0), ("¥ 0.2", 1.2, 10.0), (3, 1.0, 180.0)])

@@ -12,21 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tokenizers
+from tests.conftest import MACHINE, context
 
 from yaya.core import artifact
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.machine import Machine
 from yaya.tokenize import shards
 from yaya.tokenize.shards import TokenizeConfig
 from yaya.train import finetune, language_model, pretrain
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.packing import Batch
-from yaya.train.plan import forecast, probe
+from yaya.train.plan import forecast
 from yaya.train.pretrain import PretrainConfig
 
 SIZES: dict[str, Any] = dict(batch_tokens=4096, micro_batch_tokens=4096)
 SHAPE: dict[str, Any] = dict(hidden_size=32, num_hidden_layers=1, context_length=128)
-RUNTIME = Machine("cpu", "float32", 1)
 
 
 def inputs_of(run: Path) -> dict[str, Artifact]:
@@ -35,11 +34,11 @@ def inputs_of(run: Path) -> dict[str, Artifact]:
 
 def first_batch(config: FinetuneConfig | PretrainConfig, run: Path, tmp_path: Path) -> Batch:
     """The rows of a training's first step."""
-    inputs, draft = inputs_of(run), Draft(tmp_path, "x", {}, {}, runtime=RUNTIME)
+    inputs = inputs_of(run)
     if isinstance(config, FinetuneConfig):
-        model, goal = finetune.build(config, inputs, draft)
+        model, goal = finetune.build(config, inputs, 0, MACHINE)
     else:
-        model, goal = pretrain.build(pretrain.fill_shape(config, inputs["tokenize"]), inputs, 0, draft)
+        model, goal = pretrain.build(pretrain.settle_shape(config, inputs["tokenize"]), inputs["tokenize"], 0, MACHINE)
     (batch,) = goal.batches(model, 0)[0]
     return batch
 
@@ -146,7 +145,8 @@ def test_the_tokenizer_is_trained_on_training_documents_alone(tmp_path: Path) ->
     shards.run(
         TokenizeConfig(vocab_size=400, han_run=0),
         {"prepare": corpus(tmp_path / "prepare", **splits)},
-        Draft(out, "tokenize", {}, {}),
+        Draft(out, "tokenize"),
+        context(out),
     )
     tokens = tokenizers.Tokenizer.from_file(str(out / "tokenizer.json")).get_vocab()
     assert {"murmeltier", "Ġmurmeltier"} & tokens.keys()
@@ -166,5 +166,5 @@ def test_the_pilot_learns_from_training_and_is_judged_on_validation(
         return plain(model, shard, *rest)
 
     monkeypatch.setattr(language_model, "bits_per_byte", bits_per_byte)
-    probe.fly(PretrainConfig(context_length=128), inputs_of(own_run), RUNTIME, 0, tmp_path)
+    pretrain.look_ahead(PretrainConfig(context_length=128), inputs_of(own_run), context(tmp_path), None)
     assert judged == [(own_run / "tokenize" / "validation.text.tokens").read_bytes()] * 2

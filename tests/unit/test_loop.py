@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import with_base
+from tests.conftest import MACHINE, context, with_base
 from tests.unit.test_training import make_shard, tiny_model
 
 from yaya import pipeline
 from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.interrupt import StopSignal
-from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
 from yaya.train import finetune, loop, pretrain
+from yaya.train.callbacks import Watch
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.loop import make_optimizer, train_step
 from yaya.train.loop_config import LoopConfig
@@ -33,7 +33,6 @@ from yaya.train.objective import LanguageModeling
 from yaya.train.packing import DataMixture, PackedDataset
 from yaya.train.pretrain import PretrainConfig
 
-RUNTIME = Machine("cpu", "float32", 1)
 MATRIX, TABLE = "model.layers.0.mlp.gate_proj.weight", "model.embed_tokens.weight"
 Weights = dict[str, torch.Tensor]
 
@@ -65,9 +64,10 @@ class Slope:
 def trained(objective: Any, folder: Path, **keys: Any) -> tuple[Transformer, list[dict[str, Any]], dict[str, Any]]:
     """(model, rows of metrics.jsonl, metrics) of a training of a tiny model."""
     folder.mkdir(exist_ok=True)
-    model, draft = tiny_model(max_position_embeddings=32), Draft(folder, "pretrain", {}, {}, runtime=RUNTIME)
+    model, draft = tiny_model(max_position_embeddings=32), Draft(folder, "pretrain")
     config = LoopConfig(**{"evaluations": 0, "samples": 0, "save_seconds": 1e9} | keys)
-    loop.train(model, objective, config, draft, lambda: {"validation_loss": 1.0, "bits_per_byte": 1.0}, list)
+    watch = Watch(lambda: {"validation_loss": 1.0, "bits_per_byte": 1.0})
+    loop.train(model, objective, config, draft, context(folder), watch)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     return model, rows, draft.metrics
 
@@ -168,13 +168,12 @@ def test_the_seed_decides_weights_and_order_of_rows(stage: str, own_run: Path, t
     sizes: dict[str, Any] = {"batch_tokens": 2048, "micro_batch_tokens": 2048}
     found = []
     for seed in (0, 1, 0):
-        draft = Draft(tmp_path, stage, {}, {}, seed, runtime=RUNTIME)
         if stage == "pretrain":
             config = PretrainConfig(**sizes, hidden_size=64, num_hidden_layers=1, context_length=128)
-            config = pretrain.fill_shape(config, inputs["tokenize"])  # type: ignore[arg-type]
-            model, goal = pretrain.build(config, inputs, seed, draft)  # type: ignore[arg-type]
+            config = pretrain.settle_shape(config, inputs["tokenize"])  # type: ignore[arg-type]
+            model, goal = pretrain.build(config, inputs["tokenize"], seed, MACHINE)  # type: ignore[arg-type]
         else:
-            model, goal = finetune.build(FinetuneConfig(**sizes), inputs, draft)  # type: ignore[arg-type]
+            model, goal = finetune.build(FinetuneConfig(**sizes), inputs, seed, MACHINE)  # type: ignore[arg-type]
         (batch,) = goal.batches(model, 0)[0]
         found.append((initial_weights(model), batch.input_ids))
     (weights, rows), (other_weights, other_rows), (same_weights, same_rows) = found
@@ -192,13 +191,13 @@ def test_the_seed_decides_weights_and_order_of_rows(stage: str, own_run: Path, t
 def test_sizes_that_the_recipe_leaves_open(width: int, feed_forward: int, heads: int, own_run: Path) -> None:
     """8/3 of the width, to the nearest 32, and heads of 32 with keys of their own; what is set stays."""
     data = artifact.load(own_run / "tokenize")
-    shape = pretrain.fill_shape(PretrainConfig(), data, width, 3)
+    shape = pretrain.settle_shape(PretrainConfig(), data, (width, 3))
     assert (shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers) == (width, feed_forward, 3)
     assert shape.num_key_value_heads == heads
     mine = PretrainConfig(
         hidden_size=96, intermediate_size=64, num_hidden_layers=5, num_key_value_heads=1, chat_fraction=0.3
     )
-    assert pretrain.fill_shape(mine, data, width, 3) == mine
+    assert pretrain.settle_shape(mine, data, (width, 3)) == mine
 
 
 def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,9 +207,10 @@ def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monk
     keys |= {"learning_rate": 0.0, "matrix_learning_rate": 0.0, "evaluations": 0, "samples": 0}
     left = {}
     for name, seed in (("a", 0), ("b", 1), ("c", 0)):
-        job = pipeline.open_run({"name": name, "from": "base", "seed": seed, "pretrain": keys})
-        job.runtime = RUNTIME
-        made = job.stage("pretrain")
+        job = pipeline.open_run(
+            {"name": name, "from": "base", "seed": seed, "dtype": "float32", "threads": 1, "pretrain": keys}
+        )
+        made = job.make(pipeline.STAGES["pretrain"])
         assert made.manifest["seed"] == seed
         left[name] = load_file(made.path / "model.safetensors")
     table = {name: tensors[TABLE] for name, tensors in left.items()}

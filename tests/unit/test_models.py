@@ -92,8 +92,9 @@ def test_no_such_run(told: Callable[..., str], here: Path) -> None:
         said
         == f"Error: There is no run or model folder m: there is no {here / 'runs'}. Make one with: yaya run recipes/laptop.toml\n"
     )
-    finished("runs/one/pretrain")
-    finished("runs/two/finetune")
+    for model in ("runs/one/pretrain", "runs/two/finetune"):
+        finished(model)
+        Path(model, "config.json").write_text("{}")
     finished("runs/three/prepare")
     said = told("chat", "m")
     assert said == f"Error: There is no run or model folder m: {here / 'runs'} has none. Finished runs: one, two.\n"

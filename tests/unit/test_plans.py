@@ -13,9 +13,10 @@ import pytest
 from tests.conftest import with_base
 
 from yaya import pipeline
+from yaya.core import run, time_budget
 from yaya.core.machine import Machine
 from yaya.model.transformer import Transformer
-from yaya.train import language_model, loop
+from yaya.train import callbacks, finetune, language_model, loop, pretrain
 from yaya.train.loop import StepDone
 from yaya.train.loop_config import LoopConfig
 from yaya.train.plan import planner
@@ -56,10 +57,11 @@ def machine(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     """In a folder where the run `base` has data."""
     made = Clock([(0.0, 3e9)])
     clock = SimpleNamespace(monotonic=lambda: made.now, perf_counter=lambda: made.now)
-    for module in (pipeline, planner, loop):
+    for module in (run, time_budget, planner, loop, callbacks):
         monkeypatch.setattr(module, "time", clock)
     for module in (planner, loop):
         monkeypatch.setattr(module, "train_step", made.step)
+    monkeypatch.setattr(run, "setup", lambda *_: Machine("cpu", "float32", 1))
     monkeypatch.setattr(language_model, "bits_per_byte", made.look)
     monkeypatch.setattr(language_model, "write_samples", lambda model, *_: [made.look(model)][:0])
     monkeypatch.chdir(with_base(own_run, tmp_path))
@@ -81,7 +83,6 @@ def test_minutes_are_kept(speeds: str, minutes: float, machine: Clock) -> None:
     """Pretraining and fine-tuning together, with what is kept back for the evaluation: hardly over, and nearly used up."""
     machine.speeds = SPEEDS[speeds]
     job = pipeline.open_run({"name": "timed", "from": "base", "minutes": minutes, "pretrain": {"context_length": 128}})
-    job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     left = 60 * minutes - min(RESERVE_SECONDS, 0.15 * 60 * minutes)
     assert 0.85 * left < machine.now < 1.05 * left
@@ -91,18 +92,17 @@ def test_minutes_are_kept_where_the_sizes_are_set(machine: Clock) -> None:
     """Then nothing is known of the machine before the training's own batch is measured."""
     sizes = {"hidden_size": 96, "num_hidden_layers": 3, "context_length": 128}
     job = pipeline.open_run({"name": "timed", "from": "base", "minutes": 2.0, "pretrain": sizes})
-    job.runtime = Machine("cpu", "float32", 1)
     train_in(job, machine)
     assert 0.85 * 102 < machine.now < 120
-    assert job.configs["pretrain"].hidden_size == 96
+    assert job.recipe.stages["pretrain"].hidden_size == 96
 
 
 def train_in(job: pipeline.Run, machine: Clock) -> None:
     """Trains both stages, and looks whether the time was told."""
     for stage in ("pretrain", "finetune"):
         began = machine.now
-        job.stage(stage, ("pretrain", "finetune"))
-        told, came = job.said[stage]["seconds"], machine.now - began
+        job.make(pipeline.STAGES[stage], [pretrain.STAGE, finetune.STAGE])
+        told, came = job.plans[stage].seconds, machine.now - began
         if len(machine.speeds) == 1:
             assert told == pytest.approx(came, rel=0.2), stage
 
@@ -111,9 +111,9 @@ TRAINING = """
 import json, resource, sys, psutil
 from yaya import pipeline
 job = pipeline.open_run(json.loads(sys.argv[1]))
-job.machine()
+job.measured()
 before = psutil.Process().memory_info().rss
-made = job.stage("pretrain")
+made = job.make(pipeline.STAGES["pretrain"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({"before": before / 1e9, "peak": peak / 1e9, "told": made.metrics["expected_memory_gb"]}))
 """

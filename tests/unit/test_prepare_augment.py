@@ -5,6 +5,7 @@ import random
 
 import pyarrow.parquet as pq
 import pytest
+from tests.conftest import context
 
 from yaya.core.artifact import Draft
 from yaya.core.messages import UserError
@@ -163,7 +164,7 @@ def test_copies_are_marked_and_never_validate(tmp_path):
         config = PrepareConfig(
             sources=[str(source)], near_duplicates=False, augment=AugmentConfig(copies=1, methods=["phrasings"])
         )
-        corpus.run(resolved(config), {}, draft)
+        corpus.run(resolved(config), {}, draft, context(out))
         return draft
 
     draft = made("a")

@@ -218,7 +218,7 @@ def test_parents_follow_content(tmp_path):
     (source / "a.txt").write_text("a")
 
     def parents():
-        return corpus.source_parents(PrepareConfig(sources=[str(source)], decontaminate=[]))
+        return corpus.external(PrepareConfig(sources=[str(source)], decontaminate=[]))
 
     first = parents()
     assert first == parents() and list(first) == [str(source)]

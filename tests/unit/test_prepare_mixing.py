@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import context
 
 from yaya.core.artifact import Draft
 from yaya.core.messages import UserError
@@ -30,8 +31,8 @@ def texts(path: Path, count: int, word: str) -> Path:
 
 def made(out: Path, **values) -> Draft:
     out.mkdir()
-    draft = Draft(out, "prepare", {}, {}, 0)
-    corpus.run(resolved(PrepareConfig(**values)), {}, draft)
+    draft = Draft(out, "prepare")
+    corpus.run(resolved(PrepareConfig(**values)), {}, draft, context(out))
     return draft
 
 
@@ -220,8 +221,8 @@ def test_an_evaluation_set_that_is_not_there_is_named_with_its_key(tmp_path):
     ):
         key = "decontaminate" if "exam.jsonl" in (config.decontaminate or ()) else "sources"
         for ask in (
-            lambda config=config: corpus.source_parents(config),
-            lambda config=config: corpus.run(config, {}, Draft(tmp_path, "prepare", {}, {}, 0)),
+            lambda config=config: corpus.external(config),
+            lambda config=config: corpus.run(config, {}, Draft(tmp_path, "prepare"), context(tmp_path)),
         ):
             with pytest.raises(UserError, match=rf"There is no .*Check the path in prepare\.{key}\."):
                 ask()

@@ -20,7 +20,7 @@ from yaya.prepare.read.sources import files_of, read_file
 from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, UNLEARNED, render
 from yaya.tokenize.shards import corpus_files, encode_split, open_shard
 from yaya.tokenize.tokenizer import Tokenizer, train
-from yaya.train.packing import Mixture, Rows
+from yaya.train.packing import DataMixture, PackedDataset
 
 NAN = float("nan")
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}
@@ -688,7 +688,7 @@ def test_from_the_data_to_the_loss_only_what_is_not_marked_is_learned(tmp_path, 
     draft = prepare(tmp_path / "out", source, validation_fraction=0)
     encode_split(tokenizer, corpus_files(draft.path, "train"), tmp_path, "train")
     shard = open_shard(tmp_path, "train", "chat", tokenizer.vocab_size)
-    batch = Mixture([(Rows(shard, 512, 0, [0.0, 0.0, 0.0, 1.0, 0.0]), 1.0)]).batch(0, 1)
+    batch = DataMixture([(PackedDataset(shard, 512, 0, [0.0, 0.0, 0.0, 1.0, 0.0]), 1.0)]).batch(0, 1)
     read = tokenizer.decode(batch.input_ids[0].tolist())
     assert "five." in read and "Go away." not in read
     learned = batch.labels[batch.weights > 0].tolist()
@@ -703,8 +703,8 @@ def test_a_long_conversation_is_cut_after_an_unlearned_reply_too(tmp_path, token
     pq.write_table(pa.Table.from_pylist([row], DOCUMENTS), tmp_path / "train-00000.parquet")
     encode_split(tokenizer, corpus_files(tmp_path, "train"), tmp_path, "train")
     shard = open_shard(tmp_path, "train", "chat", tokenizer.vocab_size)
-    rows = Rows(shard, 64, 0, [0.0, 0.0, 0.0, 1.0, 0.0])
-    batch = Mixture([(rows, 1.0)]).batch(0, rows.per_epoch())
+    rows = PackedDataset(shard, 64, 0, [0.0, 0.0, 0.0, 1.0, 0.0])
+    batch = DataMixture([(rows, 1.0)]).batch(0, rows.per_epoch())
     assert rows.per_epoch() == 1 and "Two plus two?" in tokenizer.decode(batch.input_ids[0].tolist())
     learned = batch.labels[batch.weights > 0].tolist()
     assert tokenizer.decode(learned[:-1]) == "good" and learned[-1] == tokenizer.turn_end

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
+from tests.conftest import context
 
 from yaya.core import config as core_config
 from yaya.core.artifact import Draft
@@ -242,8 +243,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Draft:
     config = resolved(core_config.build(PrepareConfig, values, "prepare"))
     out = folder / "out"
     out.mkdir()
-    draft = Draft(out, corpus.KIND, core_config.as_dict(config), corpus.source_parents(config), 0)
-    corpus.run(config, {}, draft)
+    draft = Draft(out, corpus.KIND, core_config.as_dict(config), corpus.external(config), 0)
+    corpus.run(config, {}, draft, context(out))
     return draft
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import context
 
 from yaya.core import artifact
-from yaya.core.machine import Machine
+from yaya.core.stage import PlanRequest
 from yaya.model.fused import logit_rows
 from yaya.model.transformer import ModelConfig
+from yaya.train import pretrain
 from yaya.train.loop_config import LoopConfig
-from yaya.train.plan import forecast, planner, probe
-from yaya.train.plan.forecast import Probe, LossForecast
-from yaya.train.plan.planner import SIZES, size_for
+from yaya.train.plan import forecast, memory
+from yaya.train.plan.forecast import LossForecast, Probe
+from yaya.train.plan.sizes import SIZES, size_for
 from yaya.train.pretrain import PretrainConfig
 
 
@@ -95,7 +97,10 @@ def test_on_the_way_the_loss_falls_to_the_ends() -> None:
 def test_nothing_is_expected_of_trainings_unlike_all_that_were_measured() -> None:
     pilot = Probe(4.2, 3.62)
     assert LossForecast(600_000, 2e6, 1e9, pilot).is_known()
-    assert not LossForecast(100_000_000, 2e6, 1e9, pilot).is_known() and not LossForecast(600_000, 1e9, 1e9, pilot).is_known()
+    assert (
+        not LossForecast(100_000_000, 2e6, 1e9, pilot).is_known()
+        and not LossForecast(600_000, 1e9, 1e9, pilot).is_known()
+    )
     assert not LossForecast(600_000, 2e6, 1e9, Probe(4.0, 1.0)).is_known()  # learned at once: made of few templates
 
 
@@ -122,7 +127,7 @@ def test_a_pilot_flies_once_for_each_text(
     config = PretrainConfig(context_length=context_length)
 
     def flown(config: PretrainConfig) -> dict:
-        probe.fly(config, inputs, Machine("cpu", "float32", 1), 0, tmp_path)
+        pretrain.look_ahead(config, inputs, context(tmp_path), None)
         return json.loads((tmp_path / "pilot.json").read_text("utf-8"))
 
     first = flown(config)
@@ -133,7 +138,7 @@ def test_a_pilot_flies_once_for_each_text(
     assert flown(config)["found"]["final"] < first["found"]["final"]
     unique = sum(found["tokens"] for found in inputs["tokenize"].metrics["train"].values())
     training = replace(config, hidden_size=64, num_hidden_layers=3, steps=40, batch_tokens=1024)
-    planner.plan({"pretrain": training}, inputs, Machine("cpu", "float32", 1), 0, 60, tmp_path)
+    pretrain.plan(training, inputs, context(tmp_path), PlanRequest(60, measures=False))
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
     wanted = by_hand(Probe(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
     assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
@@ -150,20 +155,20 @@ def loop(**keys: Any) -> LoopConfig:
 
 def test_the_memory_of_weights_and_optimizer_by_hand() -> None:
     """Muon: a momentum of each matrix, two numbers of the embeddings; AdamW: two of each. All of it once more in a save."""
-    small = forecast.activation_bytes(SMALL, 1024, 4) + 2e7
-    muon = forecast.memory_bytes(SMALL, loop(), "float32")
+    small = memory.activation_bytes(SMALL, 1024, 4) + 2e7
+    muon = memory.memory_bytes(SMALL, loop(), "float32")
     weights, momenta, packed = 4 * (LAYERS + TABLE), 4 * (LAYERS + 2 * TABLE), 4 * LAYERS
     assert muon == 2 * weights + packed + momenta + (weights + momenta) + small
-    adamw = forecast.memory_bytes(SMALL, loop(optimizer="adamw"), "float32")
+    adamw = memory.memory_bytes(SMALL, loop(optimizer="adamw"), "float32")
     assert adamw == 2 * weights + packed + 2 * weights + (weights + 2 * weights) + small
-    untied = forecast.memory_bytes(replace(SMALL, tie_word_embeddings=False), loop(), "float32")
+    untied = memory.memory_bytes(replace(SMALL, tie_word_embeddings=False), loop(), "float32")
     assert untied - muon == 3 * 4 * TABLE + 2 * 8 * TABLE  # a head of its own: weights, gradients, AdamW's numbers
-    halves = forecast.memory_bytes(SMALL, loop(), "bfloat16")
-    assert halves == muon - small - packed / 2 + forecast.activation_bytes(SMALL, 1024, 2) + 7e7
-    several = forecast.memory_bytes(SMALL, loop(batch_tokens=4096), "float32")
-    assert several - muon == pytest.approx(0.15 * forecast.activation_bytes(SMALL, 1024, 4))
-    assert forecast.memory_bytes(SMALL, loop(batch_tokens=512), "float32") - muon == pytest.approx(
-        forecast.activation_bytes(SMALL, 512, 4) - forecast.activation_bytes(SMALL, 1024, 4)
+    halves = memory.memory_bytes(SMALL, loop(), "bfloat16")
+    assert halves == muon - small - packed / 2 + memory.activation_bytes(SMALL, 1024, 2) + 7e7
+    several = memory.memory_bytes(SMALL, loop(batch_tokens=4096), "float32")
+    assert several - muon == pytest.approx(0.15 * memory.activation_bytes(SMALL, 1024, 4))
+    assert memory.memory_bytes(SMALL, loop(batch_tokens=512), "float32") - muon == pytest.approx(
+        memory.activation_bytes(SMALL, 512, 4) - memory.activation_bytes(SMALL, 1024, 4)
     )
 
 
@@ -172,17 +177,17 @@ def test_muon_s_own_work_counts_where_it_is_the_most() -> None:
     wide = replace(SMALL, hidden_size=512, intermediate_size=2048, num_attention_heads=1)
     work = 20 * 2 * 2 * 512 * 2048
     few = loop(micro_batch_tokens=128, batch_tokens=128)
-    assert work > forecast.activation_bytes(wide, 128, 4)
+    assert work > memory.activation_bytes(wide, 128, 4)
     layers, table = 2 * (512 * 32 * 4 + 3 * 512 * 2048), 1000 * 512
     state = 3 * 4 * (layers + table) + 4 * layers + 2 * 4 * (layers + 2 * table)
-    assert forecast.memory_bytes(wide, few, "float32") == state + work + 2e7
+    assert memory.memory_bytes(wide, few, "float32") == state + work + 2e7
 
 
 def test_the_memory_of_logits() -> None:
     """Of as many rows as are computed at once: scores in fp32, and their gradient in the numbers of the computation."""
     one, two = replace(SMALL, vocab_size=100_000), replace(SMALL, vocab_size=100_010)
     for dtype, number in (("float32", 4), ("bfloat16", 2)):
-        more = forecast.activation_bytes(two, 4096, number) - forecast.activation_bytes(one, 4096, number)
+        more = memory.activation_bytes(two, 4096, number) - memory.activation_bytes(one, 4096, number)
         assert more == logit_rows(100_000) * 10 * (4 + 2 * number) and logit_rows(100_000) == logit_rows(100_010), dtype
-    fewer = forecast.activation_bytes(one, 8, 4) - forecast.activation_bytes(SMALL, 8, 4)
+    fewer = memory.activation_bytes(one, 8, 4) - memory.activation_bytes(SMALL, 8, 4)
     assert fewer == 8 * (100_000 - 1000) * 12

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.conftest import context
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.messages import UserError
 from yaya.tokenize import shards
 from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, USER
-from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, open_shard, resolve, source_parents
+from yaya.tokenize.shards import TokenizeConfig, _sample, encode_split, external, open_shard, resolve
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 
@@ -175,8 +176,8 @@ def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
     texts, talk = ["one two", "汉字 three"], [("user", "two?"), ("assistant", "three")]
     write(tmp_path / "train-0.parquet", [*texts, talk])
     write(tmp_path / "validation-0.parquet", ["three"])
-    draft = Draft(out, "tokenize", {}, {})
-    shards.run(TokenizeConfig(tokenizer_from=str(own)), {"prepare": Artifact(tmp_path, {})}, draft)
+    draft = Draft(out, "tokenize")
+    shards.run(TokenizeConfig(tokenizer_from=str(own)), {"prepare": Artifact(tmp_path, {})}, draft, context(out))
     assert Tokenizer.load(out).definition == tokenizer.definition
     assert json.loads((out / "tokenizer_config.json").read_text("utf-8"))["model_max_length"] == 1_048_576
     train_kinds, validation = draft.metrics["train"], draft.metrics["validation"]
@@ -197,7 +198,8 @@ def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, 
         shards.run(
             TokenizeConfig(vocab_size=wanted, han_run=4),
             {"prepare": Artifact(tmp_path, {})},
-            Draft(out, "tokenize", {}, {}),
+            Draft(out, "tokenize"),
+            context(out),
         )
         assert (why in capsys.readouterr().err) == said
 
@@ -205,21 +207,21 @@ def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, 
 def test_a_tokenizer_that_is_not_there_is_named_with_its_key(tmp_path):
     with pytest.raises(UserError, match=r"tokenize\.tokenizer_from.*no_model.*tokenizer\.json"):
         config = TokenizeConfig(tokenizer_from=str(tmp_path / "no_model"))
-        shards.run(config, {"prepare": Artifact(tmp_path, {})}, Draft(tmp_path, "tokenize", {}, {}))
+        shards.run(config, {"prepare": Artifact(tmp_path, {})}, Draft(tmp_path, "tokenize"), context(tmp_path))
 
 
 def test_a_stage_without_anything_to_train_on(tmp_path):
     (out := tmp_path / "out").mkdir()
     train(iter(["one two three\n"] * 9), 300, 0).save(tmp_path, 64)
-    draft = Draft(out, "tokenize", {}, {})
-    shards.run(TokenizeConfig(tokenizer_from=str(tmp_path)), {"prepare": Artifact(tmp_path, {})}, draft)
+    draft = Draft(out, "tokenize")
+    shards.run(TokenizeConfig(tokenizer_from=str(tmp_path)), {"prepare": Artifact(tmp_path, {})}, draft, context(out))
     assert (draft.metrics["tokens"], draft.metrics["bytes_per_token"]) == (0, 0)
 
 
 def test_a_tokenizer_that_is_taken_over_counts_by_its_content(tmp_path):
     config = TokenizeConfig(tokenizer_from=str(tmp_path))
-    assert source_parents(TokenizeConfig()) == {} == source_parents(config)  # loading it says what is wrong
+    assert external(TokenizeConfig()) == {} == external(config)  # loading it says what is wrong
     (tmp_path / "tokenizer.json").write_text("one")
-    one = source_parents(config)
+    one = external(config)
     (tmp_path / "tokenizer.json").write_text("two")
-    assert list(one) == ["tokenizer"] and one["tokenizer"] and source_parents(config) not in ({}, one)
+    assert list(one) == ["tokenizer"] and one["tokenizer"] and external(config) not in ({}, one)

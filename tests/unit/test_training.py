@@ -20,16 +20,16 @@ from yaya.model.transformer import ModelConfig, Transformer, initialize
 from yaya.tokenize.chat_template import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import TokenShard
 from yaya.train import language_model
-from yaya.train.checkpoint import TrainState, CheckpointManager
+from yaya.train.callbacks import Progress, StepReport
+from yaya.train.checkpoint import CheckpointManager, TrainState
 from yaya.train.log import Log
-from yaya.train.loop import accumulate, make_optimizer, train_step, parts, restore
+from yaya.train.loop import accumulate, make_optimizer, restore, shards, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
-from yaya.train.packing import IGNORE_INDEX, LongConversations, DataMixture, PackedDataset
-from yaya.train.plan import planner
-from yaya.train.plan.planner import settle_batch
-from yaya.train.pretrain import PretrainConfig
+from yaya.train.packing import IGNORE_INDEX, DataMixture, LongConversations, PackedDataset
+from yaya.train.plan import planner, sizes
+from yaya.train.plan.planner import Trainee, settle_batch
 
 
 def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> TokenShard:
@@ -88,7 +88,9 @@ def test_rows_are_a_pure_function_of_seed_and_number() -> None:
 
     def batch(first: int, count: int, seed: int = 3) -> list[np.ndarray]:
         weights = [1, 0.5, 0.5, 1, 0]
-        mixture = DataMixture([(PackedDataset(shards[0], 24, seed, weights), 0.3), (PackedDataset(shards[1], 24, seed, weights), 0.7)])
+        mixture = DataMixture(
+            [(PackedDataset(shards[0], 24, seed, weights), 0.3), (PackedDataset(shards[1], 24, seed, weights), 0.7)]
+        )
         return [tensor.numpy() for tensor in vars(mixture.batch(first, count)).values()]
 
     together = batch(0, 60)
@@ -203,7 +205,7 @@ def test_optimizer_state_survives_the_disk(tmp_path: Path) -> None:
     optimizer = Optimizer(first, "muon", 0.02, 1e-3)
     advance(first, optimizer, range(3))
     saver = CheckpointManager(tmp_path, 2)
-    saver.save(TrainState(3, 12, 99, 1.5), parts(first, optimizer))
+    saver.save(TrainState(3, 12, 99, 1.5), shards(first, optimizer))
     advance(first, optimizer, range(3, 5))  # what is written is a copy
     saver.wait()
     second = tiny_model()
@@ -253,7 +255,9 @@ def golden_losses(optimizer: str, parameters: int) -> list[float]:
     """Every third loss of 30 steps of a tiny training in fp32; the rest of the repository may change around it."""
     shards = [make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)]
     weights = [1, 0.5, 0.5, 1, 0]
-    mixture = DataMixture([(PackedDataset(shards[0], 32, 3, weights), 0.4), (PackedDataset(shards[1], 32, 3, weights), 0.6)])
+    mixture = DataMixture(
+        [(PackedDataset(shards[0], 32, 3, weights), 0.4), (PackedDataset(shards[1], 32, 3, weights), 0.6)]
+    )
     model = tiny_model(max_position_embeddings=32)
     assert model.num_parameters() == parameters
     goal, config = LanguageModeling(mixture, 6, 4), LoopConfig(optimizer=optimizer, learning_rate=0.01)
@@ -301,42 +305,43 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else() -> None
         accumulate(plain, small, 16)
 
 
+def trainee(unique_tokens: int = 10**6, **changes: Any) -> Trainee:
+    """A training of rows of 64."""
+    never: Any = lambda config: pytest.fail("nothing of it is built")  # noqa: E731
+    given = {"name": "pretrain", "least_batch_tokens": 1, "dtype": "float32", "model": never, "build": never}
+    return Trainee(row_length=64, unique_tokens=unique_tokens, **{"mixture": never, **given, **changes})
+
+
 def test_the_trainers_words_set_batch_and_micro_batch() -> None:
-    config = settle_batch(
-        LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6, 10**6, 64, "pretrain"
-    )
+    config = settle_batch(trainee(), LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6)
     assert (config.micro_batch_tokens, config.batch_tokens) == (4 * 64, 4 * 3 * 64)
-    assert settle_batch(config, 1e6, 10**6, 64, "pretrain") == config  # the resolved recipe says both
+    assert settle_batch(trainee(), config, 1e6) == config  # the resolved recipe says both
     with pytest.raises(ValueError, match="Set one of them only"):
-        settle_batch(LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6, 10**6, 64, "pretrain")
-    auto = settle_batch(LoopConfig(), 3e6, 10**6, 64, "pretrain")
+        settle_batch(trainee(), LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6)
+    auto = settle_batch(trainee(), LoopConfig(), 3e6)
     assert (auto.batch_tokens, auto.micro_batch_tokens) == (2048, 2048)
-    few = settle_batch(LoopConfig(), 3e6, 700, 64, "finetune")
+    few = settle_batch(trainee(700), LoopConfig(), 3e6)
     assert few.batch_tokens == 512  # no more than there are
 
 
 @pytest.mark.parametrize(("batch_tokens", "chat_fraction"), [(512, 0.3), (500, 0.5), (100, 0.9)])
-def test_epochs_are_passes_over_the_rows(
-    batch_tokens: int, chat_fraction: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_epochs_are_passes_over_the_rows(batch_tokens: int, chat_fraction: float) -> None:
     """Counted by what the loop itself says of the rows: no step more than it takes."""
     shards = {"text": make_shard([90, 70, 200] * 20), "chat": make_shard([141] * 50, chat=True)}
-    monkeypatch.setattr(planner, "open_shards", lambda *_: shards)
-    data = SimpleNamespace(digest="0" * 64, metrics={"vocab_size": 50})
-    config = PretrainConfig(num_train_epochs=3, batch_tokens=batch_tokens, chat_fraction=chat_fraction)
-    steps = planner.epoch_steps(config, data, 64, 0)  # type: ignore[arg-type]
+    config = LoopConfig(num_train_epochs=3, batch_tokens=batch_tokens)
     shares = {"chat": chat_fraction, "text": 1 - chat_fraction}
     mixture = DataMixture([(PackedDataset(shards[kind], 64, 0), share) for kind, share in shares.items()])
+    steps = planner.epoch_steps(trainee(mixture=lambda config: mixture), config)
     rows = max(1, batch_tokens // 64)
     assert mixture.epochs((steps - 1) * rows) < 3 <= mixture.epochs(steps * rows) + 1e-9
 
 
 def test_sizes_suit_the_heads_that_are_asked_for() -> None:
-    assert planner.sizes_for(PretrainConfig()) == list(planner.SIZES)
-    widths = [width for width, _ in planner.sizes_for(PretrainConfig(num_key_value_heads=2))]
+    assert sizes.sizes_for(32, 1) == list(sizes.SIZES)
+    widths = [width for width, _ in sizes.sizes_for(32, 2)]
     assert 96 not in widths and 128 in widths  # 96 wide are three heads
     with pytest.raises(ValueError, match="hidden_size=1664"):
-        planner.sizes_for(PretrainConfig(num_key_value_heads=13, head_dim=128))
+        sizes.sizes_for(128, 13)
 
 
 def test_back_at_the_first_step_nothing_of_the_optimizer_is_left(tmp_path: Path) -> None:
@@ -359,23 +364,29 @@ def test_a_log_is_taken_up_whatever_it_holds(tmp_path: Path) -> None:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     for name in ("metrics", "samples"):
         (tmp_path / f"{name}.jsonl").write_bytes(text.encode() + '{"step": 5, "reply": "行'.encode()[:-1])
-    log = Log(tmp_path, Bar("pretrain", 9), lambda *_: None, None)
+    log = Log(tmp_path, Bar("pretrain", 9), lambda *_: None)
     log.rewind(4)
     log.close()
     assert (tmp_path / "samples.jsonl").read_text("utf-8") == "".join(text.split("\n")[i] + "\n" for i in range(4))
 
 
 def test_a_log_holds_each_step_and_each_reply(tmp_path: Path) -> None:
+    progress = Progress("pretrain", LoopConfig(steps=9), TrainState())
+
+    def report(row: dict[str, Any], replies: list[dict[str, str]]) -> StepReport:
+        return StepReport(row, asked=False, save_due=False, may_save=True, replies=replies)
+
     with Bar("pretrain", 9) as bar:
-        log = Log(tmp_path, bar, lambda *_: None, None)
+        log = Log(tmp_path, bar, lambda *_: None)
         log.rewind(0)
         for step in (1, 2):
             row = {"step": step, "loss": 1.0, "grad_norm": 1.0, "epoch": 0.1, "learning_rate": 0.1}
-            log.add(row, [{"prompt": "你好", "reply": f"{step}"}] * step, shown=False)
+            log(progress, report(row, [{"prompt": "你好", "reply": f"{step}"}] * step))
         before = [*log.files.values()]
         log.rewind(1)
         assert all(file.closed for file in before)
-        log.add({"step": 2, "loss": None, "grad_norm": None, "epoch": 0.1, "learning_rate": 0.1}, [], shown=False)
+        row = {"step": 2, "loss": None, "grad_norm": None, "epoch": 0.1, "learning_rate": 0.1}
+        log(progress, report(row, []))
         log.close()
     said = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text("utf-8").splitlines()]
     assert said == [{"step": 1, "prompt": "你好", "reply": "1"}]
@@ -398,7 +409,9 @@ def conversations(*talks: list[tuple[str, int]]) -> tuple[TokenShard, list[list[
             tokens += [START, 10 + CODES[role], *said, END, NEWLINE]
             roles += [TEMPLATE, TEMPLATE] + [CODES[role]] * (count + 1) + [TEMPLATE]
         offsets.append(len(tokens))
-    return TokenShard(np.asarray(tokens, np.uint16), np.asarray(roles, np.uint8), np.asarray(offsets, np.int64)), messages
+    return TokenShard(
+        np.asarray(tokens, np.uint16), np.asarray(roles, np.uint8), np.asarray(offsets, np.int64)
+    ), messages
 
 
 def read_rows(rows: PackedDataset) -> tuple[list[list[int]], list[int]]:
@@ -466,12 +479,11 @@ def test_every_label_counts_where_nothing_else_is_said() -> None:
 def test_a_step_has_a_row_at_least() -> None:
     shard, _ = conversations([("user", 3), ("assistant", 4)])
     config = LoopConfig(batch_tokens=8, micro_batch_tokens=8)
-    made = language_model.objective({"chat": shard}, {"chat": 1.0}, FINE_TUNING, config, 64, 0)
+    made = language_model.objective(DataMixture([(PackedDataset(shard, 64, 0, FINE_TUNING), 1.0)]), config, 64)
     assert (made.step_rows, made.micro_rows) == (1, 1)
+    unanswered, _ = conversations(*[[("user", 9)]] * 3)
     with pytest.raises(UserError, match=r"none of the 3 documents"):
-        language_model.objective(
-            {"chat": conversations(*[[("user", 9)]] * 3)[0]}, {"chat": 1.0}, FINE_TUNING, config, 64, 0
-        )
+        language_model.objective(DataMixture([(PackedDataset(unanswered, 64, 0, FINE_TUNING), 1.0)]), config, 64)
 
 
 @pytest.mark.parametrize(("row_length", "at_once"), [(32, 16), (1024, 8)])
@@ -517,11 +529,16 @@ def test_nothing_held_out_has_no_loss() -> None:
 def test_rows_that_teach_nothing_are_left_out() -> None:
     shard, _ = conversations([("user", 20)], [("user", 3), ("assistant", 4)], [("user", 25)])
     assert PackedDataset(shard, 32, 0, FINE_TUNING).packing(0).rows == 1
-    assert PackedDataset(shard, 32, 0, [0.5, 0.1, 0.1, 1, 0]).packing(0).rows == 3  # pretraining learns from all of them
+    assert (
+        PackedDataset(shard, 32, 0, [0.5, 0.1, 0.1, 1, 0]).packing(0).rows == 3
+    )  # pretraining learns from all of them
     nothing, _ = conversations([("user", 20)])
     assert PackedDataset(nothing, 32, 0, FINE_TUNING).is_empty
     text = PackedDataset(make_shard([30] * 5), 32, 0, FINE_TUNING)
-    assert text.is_empty and DataMixture([(text, 0.5), (PackedDataset(shard, 32, 0, FINE_TUNING), 0.5)]).locate(7) == (0, 7)
+    assert text.is_empty and DataMixture([(text, 0.5), (PackedDataset(shard, 32, 0, FINE_TUNING), 0.5)]).locate(7) == (
+        0,
+        7,
+    )
 
 
 def test_a_loss_of_nothing_is_null_and_changes_no_weight() -> None:

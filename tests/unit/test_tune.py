@@ -23,12 +23,13 @@ from selectolax.lexbor import LexborHTMLParser
 from yaya import pipeline
 from yaya.cli import commands
 from yaya.core import artifact
+from yaya.core import run as core_run
 from yaya.core.artifact import SCHEMA_VERSION, Artifact
-from yaya.core.recipe import read_recipe
 from yaya.core.config import keys
 from yaya.core.files import write_atomic
 from yaya.core.machine import Machine
 from yaya.core.messages import UserError
+from yaya.core.recipe import read_recipe
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.pretrain import PretrainConfig
 from yaya.tune import optuna_study, runner, search, trial_plan, tune_charts, verdict
@@ -460,9 +461,9 @@ def test_a_trials_recipe_is_one(tmp_path: Path) -> None:
         plan(batch_tokens=1024).recipe({"learning_rate": 0.002, "decay_steps": None}, 3, 2)
     )
     job = pipeline.open_run(read_recipe(tmp_path / "r.toml"))
-    config = job.configs["pretrain"]
+    config = job.recipe.stages["pretrain"]
     assert (config.learning_rate, config.steps, config.evaluations, config.samples) == (0.002, 120, 10, 0)
-    assert (job.config.seed, job.config.threads, job.config.device, config.hidden_size) == (3, 2, "cpu", 64)
+    assert (job.recipe.run.seed, job.recipe.run.threads, job.recipe.run.device, config.hidden_size) == (3, 2, "cpu", 64)
 
 
 def test_all_trials_read_as_many_tokens(tmp_path: Path) -> None:
@@ -535,7 +536,7 @@ def valley(table: dict[str, Any], seed: int) -> list[float]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with prepared data under runs/data, and a machine that is known."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipeline, "setup", lambda *_: Machine("cpu", "float32", 2))
+    monkeypatch.setattr(core_run, "setup", lambda *_: Machine("cpu", "float32", 2))
     monkeypatch.setattr(runner, "POLL_S", 0.0)
     metrics = {"train": {kind: {"documents": 9, "tokens": 999} for kind in ("text", "chat")}}
     for kind in ("prepare", "tokenize", "pretrain"):
@@ -596,11 +597,13 @@ def test_the_best_recipe_is_the_runs_own_with_the_best_values(here: Path, monkey
     made = tune(monkeypatch, Pretend(valley), pretrain=recipe, finetune={"steps": 9}, minutes=3.5, seed=4)
     best = read_recipe(made.path / "best.toml")
     job = pipeline.open_run(best)
-    assert job.config.name == "x-best" and job.config.minutes == 3.5 and job.config.seed == 4
-    assert job.configs["pretrain"].learning_rate == made.metrics["values"]["learning_rate"] != 0.01
-    assert job.configs["pretrain"].weight_decay == 0.1 and job.configs["pretrain"].steps == 100
-    assert job.configs["pretrain"].evaluations == PretrainConfig().evaluations  # the trials' own stay with them
-    assert job.configs["finetune"].steps == 9 and job.configs["prepare"].conversations == 7  # what `from` had
+    assert job.recipe.run.name == "x-best" and job.recipe.run.minutes == 3.5 and job.recipe.run.seed == 4
+    assert job.recipe.stages["pretrain"].learning_rate == made.metrics["values"]["learning_rate"] != 0.01
+    assert job.recipe.stages["pretrain"].weight_decay == 0.1 and job.recipe.stages["pretrain"].steps == 100
+    assert job.recipe.stages["pretrain"].evaluations == PretrainConfig().evaluations  # the trials' own stay with them
+    assert (
+        job.recipe.stages["finetune"].steps == 9 and job.recipe.stages["prepare"].conversations == 7
+    )  # what `from` had
     assert made.metrics["verdict"]["en"] in (made.path / "best.toml").read_text("utf-8")
     assert "from" not in best and "tune" not in best
 

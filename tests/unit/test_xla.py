@@ -10,14 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 from test_training import make_shard, tiny_model
+from tests.conftest import context
 
 from yaya.core.artifact import Draft
 from yaya.core.machine import find_xla, pick_dtype
 from yaya.core.messages import UserError
 from yaya.model.pretrained import load_model, save_model
 from yaya.tokenize.tokenizer import train as train_tokenizer
+from yaya.train.callbacks import Watch
 from yaya.train.language_model import bits_per_byte, write_samples
-from yaya.train.loop import make_optimizer, train_step, train
+from yaya.train.loop import make_optimizer, train, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.packing import DataMixture, PackedDataset
@@ -35,7 +37,9 @@ def objective() -> LanguageModeling:
     """Micro-batches of three rows, two a step, with labels that count and others that do not."""
     weights = [1, 0.5, 0.5, 1, 0]
     chat = make_shard([20, 9, 31] * 9, chat=True)
-    return LanguageModeling(DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(chat, 32, 3, weights), 0.6)]), 6, 4)
+    return LanguageModeling(
+        DataMixture([(PackedDataset(TEXT, 32, 3, weights), 0.4), (PackedDataset(chat, 32, 3, weights), 0.6)]), 6, 4
+    )
 
 
 def rows(folder: Path, device: str, optimizer: str, stop_after: int = 0) -> list[dict[str, float]]:
@@ -53,7 +57,7 @@ def rows(folder: Path, device: str, optimizer: str, stop_after: int = 0) -> list
             signal.raise_signal(signal.SIGINT)
         return bits_per_byte(model, TEXT, tokenizer, 32)  # type: ignore[arg-type]
 
-    train(model, objective(), config, Draft(folder, "pretrain", {}, {}), validate, lambda: [])
+    train(model, objective(), config, Draft(folder, "pretrain"), context(folder), Watch(validate))
     written = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     return [{name: row[name] for name in NUMBERS if name in row} for row in written]
 
