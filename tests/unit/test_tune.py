@@ -35,7 +35,7 @@ from yaya.tune.optuna_study import Study, importance, mend
 from yaya.tune.runner import Follower, Record
 from yaya.tune.search import TuneConfig
 from yaya.tune.space import Dimension, parse_space, show, tidy
-from yaya.tune.trial_plan import Plan
+from yaya.tune.trial_plan import TrialPlan
 from yaya.tune.tune_page import write_report
 from yaya.tune.verdict import judge
 from yaya.tune.workers import Process
@@ -393,7 +393,7 @@ def test_rows_are_read_once_and_whole_also_across_the_swap(tmp_path: Path) -> No
 
 def test_a_training_that_goes_back_to_a_checkpoint_writes_its_rows_anew(tmp_path: Path) -> None:
     follower, log = Follower(tmp_path, "pretrain"), tmp_path / ".pretrain.partial" / "metrics.jsonl"
-    job = runner.Job(1, "trial", {}, 0, tmp_path, "")
+    job = runner.Trial(1, "trial", {}, 0, tmp_path, "")
     one, looks = runner.Running(job, Pretend(valley), follower, 0.0), []  # type: ignore[arg-type]
     trials = runner.Runner(Pretend(valley), "pretrain", {})  # type: ignore[arg-type]
 
@@ -411,7 +411,7 @@ def test_a_training_that_goes_back_to_a_checkpoint_writes_its_rows_anew(tmp_path
 
 def running(folder: Path, said: str, curve: list[tuple[int, float]], stopped: bool = False) -> runner.Running:
     (folder / "output.txt").write_text(said, "utf-8")
-    job = runner.Job(1, "trial", {}, 0, folder, "")
+    job = runner.Trial(1, "trial", {}, 0, folder, "")
     return runner.Running(job, None, Follower(folder, "pretrain"), 0.0, curve=curve, stopped=stopped)  # type: ignore[arg-type]
 
 
@@ -436,7 +436,7 @@ def test_a_real_process_that_fails_says_why_and_one_that_hangs_is_killed(tmp_pat
         time.sleep(0.02)
     assert code == 1
     told = runner.failure(
-        runner.Running(runner.Job(0, "trial", {}, 0, tmp_path, ""), failing, Follower(tmp_path, "x"), 0.0), code
+        runner.Running(runner.Trial(0, "trial", {}, 0, tmp_path, ""), failing, Follower(tmp_path, "x"), 0.0), code
     )
     assert (
         told is not None and "There is no recipe" in told and "Traceback" not in (tmp_path / "output.txt").read_text()
@@ -449,9 +449,9 @@ def test_a_real_process_that_fails_says_why_and_one_that_hangs_is_killed(tmp_pat
 # ---------------------------------------------------------------- the recipe of a trial
 
 
-def plan(**table: Any) -> Plan:
+def plan(**table: Any) -> TrialPlan:
     config = dataclasses.asdict(PretrainConfig(hidden_size=64, num_hidden_layers=2)) | table
-    return Plan("pretrain", config, 120, 10, 60.0, "cpu", "float32")
+    return TrialPlan("pretrain", config, 120, 10, 60.0, "cpu", "float32")
 
 
 def test_a_trials_recipe_is_one(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def tokens(m: Material) -> dict[str, Any] | None:
                 "text": text,
                 "count": len(ids := m.tokenizer.encode(text)),
                 "bytes": len(text.encode()),
-                "groups": sample_texts.pieces(m.tokenizer, ids),
+                "groups": sample_texts.shown_tokens(m.tokenizer, ids),
             }
             for text in (*shown, "竹蜻蜓 🐼")
         ],
@@ -229,7 +229,7 @@ def weights(m: Material) -> dict[str, Any] | None:
     shown = {}
     for lang, talk in m.chats.items():
         ids, roles = (row[:LONGEST_TALK] for row in chat_template.render(m.tokenizer, talk))
-        groups, counting = sample_texts.pieces(m.tokenizer, ids, roles), sum(by_role[role] > 0 for role in roles)
+        groups, counting = sample_texts.shown_tokens(m.tokenizer, ids, roles), sum(by_role[role] > 0 for role in roles)
         shown[lang] = {"groups": groups, "total": len(ids), "counting": counting, "roles": sorted(set(roles))}
     return {"talks": shown, "weights": by_role}
 

@@ -110,7 +110,7 @@ def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[st
 
 
 @dataclass
-class Piece:
+class ShownToken:
     """One token as it is shown: kind is "text", "bytes" (part of a character) or "control"."""
 
     id: int
@@ -120,34 +120,34 @@ class Piece:
 
 
 @dataclass
-class Group:
+class TokenGroup:
     """Tokens that stand together: one, or those that only together make up `whole`."""
 
-    pieces: list[Piece]
+    tokens: list[ShownToken]
     whole: str = ""
 
 
-def pieces(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] = ()) -> list[Group]:
+def shown_tokens(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] = ()) -> list[TokenGroup]:
     """Tokens in order; those that hold only a part of a character show their bytes and are grouped."""
     names = {index: name for name, index in tokenizer.control.items()}
-    groups: list[Group] = []
-    waiting: list[Piece] = []
+    groups: list[TokenGroup] = []
+    waiting: list[ShownToken] = []
     held = b""
 
     def flush(whole: str) -> None:
         nonlocal waiting, held
         if waiting:
-            groups.append(Group(waiting, whole))
+            groups.append(TokenGroup(waiting, whole))
         waiting, held = [], b""
 
     for index, role in zip(ids, roles or [0] * len(ids), strict=True):
         data = tokenizer.token_bytes[index]
         if index in names:
             flush("")
-            groups.append(Group([Piece(index, names[index], "control", role)]))
+            groups.append(TokenGroup([ShownToken(index, names[index], "control", role)]))
             continue
         held += data
-        waiting.append(Piece(index, data.hex(" ").upper(), "bytes", role))
+        waiting.append(ShownToken(index, data.hex(" ").upper(), "bytes", role))
         try:
             whole = held.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -105,7 +105,7 @@ def attend(arguments: list[str], folder: str, cwd: str, env: dict[str, str]) -> 
         trial.kill()
 
 
-class Remote:
+class RayTask:
     """A trial on the cluster."""
 
     def __init__(self, reference: Any, folder: Path):
@@ -151,7 +151,7 @@ class Ray:
     def start(self, arguments: list[str], folder: Path) -> Handle:
         (folder / STOP).unlink(missing_ok=True)
         env = {name: value for name, value in os.environ.items() if name.startswith("YAYA_")}
-        return Remote(self.task.remote(arguments, str(folder), os.getcwd(), env), folder)
+        return RayTask(self.task.remote(arguments, str(folder), os.getcwd(), env), folder)
 
 
 ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
