@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from yaya.core import artifact, distributed, files
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import RunConfig, as_dict, build, keys, read_recipe, spend, to_toml, unknown_key
 from yaya.core.files import write_atomic
+from yaya.core.lock import locked
 from yaya.core.machine import Machine, setup
-from yaya.core.messages import UserError, program, say
-from yaya.core.progress import duration, in_minutes
+from yaya.core.messages import UserError, plural, program, say
+from yaya.core.progress import duration
 
 
 @dataclass(frozen=True)
@@ -168,12 +167,10 @@ class Run:
     def origin(self, parent: str) -> str | None:
         """The run that has such a stage and something that this run's results were made from."""
         made = [found for stage in STAGES if (found := artifact.load(self.folder / stage))]
-        needed = {digest for found in made for digest in found.manifest["parents"].values()}
-        for place in sorted(RUNS.glob(f"*/{parent}")):
-            stages = [found for stage in STAGES if (found := artifact.load(place.parent / stage))]
-            if place.parent != self.folder and any(found.digest in needed for found in stages):
-                return place.parent.name
-        return None
+        needed = [digest for found in made for digest in found.manifest["parents"].values()]
+        runs = [place.parent for place in sorted(RUNS.glob(f"*/{parent}")) if place.parent != self.folder]
+        source = next(artifact.with_digest(runs, STAGES, needed), None)
+        return source.parent.name if source else None
 
     def remark_old_rules(self, name: str, found: Artifact) -> None:
         """Says once that older rules made a corpus, which is used all the same."""
@@ -298,7 +295,7 @@ class Run:
         left = 60 * self.config.minutes - (now - self.started)
         if timed and not self.deadlines and distributed.broadcast_object(left <= 0):
             raise UserError(
-                f"The time of {in_minutes(self.config.minutes)} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
+                f"The time of {plural(self.config.minutes, 'minute')} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
                 f"{self.config.minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
             )
         left = distributed.broadcast_object(
@@ -312,7 +309,7 @@ class Run:
             paid = self.config.budget
             en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
             say(
-                f"Measuring this machine for the {in_minutes(self.config.minutes)} that {en} ...",
+                f"Measuring this machine for the {plural(self.config.minutes, 'minute')} that {en} ...",
                 f"正在测这台机器的速度（{zh} {self.config.minutes:g} 分钟）……",
             )
         shares = planner.shares(names)
@@ -338,17 +335,7 @@ def check_name(name: str) -> None:
 def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = False) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = Run(recipe, only)
-    files.make_folder(job.folder)
-    lock = FileLock(job.folder / ".lock")
-    try:
-        if distributed.is_main():
-            lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
-            f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
-        ) from None
-    try:
+    with distributed.connection(), locked(job.folder):
         if only == "prepare" and job.configs["prepare"].preview:
             STAGES["prepare"].load().preview(job.configs["prepare"], job.folder / "preview", job.config.seed)
             return job
@@ -379,6 +366,3 @@ def run(recipe: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
                 f"overwrite=true 只替换会有不同的结果。这些没有不同，照旧保留：{'、'.join(job.kept)}。",
             )
         return job
-    finally:
-        lock.release()
-        distributed.disconnect()

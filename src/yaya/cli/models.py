@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from yaya.core import artifact
+from yaya.core.lock import is_locked
 from yaya.core.messages import UserError, program
 from yaya.pipeline import RUNS, STAGES, TRAINING
 
@@ -52,7 +51,7 @@ def no_model(path: Path, run: Path | None) -> UserError:
 
 def no_model_yet(run: Path) -> UserError:
     """For a run whose training is still going on, or has not begun."""
-    if is_at_work(run):
+    if is_locked(run):
         return UserError(
             f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",
@@ -68,20 +67,6 @@ def no_model_yet(run: Path) -> UserError:
         f"{run} has no finished model yet, {has[0]}. To go on with it: {program()} run {goes_on}",
         f"{run} 里还没有训练好的模型，{has[1]}。接着做：{program()} run {goes_on}",
     )
-
-
-def is_at_work(run: Path) -> bool:
-    """Whether a yaya is working in this run."""
-    path = run / ".lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # not ours to write: nothing is known
-        return False
 
 
 def known_runs() -> tuple[str, str]:

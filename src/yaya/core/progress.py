@@ -22,11 +22,6 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def in_minutes(minutes: float) -> str:
-    """`1` -> `1 minute`, `2.5` -> `2.5 minutes`."""
-    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
-
-
 def times(count: float) -> str:
     """How often: `0.054`, `1.5`, `220`."""
     return f"{count:.2g}" if count < 10 else f"{count:,.0f}"

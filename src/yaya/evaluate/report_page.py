@@ -225,7 +225,7 @@ def weights(m: Material) -> dict[str, Any] | None:
         return None
     config = m.config("finetune")
     system, user = config.get("system_weight", 0.0), config.get("user_weight", 0.0)
-    by_role = [0.0, system, user, config.get("assistant_weight", 1.0), 0.0]
+    by_role = chat_template.role_weights(system=system, user=user, assistant=config.get("assistant_weight", 1.0))
     shown = {}
     for lang, talk in m.chats.items():
         ids, roles = (row[:LONGEST_TALK] for row in chat_template.render(m.tokenizer, talk))

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from yaya.core import han
+from yaya.core.han import language_of
 from yaya.pages.excerpts import visible
 from yaya.tokenize.chat_template import ROLE_CODE, ROLES
 from yaya.tokenize.tokenizer import Tokenizer
@@ -22,11 +24,7 @@ ROWS = 300  # looked at for samples
 LOOKED_AT, LONGEST_TEXT = 500, 2000  # documents, and characters of one, for a language's tokens
 SOME = 0.02  # of the text, from which on the data is said to have a language
 COMMON = frozenset(("the", "of", "and", "to", "is", "in", "you", "it"))
-HAN = re.compile(r"[\u3400-\u9fff]")
-
-
-def language_of(text: str) -> str:
-    return "zh" if HAN.search(text) else "en"
+HAN = re.compile(f"[{han.BROAD}]")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

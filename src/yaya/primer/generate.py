@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from yaya.core import han
+
 from .draws import Draw, Random, cap, holds_content, pick
 from .kinds import KINDS, Kind
 from .phrasing import PHRASINGS, TASKS, TELLS, Line, is_held
@@ -31,7 +33,7 @@ SHARES = {
 SKILLS = tuple(SHARES)
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 TRAINING = "training"
-BOUNDARY = re.compile(r"(?<=[一-鿿])(?=[0-9A-Za-z])|(?<=[0-9A-Za-z])(?=[一-鿿])")
+BOUNDARY = re.compile(f"(?<=[{han.COMMON}])(?=[0-9A-Za-z])|(?<=[0-9A-Za-z])(?=[{han.COMMON}])")
 # Where the case of the user's letters never has to be copied, some users write none
 LOWERCASE_SKILLS = {"facts", "arithmetic", "counting", "opposites", "categories", "identity", "unknown"}
 LONGEST = {"zh": 100, "en": 330}  # characters after which a conversation ends: far under 150 tokens

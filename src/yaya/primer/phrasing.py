@@ -9,6 +9,8 @@ import zlib
 from collections import Counter
 from typing import NamedTuple
 
+from yaya.core import han
+
 from .tables.en import exercises as en_tasks
 from .tables.en import knows as en_knows
 from .tables.en import memory as en_memory
@@ -81,7 +83,7 @@ def make_line(raw: str, language: str) -> Line:
 
 def words_of(raw: str, language: str) -> set[str]:
     text = re.sub(r"\{\w+\}", " ", raw)
-    return set(re.findall(r"[一-鿿]" if language == "zh" else r"[A-Za-z']+", text))
+    return set(re.findall(f"[{han.COMMON}]" if language == "zh" else r"[A-Za-z']+", text))
 
 
 def load(language: str) -> dict[str, Phrasing]:

@@ -22,6 +22,14 @@ UNLEARNED = (
 )
 ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM, UNLEARNED: TEMPLATE}
 
+
+def role_weights(
+    *, text: float = 0.0, system: float = 0.0, user: float = 0.0, assistant: float = 0.0, template: float = 0.0
+) -> tuple[float, ...]:
+    """What a label of each role counts, in the order of `ROLES`."""
+    return text, system, user, assistant, template
+
+
 TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of parts that are text; Gemini writes none
 
 

@@ -12,6 +12,7 @@ from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.messages import UserError
 from yaya.model.pretrained import load_model
+from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import shared
 from yaya.train import language_model
 from yaya.train.loop import LoopConfig
@@ -34,9 +35,11 @@ class FinetuneConfig(LoopConfig):
     )
 
 
-def role_weights(config: FinetuneConfig) -> list[float]:
+def role_weights(config: FinetuneConfig) -> tuple[float, ...]:
     """What a label of each role counts."""
-    return [0.0, config.system_weight, config.user_weight, config.assistant_weight, 0.0]
+    return chat_template.role_weights(
+        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
+    )
 
 
 def build(

@@ -18,15 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from yaya import pipeline
 from yaya.core import artifact, distributed
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import as_dict, build, key, to_toml
 from yaya.core.files import write_atomic
-from yaya.core.messages import UserError, program, say, t
-from yaya.core.progress import Bar, duration, in_minutes
+from yaya.core.lock import locked
+from yaya.core.messages import UserError, plural, program, say, t
+from yaya.core.progress import Bar, duration
 from yaya.tune import verdict
 from yaya.tune.optuna_study import Study, load_optuna, standing
 from yaya.tune.runner import Record, Runner, Trial
@@ -111,15 +110,8 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
     if not asked.tune.space:
         shown = ", ".join(f"{d.name}={d}" for d in dimensions)
         say(f"[tune] no space was given, so: {shown}", f"[tune] 没有给出 space，就搜索：{shown}")
-    job.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(job.folder / ".lock").acquire(timeout=0):
-            return build_artifact(asked, job, dimensions, inputs_of(job, asked.tune.stage))
-    except Timeout:
-        raise UserError(
-            f"Another yaya is working in {job.folder}. Wait for it, or choose another name=.",
-            f"另一个 yaya 正在 {job.folder} 里工作。请等它结束，或换一个 name=。",
-        ) from None
+    with locked(job.folder):
+        return build_artifact(asked, job, dimensions, inputs_of(job, asked.tune.stage))
 
 
 def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -268,7 +260,7 @@ class Search:
         if done < 2:
             long = duration(self.whole())
             raise UserError(
-                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {in_minutes(self.config.minutes)}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
+                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {plural(self.config.minutes, 'minute')}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟里只够试配方本身。请增加 minutes，或让时间来定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
@@ -362,7 +354,7 @@ class Search:
         if not jobs:
             return
         say(
-            f"[tune] the best trial and the recipe once more, on {self.config.seeds} other seed{'s' * (self.config.seeds > 1)}, since chance helped to choose the best.",
+            f"[tune] the best trial and the recipe once more, on {plural(self.config.seeds, 'other seed')}, since chance helped to choose the best.",
             f"[tune] 换 {self.config.seeds} 个种子，把最好的试验和配方各再训练一遍：选出最好的那个，有运气的成分。",
         )
         begun = {more for _, more in done}

@@ -14,8 +14,8 @@ from typing import Any
 from yaya import pipeline
 from yaya.core.artifact import Artifact
 from yaya.core.config import as_dict, to_toml
-from yaya.core.messages import UserError, say
-from yaya.core.progress import duration, in_minutes
+from yaya.core.messages import UserError, plural, say
+from yaya.core.progress import duration
 from yaya.tune.optuna_study import STARTUP
 from yaya.tune.runner import Runner, Running, Trial, failure
 
@@ -107,7 +107,7 @@ def settle_steps(
     steps = int((1 - OVERHEAD) * (seconds - start_seconds) / step_seconds)
     if steps < FEWEST_STEPS:
         raise UserError(
-            f"In {in_minutes(minutes)} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
+            f"In {plural(minutes, 'minute')} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
             f"{minutes:g} 分钟里 {trials} 个试验各只能训练 {max(steps, 0)} 步，分不出好坏。请增加 minutes 或减少 trials。",
         )
     say(
