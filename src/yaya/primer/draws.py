@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from . import world as w
-from .phrasing import hash_of, is_held
+from yaya.primer import world as w
+from yaya.primer.phrasing import hash_of, is_held
 
 Random = Callable[[], float]  # random.Random(...).random
 Draw = tuple[str, dict[str, str]]

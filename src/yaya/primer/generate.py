@@ -8,11 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from yaya.core import han
-
-from .draws import Draw, Random, cap, holds_content, pick
-from .kinds import KINDS, Kind
-from .phrasing import PHRASINGS, TASKS, TELLS, Line, is_held
-from .task_draws import order_list, price_list
+from yaya.primer.draws import Draw, Random, cap, holds_content, pick
+from yaya.primer.kinds import KINDS, Kind
+from yaya.primer.phrasing import PHRASINGS, TASKS, TELLS, Line, is_held
+from yaya.primer.task_draws import order_list, price_list
 
 LANGUAGES = ("zh", "en")
 SETS = ("combinations", "phrasings", "paraphrases")

@@ -10,9 +10,9 @@ Sums: the held-out triples (a, op, b) are the same in both languages; see `hold_
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import draws as d
-from . import task_draws as t
-from .draws import Draw, Random
+from yaya.primer import draws as d
+from yaya.primer import task_draws as t
+from yaya.primer.draws import Draw, Random
 
 
 class Kind(NamedTuple):

@@ -10,15 +10,14 @@ from collections import Counter
 from typing import NamedTuple
 
 from yaya.core import han
-
-from .tables.en import exercises as en_tasks
-from .tables.en import knows as en_knows
-from .tables.en import memory as en_memory
-from .tables.en import talk as en_talk
-from .tables.zh import exercises as zh_tasks
-from .tables.zh import knows as zh_knows
-from .tables.zh import memory as zh_memory
-from .tables.zh import talk as zh_talk
+from yaya.primer.tables.en import exercises as en_tasks
+from yaya.primer.tables.en import knows as en_knows
+from yaya.primer.tables.en import memory as en_memory
+from yaya.primer.tables.en import talk as en_talk
+from yaya.primer.tables.zh import exercises as zh_tasks
+from yaya.primer.tables.zh import knows as zh_knows
+from yaya.primer.tables.zh import memory as zh_memory
+from yaya.primer.tables.zh import talk as zh_talk
 
 TASKS = {"zh": zh_tasks, "en": en_tasks}
 TELLS = {"zh": zh_memory.TELLS, "en": en_memory.TELLS}

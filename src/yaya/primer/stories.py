@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import cache
 
-from . import world as w
-from .draws import (
+from yaya.primer import world as w
+from yaya.primer.draws import (
     CATEGORY_OF,
     DIFFERENCES,
     HELD_SUMS,
@@ -22,10 +22,10 @@ from .draws import (
     sample,
     thing_slots,
 )
-from .generate import LANGUAGES, random_of
-from .phrasing import PHRASINGS, expand
-from .tales import BIRTHDAY_WHEN, TALES, TITLES, WHEN
-from .task_draws import NAMES
+from yaya.primer.generate import LANGUAGES, random_of
+from yaya.primer.phrasing import PHRASINGS, expand
+from yaya.primer.tales import BIRTHDAY_WHEN, TALES, TITLES, WHEN
+from yaya.primer.task_draws import NAMES
 
 GAP = {"zh": "", "en": " "}
 USED_DAILY = ("book", "key", "pen", "hat", "umbrella", "coat", "cup", "bag")  # what someone may lose

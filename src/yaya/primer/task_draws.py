@@ -2,9 +2,22 @@
 
 from collections.abc import Callable
 
-from . import world as w
-from .draws import CATEGORY_KEYS, COUNTED, Draw, Random, a, cap, holds_content, join, noun, pick, sample, thing
-from .phrasing import TASKS
+from yaya.primer import world as w
+from yaya.primer.draws import (
+    CATEGORY_KEYS,
+    COUNTED,
+    Draw,
+    Random,
+    a,
+    cap,
+    holds_content,
+    join,
+    noun,
+    pick,
+    sample,
+    thing,
+)
+from yaya.primer.phrasing import TASKS
 
 # instructions
 
