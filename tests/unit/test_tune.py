@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import json
 import math
@@ -10,6 +9,7 @@ import pickle
 import random
 import re
 import shutil
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -21,7 +21,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from yaya import pipeline
-from yaya.cli import commands
+from yaya.cli import commands, stages
 from yaya.core import artifact
 from yaya.core.artifact import SCHEMA_VERSION, Artifact
 from yaya.core.config import keys, read_recipe
@@ -1028,14 +1028,7 @@ def test_mistakes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_optuna_the_command_to_install_it(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usual = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "optuna":
-            raise ImportError(name)
-        return usual(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     assert 'pip install "yaya[tune]"' in fails("name=x", "from=data", capsys=capsys)
     assert not (here / "runs/x").exists()
 
@@ -1071,7 +1064,7 @@ def test_a_recipe_with_a_table_for_tune_still_runs(here: Path, monkeypatch: pyte
 @pytest.mark.parametrize("kind", ["better", "default"])
 def test_the_next_step_is_named_where_there_is_one(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = Artifact(Path("runs/demo/tune"), {"metrics": {"verdict": {"kind": kind}}})
-    commands.tune_next(made)
+    stages.tune_next(made)
     said = capsys.readouterr().err
     assert ("yaya run runs/demo/tune/best.toml name=demo-best" in said) == (kind == "better")
 
