@@ -51,6 +51,7 @@ class Bar:
             bars_drawn.clear()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
+        """So much more is done; draws anew when it is time. note: what stands behind the bar from now on."""
         self.done += count
         if note is not None:
             self.note = note
@@ -65,6 +66,7 @@ class Bar:
             say_line(visible(text))
 
     def line(self) -> str:
+        """The bar as one line of text: how much is done, how fast, how long it still takes."""
         passed = max(time.monotonic() - self.started, 1e-9)
         rate = (self.done - self.first) / passed
         speed = f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}"

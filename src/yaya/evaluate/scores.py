@@ -37,6 +37,7 @@ class EvaluateConfig:
 
 
 def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+    """Scores the last model, and the one before fine-tuning, into `draft`; UserError where the inputs do not belong together."""
     from yaya.evaluate.report_page import write_report  # jinja2 is wanted here alone
 
     last = "finetune" if "finetune" in inputs else "pretrain"

@@ -216,6 +216,7 @@ def accepted(kind: Kind, draw: Draw, language: str) -> tuple[str, ...]:
 
 
 def make_question(random: Random, kind: Kind, language: str, set_name: str) -> Question | None:
+    """A test question of this kind and set, with the conversation before it; None if none was found."""
     held = set_name == "combinations" and kind.unit == "content"
     draw = draw_content(random, kind, language, held)
     text = ask(random, kind, draw, language, set_name)

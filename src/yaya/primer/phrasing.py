@@ -69,6 +69,7 @@ def with_mark(text: str, language: str) -> str:
 
 
 def make_line(raw: str, language: str) -> Line:
+    """A table's line with all its readings, each at the start of a message and after an opener."""
     variants = []
     for text in dict.fromkeys(with_mark(text.strip(), language) for text in expand(raw)):
         text = re.sub(r" +(?=[ .])", "", text)

@@ -61,15 +61,22 @@ def create_app(
     app.add_middleware(Guard, host=host)
     add_error_handlers(app)
     add_page(app, about or About())
+    add_model_routes(app, engine, worker, model_name)
+    add_generation_routes(app, engine, worker, model_name)
+    return app
+
+
+def add_model_routes(app: FastAPI, engine: Engine, worker: Worker, model_name: str) -> None:
+    """What is served here, and whether it still works."""
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        about = {
+        status = {
             "status": "ok" if worker.alive else "stopped",
             "model": model_name,
             "context_length": engine.context_length,
         }
-        return JSONResponse(about, 200 if worker.alive else 503)
+        return JSONResponse(status, 200 if worker.alive else 503)
 
     @app.get("/v1/models")
     @app.get("/v1/models/", include_in_schema=False)
@@ -80,6 +87,10 @@ def create_app(
     async def model(name: str) -> dict[str, Any]:
         check_model(name, model_name)
         return model_card(model_name)
+
+
+def add_generation_routes(app: FastAPI, engine: Engine, worker: Worker, model_name: str) -> None:
+    """OpenAI's chat completions, and `/generate`."""
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
@@ -102,8 +113,6 @@ def create_app(
         reply = "".join([text async for text in stream.texts()])
         answer = {"generated_text": body.prompt + reply}
         return JSONResponse(answer, headers=ignored_header(body.ignored()))
-
-    return app
 
 
 def model_card(name: str) -> dict[str, Any]:

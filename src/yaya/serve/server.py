@@ -64,6 +64,7 @@ class Server(uvicorn.Server):
         self.worker, self.model_name, self.url = worker, model_name, url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says the address once the server listens."""
         await super().startup(sockets)
         if self.started:
             say(

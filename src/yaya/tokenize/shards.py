@@ -73,6 +73,7 @@ def source_parents(config: TokenizeConfig) -> dict[str, str]:
 
 
 def run(config: TokenizeConfig, inputs: dict[str, Artifact], draft: Draft) -> None:
+    """Trains or takes over the tokenizer and encodes both splits into `draft`; UserError where none can be taken over."""
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
         try:

@@ -119,6 +119,7 @@ class Runner:
                 one.handle.kill()
 
     def look(self, one: Running, on_look: Callable[[Trial, int, float], bool]) -> None:
+        """Reads the new rows of a trial and stops it where `on_look` says so."""
         for row in one.log.rows():
             loss = row.get("validation_loss")
             if loss is None or (row["step"], loss) in one.curve:

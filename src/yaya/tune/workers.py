@@ -112,6 +112,7 @@ class RayTask:
         self.reference, self.folder = reference, folder
 
     def poll(self) -> int | None:
+        """Its exit code, None while it runs; that of a kill where its node is gone."""
         import ray
 
         if not ray.wait([self.reference], timeout=0)[0]:
