@@ -125,7 +125,7 @@ def prepare_streams() -> None:
 
 
 def check_arguments(arguments: list[str]) -> None:
-    """Recipes, reports and tokenizers hold text: an argument that is none cannot be used anywhere."""
+    """Recipes, reports and tokenizers hold text: an argument that is none is a UserError, wherever it stands."""
     for argument in arguments:
         if not is_text(argument):
             raise UserError(

@@ -12,7 +12,7 @@ from yaya.pipeline import RUNS, STAGES, TRAINING
 
 
 def model_folder(model: str) -> Path:
-    """MODEL: a path, else a run's name (its last finished training stage)."""
+    """The folder of MODEL: a path, else a run's name (its last finished training stage); a UserError where it is neither."""
     path = Path(model)
     in_runs = path.absolute().parent == RUNS.absolute()  # runs/demo is what the shell completes
     run = RUNS / path.name if in_runs or (model == path.name and model.strip(".")) else None

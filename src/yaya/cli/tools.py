@@ -138,7 +138,7 @@ def serve_command(words: list[str]) -> None:
 
 
 def port_number(text: str) -> int:
-    """The port; for argparse, which tells the message."""
+    """The port; an ArgumentTypeError, whose message argparse tells, for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError(
             t(f"{text!r} is no port: ports are numbers from 0 to 65535", f"{text!r} 不是端口：端口是 0 到 65535 的数字")

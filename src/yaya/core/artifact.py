@@ -169,7 +169,7 @@ def build(
     keep: the finished training that would be lost, or lose what it was trained on: only `overwrite` replaces it.
     resumes: an unfinished one is gone on with.
     again: one that would not differ is made anew all the same.
-    With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
+    UserError where `keep` is in the way. With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes.
     """
     if not distributed.is_main():
         return _help(path, kind, config, parents, make, seed=seed, runtime=runtime)

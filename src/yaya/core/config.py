@@ -86,7 +86,7 @@ class RunConfig:
 
 
 def spend(config: RunConfig) -> RunConfig:
-    """The minutes that the budget pays for."""
+    """The config with the minutes that the budget pays for; a UserError where it is no money, or the price is missing."""
     if config.budget is None:
         return config
     amount = re.fullmatch(r"\s*[$¥￥€£]?\s*(\d+(?:\.\d+)?)\s*", str(config.budget))
@@ -110,7 +110,7 @@ def keys(config_class: type) -> dict[str, dataclasses.Field]:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """The recipe as nested dicts."""
+    """The recipe as nested dicts; a UserError where there is none, or it is no TOML."""
     if path.suffix != ".toml":
         raise UserError(
             f"{path} is no recipe: those end in .toml. Texts to learn from are given as sources={path}, a run as name={path.name}.",
@@ -130,7 +130,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string."""
+    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string.
+
+    UsageError without a key or `=`.
+    """
     name, equals, raw = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"Expected key=value, got {text!r}.", f"应当写成 key=value，而不是 {text!r}。")
@@ -146,7 +149,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:
-    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`."""
+    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`; a UsageError where `a` is no table."""
     *tables, last = name.split(".")
     for table in tables:
         child = tree.setdefault(table, {})
@@ -190,7 +193,10 @@ def unknown_key(name: str, known: Iterable[str], where: str) -> UserError:
 
 
 def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> Any:
-    """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one)."""
+    """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one).
+
+    kind: the field's type; name: the key as the user knows it, for the UserError where the value cannot be.
+    """
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     about = field.metadata
     if value == "auto" and field.default is None:
@@ -303,7 +309,7 @@ def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:
 
 
 def toml_value(value: Any) -> str:
-    """One value as TOML."""
+    """One value as TOML; a TypeError for what TOML has no form for."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -72,7 +72,7 @@ def nicest(talks: Sequence[list[dict[str, str]]]) -> list[dict[str, str]] | None
 
 
 def first_sentence(texts: Sequence[str], language: str | None, shortest: int, longest: int) -> str | None:
-    """A whole sentence of that language, or of any."""
+    """The first whole sentence of that language (or of any) and of such a length in characters; None where there is none."""
     for text in texts:
         for sentence in re.findall(r"[^\n。！？.!?]+[。！？.!?]?", text[:2000]):
             sentence = sentence.strip()

@@ -244,7 +244,10 @@ def make_question(random: Random, kind: Kind, language: str, set_name: str) -> Q
 
 @cache
 def questions(set: str, language: str, per_skill: int = 100, seed: int = 20261124) -> list[Question]:
-    """Distinct questions of a set, `per_skill` of each skill: of the written "paraphrases", at most that many."""
+    """Distinct questions of a set, `per_skill` of each skill: of the written "paraphrases", at most that many.
+
+    ValueError for a set or a language that there is not.
+    """
     if set not in SETS or language not in LANGUAGES:
         raise ValueError(f"no such questions: {set!r} in {language!r}; sets are {SETS}, languages {LANGUAGES}")
     if set == "paraphrases":

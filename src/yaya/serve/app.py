@@ -139,7 +139,7 @@ def chat_prompt(engine: Engine, body: ChatRequest) -> Prompt:
 
 
 def generate_prompt(engine: Engine, body: GenerateRequest) -> Prompt:
-    """The prompt as document text; `max_length` becomes a number of new tokens."""
+    """The prompt as document text; `max_length` becomes a number of new tokens; an `ApiError` 400 where it leaves none."""
     input_ids = engine.encode(body.prompt)
     if body.max_new_tokens is not None:
         return Prompt(input_ids, body.sampling(body.max_new_tokens))
@@ -190,7 +190,7 @@ def event(data: dict[str, Any]) -> str:
 
 
 def add_page(app: FastAPI, about: About) -> None:
-    """The chat page, its files, and what it knows of the model."""
+    """The routes of the chat page: itself, its files (for any other name error 404), and what it knows of the model."""
 
     @app.get("/")
     async def page() -> FileResponse:

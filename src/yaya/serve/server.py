@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on the first free port from `port` on (0: any)."""
+    """A listening socket on the first free port from `port` on (0: any); a `UserError` where there is none."""
     family, at = resolve_address(host, port)
     last = min(port + PORTS_TO_TRY - 1, LAST_PORT)
     for candidate in range(port, last + 1):

@@ -102,6 +102,7 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
     """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
 
     The system messages at the beginning stay; a turn is a user's message with the reply that follows it.
+    UserError where not even the last turn fits.
     """
     system = list(takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = list(messages[len(system) :])
