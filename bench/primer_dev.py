@@ -8,8 +8,9 @@ from pathlib import Path
 
 from yaya import primer
 from yaya.core.machine import setup
-from yaya.evaluate.tasks import accuracy, ask, loops
+from yaya.evaluate.tasks import accuracy, ask
 from yaya.inference.engine import Engine
+from yaya.inference.repetition import loops
 
 engine = Engine.load(Path(sys.argv[1]), setup())
 per_skill = int(sys.argv[2]) if len(sys.argv) > 2 else 50

@@ -97,7 +97,7 @@ def defined(statement: ast.stmt) -> tuple[str, ...]:
     return tuple(n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
 
-def changed(node: ast.AST) -> Iterator[tuple[str, Any]]:
+def changed(node: ast.AST) -> Iterator[tuple[str, Any]]:  # noqa: C901  # a table of cases
     """(kind, another node in its place) for every way to change it."""
 
     def other(kind: str, **fields: Any) -> tuple[str, Any]:

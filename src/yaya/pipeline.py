@@ -8,6 +8,7 @@ from typing import Any
 
 from yaya.core import distributed
 from yaya.core.artifact import Artifact
+from yaya.core.lock import locked
 from yaya.core.messages import say
 from yaya.core.run import Run
 from yaya.core.run_folder import RUNS
@@ -33,16 +34,13 @@ def open_run(
 def run(tables: Mapping[str, Any], only: str | None = None, plan_only: bool = False, runs: Path = RUNS) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
     job = open_run(tables, only, runs)
-    try:
-        with job.folder.locked():
-            if only:
-                job.make(STAGES[only])
-                job.look_ahead(STAGES[only])
-            else:
-                make_all(job, plan_only)
-        return job
-    finally:
-        distributed.disconnect()
+    with locked(job.folder.path), distributed.connection():
+        if only:
+            job.make(STAGES[only])
+            job.look_ahead(STAGES[only])
+        else:
+            make_all(job, plan_only)
+    return job
 
 
 def make_all(job: Run, plan_only: bool = False) -> None:
@@ -75,6 +73,6 @@ def trainings_for(data: Artifact) -> list[Stage]:
 def preview(tables: Mapping[str, Any], runs: Path = RUNS) -> Run:
     """Looks at a few documents of the sources; what it makes is a report in the run's folder."""
     job = open_run(tables, corpus.STAGE.name, runs)
-    with job.folder.locked():
+    with locked(job.folder.path):
         corpus.preview(job.config_of(corpus.STAGE), job.folder.path / "preview", job.recipe.run.seed)
     return job

@@ -20,7 +20,7 @@ def canonical(name: str) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Top-level names of modules that a file imports, by a statement or by `import_module` and `find_spec`."""
+    """Top-level names of modules that a file imports, by a statement or a call that is given the name."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -28,7 +28,9 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("import_module", "find_spec") and isinstance(node.args[0].value, str):
+            if name in ("import_module", "find_spec", "need", "library", "needed") and isinstance(
+                node.args[0].value, str
+            ):
                 yield node.args[0].value.split(".")[0]
 
 

@@ -141,7 +141,7 @@ def test_chinese_on_a_terminal_that_cannot_show_it(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..., Told], here: Path) -> None:
     code, said = tell(*arguments)
     assert code == 1 and "nobody" in said and "yaya run recipes/laptop.toml" in said
-    finished(here / "runs" / "finn")
+    (finished(here / "runs" / "finn") / "config.json").write_text("{}")
     code, said = tell(*arguments, language="zh")
     assert code == 1 and "找不到名为 nobody 的" in said and "finn" in said
 
@@ -177,7 +177,7 @@ def test_a_model_that_is_not_there(arguments: tuple[str, ...], tell: Callable[..
 def test_the_message_holds_what_one_needs(
     arguments: list[str], code: int, words: list[str], tell: Callable[..., Told], here: Path
 ) -> None:
-    finished(here / "runs" / "finn")
+    (finished(here / "runs" / "finn") / "config.json").write_text("{}")
     found, said = tell(*arguments)
     assert found == code and said.startswith("Error: ")
     for word in words:

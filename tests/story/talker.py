@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from yaya.cli import commands
+from yaya.cli import commands, tools
 from yaya.core.messages import UserError
 
 
@@ -62,5 +62,5 @@ def load_talker(options: argparse.Namespace) -> tuple[Talker, None]:
 
 
 if __name__ == "__main__":
-    commands.load_talker = load_talker  # type: ignore[assignment]
+    tools.load_talker = load_talker  # type: ignore[assignment]
     commands.main(sys.argv[1:])

@@ -9,7 +9,7 @@ import pytest
 from tests.commands import resolved
 from tests.conftest import ROOT, yaya
 
-from yaya.cli import commands as cli
+from yaya.cli import stages
 from yaya.prepare import corpus
 
 PAGES = ("guide", "data", "training", "scale")
@@ -24,18 +24,18 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in (*cli.STAGE_NAMES, "plan")])
+@pytest.mark.parametrize("command", [c for c in commands() if c.split()[1] in (*stages.names(), "plan")])
 def test_stage_commands_name_real_keys(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe is built as the command would build it; running it is the story's business."""
     monkeypatch.chdir(tmp_path)
-    corpus.check(resolved(*shlex.split(command)[1:]).configs["prepare"])
+    corpus.check(resolved(*shlex.split(command)[1:]).recipe.stages["prepare"])
 
 
 def making(text: str) -> list[list[str]]:
     """The words of each `yaya STAGE` of a page, or of a recipe's comments, that makes something of a run."""
     lines = re.findall(r"(?:^(?:#   )?|-m |^#.* {5})(?:yaya|sbatch .*?slurm\.sh) (.*)", text, re.M)
     words = [shlex.split(re.split(r"\s{4,}|  #", line)[0]) for line in lines]
-    return [w for w in words if w[0] in ("run", *cli.STAGE_NAMES) and not any("preview=" in word for word in w)]
+    return [w for w in words if w[0] in ("run", *stages.names()) and not any("preview=" in word for word in w)]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -53,7 +53,7 @@ def test_no_command_replaces_what_one_before_made(
     for words in found:
         job = resolved(*words)
         corpus.check(job.recipe.stages["prepare"])
-        for stage in job.configs if words[0] == "run" else [words[0]]:
+        for stage in job.recipe.stages if words[0] == "run" else [words[0]]:
             made.setdefault((job.recipe.run.name, stage), set()).add(shlex.join(words))
     assert [(place, ways) for place, ways in made.items() if len(ways) > 1] == []
 

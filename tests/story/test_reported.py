@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from yaya.evaluate import tasks
 from yaya.inference.engine import Request
+from yaya.inference.repetition import loops
 from yaya.inference.sampling import Sampling
 from yaya.model.pretrained import load_model
 from yaya.model.transformer import ModelConfig, Transformer
@@ -213,7 +214,7 @@ def goes_round(ids: list[int]) -> bool:
 @example([], [*range(17)], 4)
 def test_a_reply_that_goes_round_is_known(before: list[int], unit: list[int], times: int) -> None:
     ids = before + unit * times
-    assert tasks.loops(ids) == goes_round(ids)
+    assert loops(ids) == goes_round(ids)
 
 
 def test_the_repetition_rate_of_the_examination(monkeypatch: pytest.MonkeyPatch) -> None:

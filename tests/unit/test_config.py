@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from yaya import pipeline
 from yaya.cli import commands
 from yaya.core.config import as_dict, build, describe, key, keys, to_toml
-from yaya.core.messages import UsageError, UserError, width
-from yaya.core.progress import in_minutes
+from yaya.core.messages import UsageError, UserError, plural, width
 from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
 from yaya.core.run import Run
 from yaya.core.time_budget import TimeBudget
@@ -517,10 +516,18 @@ def test_help_of_tune_lists_each_key_once(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("minutes", "words"), [(1, "1 minute"), (1.0, "1 minute"), (2.5, "2.5 minutes"), (0.5, "0.5 minutes")]
+    ("count", "words"),
+    [
+        (1, "1 minute"),
+        (1.0, "1 minute"),
+        (2.5, "2.5 minutes"),
+        (0.5, "0.5 minutes"),
+        (0, "0 minutes"),
+        (2000, "2,000 minutes"),
+    ],
 )
-def test_minutes_in_words(minutes: float, words: str) -> None:
-    assert in_minutes(minutes) == words
+def test_numbers_with_a_noun(count: float, words: str) -> None:
+    assert plural(count, "minute") == words
 
 
 def test_tables_within_a_table(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from yaya.cli import commands
+from yaya.cli import commands, stages, tools
 from yaya.cli.models import model_folder
 from yaya.core import messages
 from yaya.core.artifact import SCHEMA_VERSION
@@ -147,23 +147,23 @@ def test_what_to_type_next(
     command: str, has_chats: bool, next_one: str, language: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("YAYA_LANG", language)
-    commands.next_step(command, "my cat", None, has_chats)
+    stages.next_step(command, "my cat", None, has_chats)
     assert capsys.readouterr().err.startswith(("Next: " if language == "en" else "下一步：") + next_one)
 
 
 def test_what_another_run_has_is_named_again(capsys: Any) -> None:
-    commands.next_step("pretrain", "mine", "my cat", True)
+    stages.next_step("pretrain", "mine", "my cat", True)
     assert capsys.readouterr().err == "Next: yaya finetune name=mine from='my cat'\n"
 
 
 def test_it_is_said_before_one_talks_with_it(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     finished("runs/texts/pretrain", chat_fraction=0.0)
     finished("runs/both/pretrain", chat_fraction=0.5)
-    commands.say_if_only_texts("both")
+    tools.say_if_only_texts("both")
     assert capsys.readouterr().err == ""
-    commands.say_if_only_texts("texts")
+    tools.say_if_only_texts("texts")
     said = capsys.readouterr().err
     assert said.startswith("texts has only read texts, no conversations") and 'yaya generate texts "' in said
     monkeypatch.setenv("YAYA_LANG", "zh")
-    commands.say_if_only_texts("texts")
+    tools.say_if_only_texts("texts")
     assert "只读过文本，没读过对话" in capsys.readouterr().err

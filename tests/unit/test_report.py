@@ -401,21 +401,21 @@ def test_the_same_files_give_the_same_bytes(run: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["莉莉 likes apples.", "竹蜻蜓 🐼\n", "\u0301é", "", "  a\u200bb "])
-def test_pieces_hold_all_tokens_and_whole_characters(tokenizer: Tokenizer, text: str) -> None:
+def test_groups_hold_all_tokens_and_whole_characters(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
-    groups = sample_texts.pieces(tokenizer, ids)
-    assert [piece.id for group in groups for piece in group.pieces] == ids
+    groups = sample_texts.shown_tokens(tokenizer, ids)
+    assert [token.id for group in groups for token in group.tokens] == ids
     for group in groups:
-        if len(group.pieces) > 1:
-            data = b"".join(tokenizer.token_bytes[piece.id] for piece in group.pieces)
+        if len(group.tokens) > 1:
+            data = b"".join(tokenizer.token_bytes[token.id] for token in group.tokens)
             assert sample_texts.space_shown(data.decode()) == group.whole
-            assert all(re.fullmatch(r"[0-9A-F]{2}( [0-9A-F]{2})*", piece.text) for piece in group.pieces)
+            assert all(re.fullmatch(r"[0-9A-F]{2}( [0-9A-F]{2})*", token.text) for token in group.tokens)
 
 
-def test_broken_bytes_and_control_tokens_have_pieces(tokenizer: Tokenizer) -> None:
+def test_broken_bytes_and_control_tokens_have_groups(tokenizer: Tokenizer) -> None:
     half = tokenizer.encode("🐼")[:2]
-    groups = sample_texts.pieces(tokenizer, [*half, tokenizer.turn_end, half[1], *tokenizer.encode("a")])
-    kinds = [piece.kind for group in groups for piece in group.pieces]
+    groups = sample_texts.shown_tokens(tokenizer, [*half, tokenizer.turn_end, half[1], *tokenizer.encode("a")])
+    kinds = [token.kind for group in groups for token in group.tokens]
     assert kinds == ["bytes", "bytes", "control", "bytes", "text"]
 
 

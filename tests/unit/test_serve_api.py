@@ -256,7 +256,7 @@ def test_every_answer_has_the_security_headers(http: httpx.Client, name: str) ->
 def test_a_fault_of_the_server_has_them_too() -> None:
     """What no route expects is answered outside of all middleware."""
     worker = Worker(FakeEngine())
-    worker.submit = lambda make_plan: 1 / 0
+    worker.submit = lambda make_prompt: 1 / 0
     with TestClient(create_app(FakeEngine(), "baby", worker=worker), "http://localhost", False) as client:
         response = client.post(CHAT, json={"messages": HELLO})
     assert error_of(response, 500)["code"] == "server_failed"

@@ -17,7 +17,7 @@ import pytest
 from yaya.cli import main
 from yaya.core.messages import UserError
 from yaya.serve.guard import is_loopback
-from yaya.serve.server import address, listen
+from yaya.serve.server import browser_url, listen
 
 PROGRAM = """
 import os, sys, threading, time
@@ -113,8 +113,8 @@ def test_all_ports_taken(first: int, last: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_addresses() -> None:
-    assert address("0.0.0.0", 80) == "http://127.0.0.1:80"
-    assert address("::1", 80) == "http://[::1]:80"
+    assert browser_url("0.0.0.0", 80) == "http://127.0.0.1:80"
+    assert browser_url("::1", 80) == "http://[::1]:80"
     assert is_loopback("localhost") and is_loopback("127.3.2.1") and is_loopback("::1")
     assert not is_loopback("0.0.0.0") and not is_loopback("192.168.1.2") and not is_loopback("example.com")
 

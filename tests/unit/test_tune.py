@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import json
 import math
@@ -10,6 +9,7 @@ import pickle
 import random
 import re
 import shutil
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -21,7 +21,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from yaya import pipeline
-from yaya.cli import commands
+from yaya.cli import commands, stages
 from yaya.core import artifact
 from yaya.core import run as core_run
 from yaya.core.artifact import SCHEMA_VERSION, Artifact
@@ -37,7 +37,7 @@ from yaya.tune.optuna_study import Study, importance, mend
 from yaya.tune.runner import Follower, Record
 from yaya.tune.search import TuneConfig
 from yaya.tune.space import Dimension, parse_space, show, tidy
-from yaya.tune.trial_plan import Plan
+from yaya.tune.trial_plan import TrialPlan
 from yaya.tune.tune_page import write_report
 from yaya.tune.verdict import judge
 from yaya.tune.workers import Process
@@ -395,7 +395,7 @@ def test_rows_are_read_once_and_whole_also_across_the_swap(tmp_path: Path) -> No
 
 def test_a_training_that_goes_back_to_a_checkpoint_writes_its_rows_anew(tmp_path: Path) -> None:
     follower, log = Follower(tmp_path, "pretrain"), tmp_path / ".pretrain.partial" / "metrics.jsonl"
-    job = runner.Job(1, "trial", {}, 0, tmp_path, "")
+    job = runner.Trial(1, "trial", {}, 0, tmp_path, "")
     one, looks = runner.Running(job, Pretend(valley), follower, 0.0), []  # type: ignore[arg-type]
     trials = runner.Runner(Pretend(valley), "pretrain", {})  # type: ignore[arg-type]
 
@@ -413,7 +413,7 @@ def test_a_training_that_goes_back_to_a_checkpoint_writes_its_rows_anew(tmp_path
 
 def running(folder: Path, said: str, curve: list[tuple[int, float]], stopped: bool = False) -> runner.Running:
     (folder / "output.txt").write_text(said, "utf-8")
-    job = runner.Job(1, "trial", {}, 0, folder, "")
+    job = runner.Trial(1, "trial", {}, 0, folder, "")
     return runner.Running(job, None, Follower(folder, "pretrain"), 0.0, curve=curve, stopped=stopped)  # type: ignore[arg-type]
 
 
@@ -438,7 +438,7 @@ def test_a_real_process_that_fails_says_why_and_one_that_hangs_is_killed(tmp_pat
         time.sleep(0.02)
     assert code == 1
     told = runner.failure(
-        runner.Running(runner.Job(0, "trial", {}, 0, tmp_path, ""), failing, Follower(tmp_path, "x"), 0.0), code
+        runner.Running(runner.Trial(0, "trial", {}, 0, tmp_path, ""), failing, Follower(tmp_path, "x"), 0.0), code
     )
     assert (
         told is not None and "There is no recipe" in told and "Traceback" not in (tmp_path / "output.txt").read_text()
@@ -451,9 +451,9 @@ def test_a_real_process_that_fails_says_why_and_one_that_hangs_is_killed(tmp_pat
 # ---------------------------------------------------------------- the recipe of a trial
 
 
-def plan(**table: Any) -> Plan:
+def plan(**table: Any) -> TrialPlan:
     config = dataclasses.asdict(PretrainConfig(hidden_size=64, num_hidden_layers=2)) | table
-    return Plan("pretrain", config, 120, 10, 60.0, "cpu", "float32")
+    return TrialPlan("pretrain", config, 120, 10, 60.0, "cpu", "float32")
 
 
 def test_a_trials_recipe_is_one(tmp_path: Path) -> None:
@@ -1032,14 +1032,7 @@ def test_mistakes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_optuna_the_command_to_install_it(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usual = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "optuna":
-            raise ImportError(name)
-        return usual(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     assert 'pip install "yaya[tune]"' in fails("name=x", "from=data", capsys=capsys)
     assert not (here / "runs/x").exists()
 
@@ -1075,7 +1068,7 @@ def test_a_recipe_with_a_table_for_tune_still_runs(here: Path, monkeypatch: pyte
 @pytest.mark.parametrize("kind", ["better", "default"])
 def test_the_next_step_is_named_where_there_is_one(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = Artifact(Path("runs/demo/tune"), {"metrics": {"verdict": {"kind": kind}}})
-    commands.tune_next(made)
+    stages.tune_next(made)
     said = capsys.readouterr().err
     assert ("yaya run runs/demo/tune/best.toml name=demo-best" in said) == (kind == "better")
 

@@ -259,6 +259,7 @@ class Editor(Messages):
             event.current_buffer.validate_and_handle()
 
     def read(self) -> str:
+        """The next message, edited with the arrow keys; EOFError at Ctrl-D, KeyboardInterrupt at Ctrl-C."""
         prompt = t("you> ", "你> ")
         self.output.write_raw(prompt + "\r")  # in one piece, for programs that wait for it
         try:
@@ -281,6 +282,7 @@ class PlainEditor(Messages):
         self.terminal, self.ended = terminal, False
 
     def read(self) -> str:
+        """The next line, with all that was pasted behind it; EOFError at the end, KeyboardInterrupt at Ctrl-C."""
         if self.ended:
             raise EOFError
         print(t("you> ", "你> "), end="", file=sys.stderr, flush=True)
@@ -362,6 +364,7 @@ else:
                 signal.signal(number, handler)
 
         def hold(self, number: int = 0, frame: FrameType | None = None) -> None:
+            """Takes the terminal, where it is ours: what is typed stays unseen and waits. Also a handler of SIGCONT."""
             if not self.in_front():
                 return
             with suppress(termios.error):
@@ -390,6 +393,7 @@ else:
             return bool(select.select([self.keyboard], [], [], pause_s)[0])
 
         def restore(self) -> None:
+            """Throws away what still waits and sets the terminal back as it was; nothing where it is gone or not ours."""
             if not self.in_front():
                 return
             with suppress(OSError, termios.error):  # a terminal that is gone needs no care

@@ -6,12 +6,13 @@ import shlex
 from pathlib import Path
 
 from yaya.core import artifact
+from yaya.core.lock import is_locked
 from yaya.core.messages import UserError, program
-from yaya.core.run_folder import RUNS, is_at_work
+from yaya.core.run_folder import RUNS
 
 
 def model_folder(model: str) -> Path:
-    """MODEL: a path, else a run's name (its last finished training stage)."""
+    """The folder of MODEL: a path, else a run's name (its last finished training stage); a UserError where it is neither."""
     path = Path(model)
     in_runs = path.absolute().parent == RUNS.absolute()  # runs/demo is what the shell completes
     run = RUNS / path.name if in_runs or (model == path.name and model.strip(".")) else None
@@ -50,7 +51,7 @@ def no_model(path: Path, run: Path | None) -> UserError:
 
 def no_model_yet(run: Path) -> UserError:
     """For a run whose training is still going on, or has not begun."""
-    if is_at_work(run):
+    if is_locked(run):
         return UserError(
             f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",

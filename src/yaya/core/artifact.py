@@ -11,14 +11,14 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yaya import __version__
 from yaya.core import distributed
-from yaya.core.files import file_digest, make_folder, sync_files, sync_folder, write_atomic
+from yaya.core.files import file_digest, make_folder, read_json, sync_files, sync_folder, write_atomic
 from yaya.core.messages import UserError, say, t
 
 SCHEMA_VERSION = 1
@@ -121,6 +121,13 @@ def load(path: Path, kind: str | None = None) -> Artifact | None:
             f"{path} 里是 {manifest.get('kind')}，不是 {kind}。",
         )
     return Artifact(path, manifest)
+
+
+def with_digest(runs: Iterable[Path], stages: Iterable[str], digests: Sequence[str]) -> Iterator[Path]:
+    """Of these runs' results those that have one of the digests. What cannot be read is passed over."""
+    for folder in (run / stage for run in runs for stage in stages):
+        if read_json(folder / MANIFEST).get("digest") in digests:
+            yield folder
 
 
 def verify(found: Artifact) -> None:

@@ -78,30 +78,19 @@ def unknown_key(name: str, known: Iterable[str], where: str) -> UserError:
 
 
 def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> Any:
-    """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one)."""
+    """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one).
+
+    kind: the field's type; name: the key as the user knows it, for the UserError where the value cannot be.
+    """
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     about = field.metadata
     if value == "auto" and field.default is None:
         return None
+    if type(None) in options and (value is None or value == "auto"):
+        return None
     good: Any = None
     for option in options:
-        plain = typing.get_origin(option) or option
-        if option is type(None):
-            if value is None or value == "auto":
-                return None
-        elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
-            good = float(value) if abs(value) < 1e300 else None
-        elif plain is list:
-            items = listed(value, name) if isinstance(value, str) else value
-            (item_kind,) = typing.get_args(option) or (str,)
-            if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
-                items = [float(item) for item in items]
-            if isinstance(items, list) and all(isinstance(item, item_kind) for item in items):
-                good = items
-        elif (plain is dict and isinstance(value, dict)) or (plain in (int, bool, str) and type(value) is plain):
-            good = value
-        elif plain is str and isinstance(value, int) and not isinstance(value, bool):
-            good = str(value)  # name=2026 parses as a number
+        good = converted(value, option, name, good)
     if good is None:
         kinds = [kind_name(option) for option in options if option is not type(None)]
         en, zh = " or ".join(kind[0] for kind in kinds), "或".join(kind[1] for kind in kinds)
@@ -117,6 +106,24 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
             f"{name} 至少是 {about['least']}，不能是 {value!r}。",
         )
     return good
+
+
+def converted(value: Any, option: Any, name: str, otherwise: Any) -> Any:
+    """The value as one of the kinds that a key may be, `otherwise` where it is none; None for a number beyond all use."""
+    plain = typing.get_origin(option) or option
+    if plain is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if abs(value) < 1e300 else None
+    if plain is list:
+        items = listed(value, name) if isinstance(value, str) else value
+        (item_kind,) = typing.get_args(option) or (str,)
+        if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
+            items = [float(item) for item in items]
+        return items if isinstance(items, list) and all(isinstance(item, item_kind) for item in items) else otherwise
+    if (plain is dict and isinstance(value, dict)) or (plain in (int, bool, str) and type(value) is plain):
+        return value
+    if plain is str and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # name=2026 parses as a number
+    return otherwise
 
 
 KINDS = {
@@ -187,7 +194,7 @@ def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:
 
 
 def toml_value(value: Any) -> str:
-    """One value as TOML."""
+    """One value as TOML; a TypeError for what TOML has no form for."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

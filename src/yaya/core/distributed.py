@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # What is done by rank 0 alone (cleaning text, say) may take days while the others wait.
@@ -70,6 +72,15 @@ def disconnect() -> None:
 
         dist.destroy_process_group()
         _talk = None
+
+
+@contextmanager
+def connection() -> Iterator[None]:
+    """At its end leaves the others, if there was a word with them."""
+    try:
+        yield
+    finally:
+        disconnect()
 
 
 def barrier() -> None:

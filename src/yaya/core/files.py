@@ -55,7 +55,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a power cut, where the system can."""
+    """Makes the names in a folder survive a power cut, where the system can; an OSError where the disk fails."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -34,6 +34,7 @@ class StopSignal:
         return self._asked
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler: the first asks for a stop, a second raises KeyboardInterrupt."""
         if self._asked:
             if number == signal.SIGTERM and distributed.world_size() > 1:
                 return  # torchrun passes on what the scheduler has sent to everyone already

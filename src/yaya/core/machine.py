@@ -87,7 +87,10 @@ def pick_device(device: str) -> str:
 
 
 def find_xla() -> None:
-    """Imports torch_xla and wakes its device, before torch counts the devices that a backward pass may use."""
+    """Imports torch_xla and wakes its device, before torch counts the devices that a backward pass may use.
+
+    UserError where it is missing, or where several processes train.
+    """
     try:
         import torch_xla
 

@@ -77,6 +77,12 @@ def t(en: str, zh: str) -> str:
     return zh if language() == "zh" else en
 
 
+def plural(count: float, noun: str) -> str:
+    """In English: `1 text`, `2,000 texts`, `2.5 minutes`."""
+    number = f"{count:,}" if isinstance(count, int) else f"{count:g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
+
+
 ERASE_LINE = "\r\x1b[K"
 bars_drawn: list[str] = []  # the title of a bar on the terminal whose line is not ended
 

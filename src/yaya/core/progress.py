@@ -22,11 +22,6 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def in_minutes(minutes: float) -> str:
-    """`1` -> `1 minute`, `2.5` -> `2.5 minutes`."""
-    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
-
-
 def times(count: float) -> str:
     """How often: `0.054`, `1.5`, `220`."""
     return f"{count:.2g}" if count < 10 else f"{count:,.0f}"
@@ -56,6 +51,7 @@ class Bar:
             bars_drawn.clear()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
+        """So much more is done; draws anew when it is time. note: what stands behind the bar from now on."""
         self.done += count
         if note is not None:
             self.note = note
@@ -70,6 +66,7 @@ class Bar:
             say_line(visible(text))
 
     def line(self) -> str:
+        """The bar as one line of text: how much is done, how fast, how long it still takes."""
         passed = max(time.monotonic() - self.started, 1e-9)
         rate = (self.done - self.first) / passed
         speed = f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}"

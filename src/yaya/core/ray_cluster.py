@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from yaya.core.messages import UserError
+from yaya.core.extras import need
 
 
 def connect_ray() -> Any:
     """Ray's module, connected; what to install where it is missing."""
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            'engine=ray needs Ray: pip install "yaya[ray]"', 'engine=ray 需要 Ray：pip install "yaya[ray]"'
-        ) from None
+    ray = need("ray", "yaya[ray]", "engine=ray needs Ray", "engine=ray 需要 Ray")
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)
     return ray

@@ -64,7 +64,7 @@ class RunConfig:
 
 
 def spend(config: RunConfig) -> RunConfig:
-    """The minutes that the budget pays for."""
+    """The config with the minutes that the budget pays for; a UserError where it is no money, or the price is missing."""
     if config.budget is None:
         return config
     amount = re.fullmatch(r"\s*[$¥￥€£]?\s*(\d+(?:\.\d+)?)\s*", str(config.budget))
@@ -143,7 +143,7 @@ def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """The recipe as nested dicts."""
+    """The recipe as nested dicts; a UserError where there is none, or it is no TOML."""
     if path.suffix != ".toml":
         raise UserError(
             f"{path} is no recipe: those end in .toml. Texts to learn from are given as sources={path}, a run as name={path.name}.",
@@ -163,7 +163,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string."""
+    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string.
+
+    UsageError without a key or `=`.
+    """
     name, equals, raw = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"Expected key=value, got {text!r}.", f"应当写成 key=value，而不是 {text!r}。")
@@ -179,7 +182,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:
-    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`."""
+    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`; a UsageError where `a` is no table."""
     *tables, last = name.split(".")
     for table in tables:
         child = tree.setdefault(table, {})

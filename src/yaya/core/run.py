@@ -14,8 +14,8 @@ from yaya.core.artifact import Artifact, Draft, Policy
 from yaya.core.config import as_dict
 from yaya.core.files import write_atomic
 from yaya.core.machine import Machine, setup
-from yaya.core.messages import UserError, say
-from yaya.core.progress import duration, in_minutes
+from yaya.core.messages import UserError, plural, say
+from yaya.core.progress import duration
 from yaya.core.recipe import Recipe, resolve
 from yaya.core.run_folder import RUNS, RunFolder
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
@@ -58,7 +58,9 @@ class Run:
         self.settle(stage, stage.resolve(self.config_of(stage), inputs))
         plan = self.plan_of(stage, inputs, sharing) if stage.trains else None
         config, began = self.config_of(stage), time.monotonic()
-        context = replace(self.context(machine), deadline=plan.deadline if plan else None, settled=self.settled_by(stage))
+        context = replace(
+            self.context(machine), deadline=plan.deadline if plan else None, settled=self.settled_by(stage)
+        )
         drafts: list[Draft] = []
 
         def fill(draft: Draft) -> None:
@@ -234,11 +236,11 @@ class Run:
         minutes, paid = self.time.minutes, self.time.paid
         if distributed.broadcast_object(self.time.left() <= 0):
             raise UserError(
-                f"The time of {in_minutes(minutes)} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
+                f"The time of {plural(minutes, 'minute')} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
                 f"{minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
             )
         en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
         say(
-            f"Measuring this machine for the {in_minutes(minutes)} that {en} ...",
+            f"Measuring this machine for the {plural(minutes, 'minute')} that {en} ...",
             f"正在测这台机器的速度（{zh} {minutes:g} 分钟）……",
         )

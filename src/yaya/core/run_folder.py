@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from yaya.core import artifact, distributed
 from yaya.core.artifact import Artifact
@@ -20,7 +17,6 @@ from yaya.core.stage import Stage
 
 RUNS = Path("runs")
 RECIPE = "recipe.toml"
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,10 @@ class RunFolder:
         return {s.name: found for s in self.stages if (found := artifact.load(path / s.name))}
 
     def training_of(self, stage: Stage) -> Path | None:
-        """The training that a stage is, or whose data it holds: nobody wants to lose hours of it to a changed setting."""
+        """The training that a stage is, or whose data it holds: nobody wants to lose hours of it to a changed setting.
+
+        None where no training was made from it.
+        """
         if stage.trains:
             return self.path / stage.name
         made = self.made(self.path)
@@ -79,13 +78,12 @@ class RunFolder:
         return next((training for user in users if (training := self.training_of(user))), None)
 
     def origin(self, parent: str) -> str | None:
-        """The run that has such a stage and something that this run's results were made from."""
-        needed = {digest for found in self.made(self.path).values() for digest in found.manifest["parents"].values()}
-        for place in sorted(self.runs.glob(f"*/{parent}")):
-            made = self.made(place.parent).values()
-            if place.parent != self.path and any(found.digest in needed for found in made):
-                return place.parent.name
-        return None
+        """The run that has such a stage and something that this run's results were made from; None where there is none."""
+        names = [stage.name for stage in self.stages]
+        needed = [digest for found in self.made(self.path).values() for digest in found.manifest["parents"].values()]
+        others = [place.parent for place in sorted(self.runs.glob(f"*/{parent}")) if place.parent != self.path]
+        found = next(artifact.with_digest(others, names, needed), None)
+        return found.parent.name if found else None
 
     def missing(self, stage: str, parent: str) -> UserError:
         """What to say where a stage lacks an input: the command that mends it."""
@@ -102,24 +100,6 @@ class RunFolder:
             f"缺少 {place}{f'，{other} 里也没有' if other else ''}。{f'{origin} 里有' if origin else '请先运行'}：{again}",
         )
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else works in the folder meanwhile; UserError where somebody does. Of several ranks, rank 0 locks."""
-        make_folder(self.path)
-        lock = FileLock(self.path / LOCK)
-        try:
-            if distributed.is_main():
-                lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(
-                f"Another yaya is working in {self.path}. Wait for it, or choose another name=.",
-                f"另一个 yaya 正在 {self.path} 里工作。请等它结束，或换一个 name=。",
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
 
 def check_name(name: str) -> None:
     """UserError where a run's name is no plain folder name."""
@@ -131,17 +111,3 @@ def check_name(name: str) -> None:
         or any("\ud800" <= c <= "\udfff" for c in name)  # bytes that are no UTF-8
     ):
         raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
-
-
-def is_at_work(run: Path) -> bool:
-    """Whether a yaya is working in a run's folder."""
-    path = run / LOCK
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # not ours to write: nothing is known
-        return False

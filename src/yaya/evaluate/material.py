@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yaya.core.recipe import read_recipe
 from yaya.core.files import read_json
 from yaya.core.messages import UserError
+from yaya.core.recipe import read_recipe
 from yaya.evaluate import sample_texts
 from yaya.evaluate.report_labels import STAGES
 from yaya.tokenize.shards import corpus_files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from yaya.core.artifact import MANIFEST
+from yaya.core.artifact import MANIFEST, with_digest
 from yaya.core.files import read_json
 
 
@@ -26,10 +26,8 @@ def parent(folder: Path, stage: str) -> Path | None:
     if not wanted:
         return None
     beside = folder.parent / stage
-    for place in (beside, *sorted(folder.parent.parent.glob(f"*/{stage}"))):
-        if read_json(place / MANIFEST).get("digest") == wanted:
-            return place
-    return beside if beside.is_dir() else None
+    runs = [place.parent for place in (beside, *sorted(folder.parent.parent.glob(f"*/{stage}")))]
+    return next(with_digest(runs, [stage], [wanted]), beside if beside.is_dir() else None)
 
 
 def table(folder: Path, name: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def summary(m: Material) -> dict[str, Any]:
 
 
 def data(m: Material) -> dict[str, Any] | None:
-    """What prepare's page shows, and samples of the corpus."""
+    """What prepare's page shows, and samples of the corpus; None without a corpus."""
     if "prepare" not in m.manifests and not m.texts and not m.chats:
         return None
     shown = read_json(m.place("prepare") / "examples.json")
@@ -105,7 +105,7 @@ def data(m: Material) -> dict[str, Any] | None:
 
 
 def tokens(m: Material) -> dict[str, Any] | None:
-    """Sentences as tokens."""
+    """Sentences as tokens; None without a tokenizer."""
     if m.tokenizer is None:
         return None
     source = [*m.texts, *(turn["content"] for talk in m.chats.values() for turn in talk)]
@@ -123,7 +123,7 @@ def tokens(m: Material) -> dict[str, Any] | None:
                 "text": text,
                 "count": len(ids := m.tokenizer.encode(text)),
                 "bytes": len(text.encode()),
-                "groups": sample_texts.pieces(m.tokenizer, ids),
+                "groups": sample_texts.shown_tokens(m.tokenizer, ids),
             }
             for text in (*shown, "竹蜻蜓 🐼")
         ],
@@ -136,7 +136,7 @@ def tokens(m: Material) -> dict[str, Any] | None:
 
 
 def learning(m: Material) -> dict[str, Any] | None:
-    """The loss curves and the samples written on the way."""
+    """The loss curves and the samples written on the way; None where nothing was trained."""
     stages: list[dict[str, Any]] = []
     vocab = m.tokenizer.vocab_size if m.tokenizer else None
     for name in ("pretrain", "finetune"):
@@ -220,22 +220,25 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def weights(m: Material) -> dict[str, Any] | None:
-    """A conversation's tokens, for readers of each language, with their roles and what each counts in fine-tuning."""
+    """A conversation's tokens, for readers of each language, with their roles and what each counts in fine-tuning.
+
+    None where nothing was fine-tuned.
+    """
     if m.tokenizer is None or not m.chats or "finetune" not in m.manifests:
         return None
     config = m.config("finetune")
     system, user = config.get("system_weight", 0.0), config.get("user_weight", 0.0)
-    by_role = [0.0, system, user, config.get("assistant_weight", 1.0), 0.0]
+    by_role = chat_template.role_weights(system=system, user=user, assistant=config.get("assistant_weight", 1.0))
     shown = {}
     for lang, talk in m.chats.items():
         ids, roles = (row[:LONGEST_TALK] for row in chat_template.render(m.tokenizer, talk))
-        groups, counting = sample_texts.pieces(m.tokenizer, ids, roles), sum(by_role[role] > 0 for role in roles)
+        groups, counting = sample_texts.shown_tokens(m.tokenizer, ids, roles), sum(by_role[role] > 0 for role in roles)
         shown[lang] = {"groups": groups, "total": len(ids), "counting": counting, "roles": sorted(set(roles))}
     return {"talks": shown, "weights": by_role}
 
 
 def exam(m: Material) -> dict[str, Any] | None:
-    """The scores."""
+    """The scores; None where there are none."""
     if not is_number(m.scores.get("loss")) and not m.scores.get("primer"):
         return None
     primer, before = m.scores.get("primer") or {}, (m.scores.get("before_finetuning") or {}).get("primer") or {}
@@ -276,7 +279,7 @@ def of_set(primer: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
 
 
 def cost(m: Material) -> dict[str, Any] | None:
-    """Time, energy and machine."""
+    """Time, energy and machine; None where no times are known."""
     energy = m.scores.get("energy") or {}
     rows: list[dict[str, Any]] = []
     for name in STAGES:

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from yaya.core import han
+from yaya.core.han import language_of
 from yaya.pages.excerpts import visible
 from yaya.tokenize.chat_template import ROLE_CODE, ROLES
 from yaya.tokenize.tokenizer import Tokenizer
@@ -22,11 +24,7 @@ ROWS = 300  # looked at for samples
 LOOKED_AT, LONGEST_TEXT = 500, 2000  # documents, and characters of one, for a language's tokens
 SOME = 0.02  # of the text, from which on the data is said to have a language
 COMMON = frozenset(("the", "of", "and", "to", "is", "in", "you", "it"))
-HAN = re.compile(r"[\u3400-\u9fff]")
-
-
-def language_of(text: str) -> str:
-    return "zh" if HAN.search(text) else "en"
+HAN = re.compile(f"[{han.BROAD}]")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -74,7 +72,7 @@ def nicest(talks: Sequence[list[dict[str, str]]]) -> list[dict[str, str]] | None
 
 
 def first_sentence(texts: Sequence[str], language: str | None, shortest: int, longest: int) -> str | None:
-    """A whole sentence of that language, or of any."""
+    """The first whole sentence of that language (or of any) and of such a length in characters; None where there is none."""
     for text in texts:
         for sentence in re.findall(r"[^\n。！？.!?]+[。！？.!?]?", text[:2000]):
             sentence = sentence.strip()
@@ -110,7 +108,7 @@ def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[st
 
 
 @dataclass
-class Piece:
+class ShownToken:
     """One token as it is shown: kind is "text", "bytes" (part of a character) or "control"."""
 
     id: int
@@ -120,34 +118,34 @@ class Piece:
 
 
 @dataclass
-class Group:
+class TokenGroup:
     """Tokens that stand together: one, or those that only together make up `whole`."""
 
-    pieces: list[Piece]
+    tokens: list[ShownToken]
     whole: str = ""
 
 
-def pieces(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] = ()) -> list[Group]:
+def shown_tokens(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] = ()) -> list[TokenGroup]:
     """Tokens in order; those that hold only a part of a character show their bytes and are grouped."""
     names = {index: name for name, index in tokenizer.control.items()}
-    groups: list[Group] = []
-    waiting: list[Piece] = []
+    groups: list[TokenGroup] = []
+    waiting: list[ShownToken] = []
     held = b""
 
     def flush(whole: str) -> None:
         nonlocal waiting, held
         if waiting:
-            groups.append(Group(waiting, whole))
+            groups.append(TokenGroup(waiting, whole))
         waiting, held = [], b""
 
     for index, role in zip(ids, roles or [0] * len(ids), strict=True):
         data = tokenizer.token_bytes[index]
         if index in names:
             flush("")
-            groups.append(Group([Piece(index, names[index], "control", role)]))
+            groups.append(TokenGroup([ShownToken(index, names[index], "control", role)]))
             continue
         held += data
-        waiting.append(Piece(index, data.hex(" ").upper(), "bytes", role))
+        waiting.append(ShownToken(index, data.hex(" ").upper(), "bytes", role))
         try:
             whole = held.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -38,7 +38,7 @@ class EvaluateConfig:
 
 
 def run(config: EvaluateConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
-    """Scores the run's models and writes the report."""
+    """Scores the last model, and the one before fine-tuning; UserError where the inputs do not belong together."""
     from yaya.evaluate.report_page import write_report  # jinja2 is wanted here alone
 
     last = "finetune" if "finetune" in inputs else "pretrain"

@@ -12,7 +12,8 @@ from yaya import primer
 from yaya.core.messages import t
 from yaya.core.progress import Bar
 from yaya.inference.engine import Engine, Request
-from yaya.inference.likelihood import log_likelihoods, windows
+from yaya.inference.likelihood import SummedLoss, log_likelihoods, windows
+from yaya.inference.repetition import loops
 from yaya.inference.sampling import Sampling
 from yaya.model.transformer import Transformer
 from yaya.tokenize import chat_template
@@ -21,7 +22,6 @@ from yaya.tokenize.shards import TokenShard
 from yaya.tokenize.tokenizer import Tokenizer
 
 CHUNK = 256  # questions between two movements of the bar
-LOOP_UNIT, LOOP_TIMES = 16, 4
 
 
 def validation_loss(
@@ -48,12 +48,11 @@ def validation_loss(
         tokens, size = tokens + len(counted), size + int(sizes[counted].sum())
     if not tokens:
         return {"loss": None, "perplexity": None, "bits_per_byte": None, "tokens": 0, "bytes": 0}
-    nats = -float(log_likelihoods(model, items).sum())
-    loss = nats / tokens
+    found = SummedLoss(-float(log_likelihoods(model, items).sum()), tokens, size)
     return {
-        "loss": round(loss, 5),
-        "perplexity": round(math.exp(min(loss, 700)), 4),
-        "bits_per_byte": round(nats / math.log(2) / size, 5) if size else None,
+        "loss": round(found.loss, 5),
+        "perplexity": round(found.perplexity, 4),
+        "bits_per_byte": round(found.bits_per_byte, 5) if size else None,
         "tokens": tokens,
         "bytes": size,
     }
@@ -104,17 +103,6 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     p, zz = hits / n, z * z / n
     middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n + zz / (4 * n))
     return max(0.0, (middle - half) / (1 + zz)), min(1.0, (middle + half) / (1 + zz))
-
-
-def loops(ids: Sequence[int]) -> bool:
-    """Whether a reply goes round in circles: some unit of up to 16 tokens stands 4 times in a row, 8 tokens or more."""
-    for unit in range(1, LOOP_UNIT + 1):
-        run = 0
-        for i in range(unit, len(ids)):
-            run = run + 1 if ids[i] == ids[i - unit] else 0
-            if run >= max(unit * (LOOP_TIMES - 1), 8 - unit):
-                return True
-    return False
 
 
 def primer_scores(

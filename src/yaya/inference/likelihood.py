@@ -5,13 +5,40 @@ Shapes: B items, T positions, D hidden_size, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from yaya.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class SummedLoss:
+    """The loss over many labels: `nats` in all, over so many tokens (or weights) that stand for so many bytes of text."""
+
+    nats: float
+    tokens: float
+    bytes: float
+
+    @property
+    def loss(self) -> float:
+        """Nats a token; ZeroDivisionError without tokens."""
+        return self.nats / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """Of how many tokens, all alike, the choice is as hard; a loss that would overflow is taken for 700."""
+        return math.exp(min(self.loss, 700))
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The same whatever the tokenizer; ZeroDivisionError without bytes."""
+        return self.nats / math.log(2) / self.bytes
+
 
 BATCH_TOKENS = 8192
 LOGIT_ROWS = 1024

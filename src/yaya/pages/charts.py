@@ -133,7 +133,7 @@ def loss_chart(
     """Loss by step: every step faintly, the smoothed line, the held-out loss; on the right what exp(loss) is.
 
     blind: the loss of guessing blindly, drawn as a dashed line. usual: the held-out loss to expect, drawn as a band that
-    reaches a share `spread` above and below.
+    reaches a share `spread` above and below. None with fewer than two points.
     """
     raw, held = curve(rows, "loss"), thin(curve(rows, "validation_loss"), 60)
     if len(raw) < 2:
@@ -210,7 +210,7 @@ def step_axis(x: Callable[[float], float], left: float, right: float, bottom: fl
 
 
 def rate_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair) -> Markup | None:
-    """The learning rate by step."""
+    """The learning rate by step; None with fewer than two points."""
     rates = curve(rows, "learning_rate")
     if len(rates) < 2:
         return None
@@ -306,7 +306,7 @@ def share_bar(name: str, title: Pair, parts: Sequence[float]) -> Markup:
 
 
 def length_chart(name: str, title: Pair, lengths: Sequence[dict[str, Any]]) -> Markup | None:
-    """Columns: how many documents have so many characters."""
+    """Columns: how many documents have so many characters; None where that is not known."""
     rows = [r for r in lengths if all(is_number(r.get(k)) for k in ("from", "to", "documents"))]
     if not rows:
         return None

@@ -6,9 +6,11 @@ import difflib
 import re
 import unicodedata
 
+from yaya.core import han
+
 LONGEST = 420  # characters of one excerpt
 AROUND = 60  # characters that are shown on each side of a difference in a long text
-WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+ ?|.", re.DOTALL)  # a Chinese character, or a word
+WORD = re.compile(rf"[{han.BROAD}]|[^\W{han.BROAD}]+ ?|.", re.DOTALL)  # a Chinese character, or a word
 CHANCE = 12  # characters that two texts may have in common by chance
 ALIKE = 0.5  # from which on two words are compared letter by letter
 Run = tuple[bool, str]  # (changed?, text)

@@ -16,14 +16,17 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from yaya.core import han
 from yaya.core.config import key
+from yaya.core.extras import need
 from yaya.core.messages import UserError
 from yaya.prepare.document import Document
 
 METHODS = ("reorder", "phrasings", "synonyms", "delete", "swap", "masked")
 SENTENCE = re.compile(r"[^。！？!?…\n]*?(?:[。！？!?…]+[”’」』）\"')]*|[.]{1,6}[\"')”’]{0,4}(?=\s|$)|$)\s*")
-WORD = re.compile(r"[\u3400-\u9fff]+|[A-Za-z\u00c0-\u024f]+(?:['’-][A-Za-z\u00c0-\u024f]+)*")
-HAN = re.compile(r"[\u3400-\u9fff]")
+NEEDS = ("These prepare.augment.methods need extra packages", "这些 prepare.augment.methods 需要额外的包")
+WORD = re.compile(rf"[{han.BROAD}]+|[A-Za-z\u00c0-\u024f]+(?:['’-][A-Za-z\u00c0-\u024f]+)*")
+HAN = re.compile(f"[{han.BROAD}]")
 ASKS = re.compile(r"^[^\n]{2,200}[?？]$")
 FRAMES_EN = (
     "Could you tell me: {q}",
@@ -203,27 +206,14 @@ def places_in_turn(parts: Words, config: AugmentConfig, draw: random.Random) -> 
 @cache
 def segmenter() -> Callable[[str], list[str]]:
     """Chinese text -> words."""
-    try:
-        import rjieba
-    except ImportError:
-        raise missing("data") from None
-    return rjieba.cut
-
-
-def missing(extra: str) -> UserError:
-    return UserError(
-        f'These prepare.augment.methods need extra packages: pip install "yaya[{extra}]"',
-        f'这些 prepare.augment.methods 需要额外的包：pip install "yaya[{extra}]"',
-    )
+    cut: Callable[[str], list[str]] = need("rjieba", "yaya[data]", *NEEDS).cut
+    return cut
 
 
 @cache
 def word_net(lexicons: tuple[str, ...]) -> Any:
     """The word nets, which the user has downloaded once."""
-    try:
-        import wn
-    except ImportError:
-        raise missing("data") from None
+    wn = need("wn", "yaya[data]", *NEEDS)
     try:
         return wn.Wordnet(lexicon=" ".join(lexicons))
     except wn.Error:
@@ -251,14 +241,13 @@ class MaskedModel:
     """BERT and its like, with its tokenizer."""
 
     def __init__(self, name: str):
+        import torch
+
+        library = need("transformers", "yaya[data,hf]", *NEEDS)
+        kind = library.AutoModelForMaskedLM
         try:
-            import torch
-            from transformers import AutoModelForMaskedLM, AutoTokenizer
-        except ImportError:
-            raise missing("data,hf") from None
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            self.model: Any = AutoModelForMaskedLM.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+            self.tokenizer: Any = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            self.model: Any = kind.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
         except (OSError, ValueError) as error:
             why = str(error).split("\n")[0][:200]
             raise UserError(

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import as_dict, build, keys, toml_value
 from yaya.core.files import file_digest, write_atomic
-from yaya.core.messages import UserError, program, say
+from yaya.core.messages import UserError, plural, program, say
 from yaya.core.progress import Bar
 from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.prepare import augment, chunks, lines, merge, mixing
@@ -35,7 +35,7 @@ from yaya.prepare.clean.contamination import known_from, known_sets
 from yaya.prepare.clean.filters import Account
 from yaya.prepare.clean.language import wanted_codes
 from yaya.prepare.clean.personal import mask_personal
-from yaya.prepare.data_labels import kind_name, plural, reason_name
+from yaya.prepare.data_labels import kind_name, reason_name
 from yaya.prepare.data_page import write_report
 from yaya.prepare.document import FIXES, PRIMER, Document, Unusable, place
 from yaya.prepare.executors import run_all

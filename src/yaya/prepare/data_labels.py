@@ -189,11 +189,6 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
 }
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 text`, `2,000 texts`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def filter_name(name: str) -> Pair:
     return FILTERS.get(name, (name, name))
 

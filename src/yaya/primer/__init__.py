@@ -8,8 +8,8 @@
 
 import unicodedata
 
-from .generate import LANGUAGES, SETS, SKILLS, Question, conversation, questions
-from .stories import story
+from yaya.primer.generate import LANGUAGES, SETS, SKILLS, Question, conversation, questions
+from yaya.primer.stories import story
 
 # Raised whenever the generated data changes, since a corpus made of it is named by it
 VERSION = 3

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from . import world as w
-from .phrasing import hash_of, is_held
+from yaya.primer import world as w
+from yaya.primer.phrasing import hash_of, is_held
 
 Random = Callable[[], float]  # random.Random(...).random
 Draw = tuple[str, dict[str, str]]
@@ -14,6 +14,7 @@ def pick(random: Random, items):
 
 
 def sample(random: Random, items, count: int) -> list:
+    """So many distinct items, in the order in which they were drawn; there must be as many."""
     chosen: list = []
     while len(chosen) < count:
         item = items[int(random() * len(items))]
@@ -38,6 +39,7 @@ def noun(key: str, language: str) -> str:
 
 
 def person_slots(person: tuple, language: str) -> dict[str, str]:
+    """What a phrasing may say of a person of the town's table."""
     zh, en, pet, food, color, job, home = person
     if language == "zh":
         pet_zh, measure, _ = w.ANIMALS[pet]
@@ -124,6 +126,7 @@ COUNTED = tuple(w.ANIMALS | w.FRUITS | w.TOYS | w.THINGS)
 
 
 def count_items(random: Random, language: str) -> Draw:
+    """Things in a row, of which one is counted; the key is that thing and its number."""
     asked, *others = sample(random, COUNTED, 1 + int(random() * 3))
     count = 1 + int(random() * 5)
     items = [asked] * count + [key for key in others for _ in range(1 + int(random() * 2))]
@@ -150,6 +153,8 @@ def number_range(random: Random, language: str) -> Draw:
 
 
 def compare(bigger: bool) -> Callable[[Random, str], Draw]:
+    """Draws two different numbers, of which the bigger (or the smaller) is asked for."""
+
     def draw(random: Random, language: str) -> Draw:
         x, y = sample(random, range(13), 2)
         c, d = (max(x, y), min(x, y)) if bigger else (min(x, y), max(x, y))
@@ -192,6 +197,7 @@ def category_name(category: str, language: str) -> str:
 
 
 def either(random: Random, language: str) -> Draw:
+    """A thing and two categories, its own and another, in either order."""
     key = pick(random, THING_KEYS)
     right = CATEGORY_OF[key]
     wrong = pick(random, CATEGORY_KEYS)
@@ -212,6 +218,7 @@ def yes_no(random: Random, language: str) -> Draw:
 
 
 def which(random: Random, language: str) -> Draw:
+    """Three things of three categories, one of which is asked for by its category."""
     categories = sample(random, CATEGORY_KEYS, 3)
     keys = [pick(random, w.CATEGORIES[category][3]) for category in categories]
     answer = pick(random, keys)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .draws import Draw, Random, cap, holds_content, pick
-from .kinds import KINDS, Kind
-from .phrasing import PHRASINGS, TASKS, TELLS, Line, is_held
-from .task_draws import order_list, price_list
+from yaya.core import han
+from yaya.primer.draws import Draw, Random, cap, holds_content, pick
+from yaya.primer.kinds import KINDS, Kind
+from yaya.primer.phrasing import PHRASINGS, TASKS, TELLS, Line, is_held
+from yaya.primer.task_draws import order_list, price_list
 
 LANGUAGES = ("zh", "en")
 SETS = ("combinations", "phrasings", "paraphrases")
@@ -31,7 +32,7 @@ SHARES = {
 SKILLS = tuple(SHARES)
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 TRAINING = "training"
-BOUNDARY = re.compile(r"(?<=[一-鿿])(?=[0-9A-Za-z])|(?<=[0-9A-Za-z])(?=[一-鿿])")
+BOUNDARY = re.compile(f"(?<=[{han.COMMON}])(?=[0-9A-Za-z])|(?<=[0-9A-Za-z])(?=[{han.COMMON}])")
 # Where the case of the user's letters never has to be copied, some users write none
 LOWERCASE_SKILLS = {"facts", "arithmetic", "counting", "opposites", "categories", "identity", "unknown"}
 LONGEST = {"zh": 100, "en": 330}  # characters after which a conversation ends: far under 150 tokens
@@ -215,6 +216,7 @@ def accepted(kind: Kind, draw: Draw, language: str) -> tuple[str, ...]:
 
 
 def make_question(random: Random, kind: Kind, language: str, set_name: str) -> Question | None:
+    """A test question of this kind and set, with the conversation before it; None if none was found."""
     held = set_name == "combinations" and kind.unit == "content"
     draw = draw_content(random, kind, language, held)
     text = ask(random, kind, draw, language, set_name)
@@ -242,7 +244,10 @@ def make_question(random: Random, kind: Kind, language: str, set_name: str) -> Q
 
 @cache
 def questions(set: str, language: str, per_skill: int = 100, seed: int = 20261124) -> list[Question]:
-    """Distinct questions of a set, `per_skill` of each skill: of the written "paraphrases", at most that many."""
+    """Distinct questions of a set, `per_skill` of each skill: of the written "paraphrases", at most that many.
+
+    ValueError for a set or a language that there is not.
+    """
     if set not in SETS or language not in LANGUAGES:
         raise ValueError(f"no such questions: {set!r} in {language!r}; sets are {SETS}, languages {LANGUAGES}")
     if set == "paraphrases":

@@ -9,14 +9,15 @@ import zlib
 from collections import Counter
 from typing import NamedTuple
 
-from .tables.en import exercises as en_tasks
-from .tables.en import knows as en_knows
-from .tables.en import memory as en_memory
-from .tables.en import talk as en_talk
-from .tables.zh import exercises as zh_tasks
-from .tables.zh import knows as zh_knows
-from .tables.zh import memory as zh_memory
-from .tables.zh import talk as zh_talk
+from yaya.core import han
+from yaya.primer.tables.en import exercises as en_tasks
+from yaya.primer.tables.en import knows as en_knows
+from yaya.primer.tables.en import memory as en_memory
+from yaya.primer.tables.en import talk as en_talk
+from yaya.primer.tables.zh import exercises as zh_tasks
+from yaya.primer.tables.zh import knows as zh_knows
+from yaya.primer.tables.zh import memory as zh_memory
+from yaya.primer.tables.zh import talk as zh_talk
 
 TASKS = {"zh": zh_tasks, "en": en_tasks}
 TELLS = {"zh": zh_memory.TELLS, "en": en_memory.TELLS}
@@ -68,6 +69,7 @@ def with_mark(text: str, language: str) -> str:
 
 
 def make_line(raw: str, language: str) -> Line:
+    """A table's line with all its readings, each at the start of a message and after an opener."""
     variants = []
     for text in dict.fromkeys(with_mark(text.strip(), language) for text in expand(raw)):
         text = re.sub(r" +(?=[ .])", "", text)
@@ -81,7 +83,7 @@ def make_line(raw: str, language: str) -> Line:
 
 def words_of(raw: str, language: str) -> set[str]:
     text = re.sub(r"\{\w+\}", " ", raw)
-    return set(re.findall(r"[一-鿿]" if language == "zh" else r"[A-Za-z']+", text))
+    return set(re.findall(f"[{han.COMMON}]" if language == "zh" else r"[A-Za-z']+", text))
 
 
 def load(language: str) -> dict[str, Phrasing]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import cache
 
-from . import world as w
-from .draws import (
+from yaya.primer import world as w
+from yaya.primer.draws import (
     CATEGORY_OF,
     DIFFERENCES,
     HELD_SUMS,
@@ -22,10 +22,10 @@ from .draws import (
     sample,
     thing_slots,
 )
-from .generate import LANGUAGES, random_of
-from .phrasing import PHRASINGS, expand
-from .tales import BIRTHDAY_WHEN, TALES, TITLES, WHEN
-from .task_draws import NAMES
+from yaya.primer.generate import LANGUAGES, random_of
+from yaya.primer.phrasing import PHRASINGS, expand
+from yaya.primer.tales import BIRTHDAY_WHEN, TALES, TITLES, WHEN
+from yaya.primer.task_draws import NAMES
 
 GAP = {"zh": "", "en": " "}
 USED_DAILY = ("book", "key", "pen", "hat", "umbrella", "coat", "cup", "bag")  # what someone may lose
@@ -47,6 +47,7 @@ def tales(language: str) -> list[list[list[str]]]:
 
 
 def tale(random: Random, language: str) -> str:
+    """One tale, filled in with people of the town, things and a price."""
     sentences = pick(random, tales(language))
     slots = tale_slots(random, language)
     while is_about_doctor(sentences) and {"David", "大卫"} & {slots["a"], slots["b"]}:
@@ -63,6 +64,7 @@ def is_about_doctor(sentences: list[list[str]]) -> bool:
 
 
 def tale_slots(random: Random, language: str) -> dict[str, str]:
+    """What a tale may say: three people with what they have, a taught sum, opposites, a price, a name, a place."""
     slots: dict[str, str] = {}
     for letter, person in zip("abc", sample(random, w.PEOPLE, 3), strict=True):
         facts = person_slots(person, language)
@@ -96,6 +98,7 @@ def taught_price(random: Random, language: str) -> tuple[str, str]:
 
 
 def page(random: Random, language: str) -> str:
+    """One page that states what the town knows: its title and its sentences."""
     name = pick(random, PAGE_WHEEL)
     sentences = PAGES[name](random, language)
     title = TITLES[language][name]
@@ -136,6 +139,7 @@ def animals_page(random: Random, language: str) -> list[str]:
 
 
 def numbers_page(random: Random, language: str) -> list[str]:
+    """Five numbers in a row, or what comes after (or before) each of them."""
     start = int(random() * 16)
     if random() < 0.5:
         numbers = [str(x) for x in range(start, start + 5)]
@@ -152,6 +156,7 @@ def sums_page(random: Random, language: str) -> list[str]:
 
 
 def opposites_page(random: Random, language: str) -> list[str]:
+    """Six pairs of opposites, each in one of two wordings."""
     rows = []
     for row in sample(random, w.OPPOSITES, 6):
         first, second = row[language == "en"], row[2 + (language == "en")]
@@ -186,6 +191,7 @@ def words_page(random: Random, language: str) -> list[str]:
 
 
 def shop_page(random: Random, language: str) -> list[str]:
+    """Four of the shop's rules and three prices, none of which a test asks for."""
     policies = ("hours", "days", "returns", "delivery", "fee", "where", "pay", "sells")
     rows = [fact(f"shop.{policy}", {}, language) for policy in sample(random, policies, 4)]
     return [

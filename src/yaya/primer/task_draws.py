@@ -2,9 +2,22 @@
 
 from collections.abc import Callable
 
-from . import world as w
-from .draws import CATEGORY_KEYS, COUNTED, Draw, Random, a, cap, holds_content, join, noun, pick, sample, thing
-from .phrasing import TASKS
+from yaya.primer import world as w
+from yaya.primer.draws import (
+    CATEGORY_KEYS,
+    COUNTED,
+    Draw,
+    Random,
+    a,
+    cap,
+    holds_content,
+    join,
+    noun,
+    pick,
+    sample,
+    thing,
+)
+from yaya.primer.phrasing import TASKS
 
 # instructions
 
@@ -31,6 +44,7 @@ def random_words(random: Random, language: str, count: int) -> list[str]:
 
 
 def repeat(random: Random, language: str) -> Draw:
+    """Words, a name or a short sentence to be copied."""
     share = random()
     if share < 0.4:
         text = join(random_words(random, language, 2 + int(random() * 3)), language)
@@ -55,6 +69,7 @@ def repeat(random: Random, language: str) -> Draw:
 
 
 def list_slots(items: list[str], language: str) -> dict[str, str]:
+    """The items as a list, in each of the ways in which a phrasing may join them."""
     last = items[-1]
     head = join(items[:-1], language)
     slots = {"items": join(items, language), "items_space": " ".join(items), "items_comma": "，".join(items)}
@@ -221,6 +236,7 @@ def stranger(random: Random, language: str) -> Draw:
 
 
 def abroad(random: Random, language: str) -> Draw:
+    """Something from outside the town, which Yaya knows nothing about."""
     english = language == "en"
     city, city2 = sample(random, w.CITIES, 2)
     strange = pick(random, w.STRANGE)[english]

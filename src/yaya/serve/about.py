@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from yaya.core.han import language_of
 from yaya.core.messages import visible, width
 from yaya.evaluate.origin import corpus_of, reads_only_texts, table
-from yaya.evaluate.sample_texts import language_of, read_rows
+from yaya.evaluate.sample_texts import read_rows
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import PRIMER
 from yaya.tokenize.shards import corpus_files

@@ -20,7 +20,7 @@ from yaya.serve.body import read_fields
 from yaya.serve.fields import ignored_header
 from yaya.serve.guard import Guard, error_response, reads_chinese
 from yaya.serve.schema import ApiError, ChatRequest, Completion, GenerateRequest, usage
-from yaya.serve.worker import Job, Plan, Worker, server_failed
+from yaya.serve.worker import GenerationStream, Prompt, Worker, server_failed
 from yaya.tokenize.chat_template import fit_messages
 
 PAGE = Path(__file__).parent / "page"
@@ -61,15 +61,22 @@ def create_app(
     app.add_middleware(Guard, host=host)
     add_error_handlers(app)
     add_page(app, about or About())
+    add_model_routes(app, engine, worker, model_name)
+    add_generation_routes(app, engine, worker, model_name)
+    return app
+
+
+def add_model_routes(app: FastAPI, engine: Engine, worker: Worker, model_name: str) -> None:
+    """What is served here, and whether it still works."""
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        about = {
+        status = {
             "status": "ok" if worker.alive else "stopped",
             "model": model_name,
             "context_length": engine.context_length,
         }
-        return JSONResponse(about, 200 if worker.alive else 503)
+        return JSONResponse(status, 200 if worker.alive else 503)
 
     @app.get("/v1/models")
     @app.get("/v1/models/", include_in_schema=False)
@@ -81,29 +88,31 @@ def create_app(
         check_model(name, model_name)
         return model_card(model_name)
 
+
+def add_generation_routes(app: FastAPI, engine: Engine, worker: Worker, model_name: str) -> None:
+    """OpenAI's chat completions, and `/generate`."""
+
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
         body = read_fields(ChatRequest, await request.body(), request.headers)
         check_model(body.model, model_name)
-        job = await begin(request, worker, lambda: chat_plan(engine, body))
-        completion, ignored = Completion(model_name, job.dropped_turns), ignored_header(body.ignored())
+        stream = await begin(request, worker, lambda: chat_prompt(engine, body))
+        completion, ignored = Completion(model_name, stream.dropped_turns), ignored_header(body.ignored())
         if body.stream:
             with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-            events = chat_events(job, completion, with_usage, reads_chinese(request.headers))
+            events = chat_events(stream, completion, with_usage, reads_chinese(request.headers))
             return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS | ignored)
-        text = "".join([piece async for piece in job.texts()])
-        counts = usage(job.prompt_tokens, job.completion_tokens)
-        return JSONResponse(completion.whole(text, job.finish_reason, counts), headers=ignored)
+        reply = "".join([text async for text in stream.texts()])
+        counts = usage(stream.prompt_tokens, stream.completion_tokens)
+        return JSONResponse(completion.whole(reply, stream.finish_reason, counts), headers=ignored)
 
     @app.post("/generate")
     async def generate(request: Request) -> Response:
         body = read_fields(GenerateRequest, await request.body(), request.headers)
-        job = await begin(request, worker, lambda: generate_plan(engine, body))
-        pieces = [piece async for piece in job.texts()]
-        text = {"generated_text": body.prompt + "".join(pieces)}
-        return JSONResponse(text, headers=ignored_header(body.ignored()))
-
-    return app
+        stream = await begin(request, worker, lambda: generate_prompt(engine, body))
+        reply = "".join([text async for text in stream.texts()])
+        answer = {"generated_text": body.prompt + reply}
+        return JSONResponse(answer, headers=ignored_header(body.ignored()))
 
 
 def model_card(name: str) -> dict[str, Any]:
@@ -118,7 +127,7 @@ def check_model(asked: str | None, served: str) -> None:
         raise ApiError(404, en, f"这里没有模型 {asked!r}，只有 {served!r}。", code="model_not_found", param="model")
 
 
-def chat_plan(engine: Engine, body: ChatRequest) -> Plan:
+def chat_prompt(engine: Engine, body: ChatRequest) -> Prompt:
     """The prompt for the next reply, for which a quarter of the context stays free (or all that it may have)."""
     context, messages = engine.context_length, body.plain()
     wanted = body.max_new_tokens or context
@@ -126,50 +135,52 @@ def chat_plan(engine: Engine, body: ChatRequest) -> Plan:
         input_ids, dropped = fit_messages(engine.tokenizer, messages, context - min(wanted, max(1, context // 4)))
     except UserError:  # a long last message: rather a short reply than none
         input_ids, dropped = fit_messages(engine.tokenizer, messages, context - 1)
-    return Plan(input_ids, body.sampling(wanted), dropped)
+    return Prompt(input_ids, body.sampling(wanted), dropped)
 
 
-def generate_plan(engine: Engine, body: GenerateRequest) -> Plan:
-    """The prompt as document text; `max_length` becomes a number of new tokens."""
+def generate_prompt(engine: Engine, body: GenerateRequest) -> Prompt:
+    """The prompt as document text; `max_length` becomes a number of new tokens; an `ApiError` 400 where it leaves none."""
     input_ids = engine.encode(body.prompt)
     if body.max_new_tokens is not None:
-        return Plan(input_ids, body.sampling(body.max_new_tokens))
+        return Prompt(input_ids, body.sampling(body.max_new_tokens))
     max_length = body.max_length or DEFAULT_MAX_LENGTH
     if len(input_ids) >= max_length:
         en = f"The prompt has {len(input_ids)} tokens, and max_length, which counts it too, is {max_length}."
         zh = f"输入有 {len(input_ids)} 个 token，而把它也算在内的 max_length 是 {max_length}。"
         en, zh = f"{en} Give a larger one, or max_new_tokens.", f"{zh}请加大它，或改用 max_new_tokens。"
         raise ApiError(400, en, zh, code="invalid_value", param="max_length")
-    return Plan(input_ids, body.sampling(max_length - len(input_ids)))
+    return Prompt(input_ids, body.sampling(max_length - len(input_ids)))
 
 
-async def begin(request: Request, worker: Worker, make_plan: Callable[[], Plan]) -> Job:
+async def begin(request: Request, worker: Worker, make_prompt: Callable[[], Prompt]) -> GenerationStream:
     """Starts a generation that ends when its client goes away; returns when the prompt has been accepted."""
-    job = worker.submit(make_plan)
+    stream = worker.submit(make_prompt)
 
     async def cancel_when_gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        worker.cancel(job)
+        worker.cancel(stream)
 
     # The server reports the end of every response as a disconnect too, so this task always ends.
-    job.watcher = asyncio.create_task(cancel_when_gone())
-    await job.started()
-    return job
+    stream.watcher = asyncio.create_task(cancel_when_gone())
+    await stream.started()
+    return stream
 
 
-async def chat_events(job: Job, completion: Completion, with_usage: bool, chinese: bool) -> AsyncIterator[str]:
+async def chat_events(
+    stream: GenerationStream, completion: Completion, with_usage: bool, chinese: bool
+) -> AsyncIterator[str]:
     """Server-sent events. A reply that breaks off ends with an error and without `[DONE]`."""
     yield event(completion.opening())
     try:
-        async for text in job.texts():
+        async for text in stream.texts():
             yield event(completion.chunk({"content": text}))
     except ApiError as error:
         yield event(error.body(chinese))
         return
-    yield event(completion.chunk({}, job.finish_reason))
+    yield event(completion.chunk({}, stream.finish_reason))
     if with_usage:
-        yield event(completion.usage_chunk(usage(job.prompt_tokens, job.completion_tokens)))
+        yield event(completion.usage_chunk(usage(stream.prompt_tokens, stream.completion_tokens)))
     yield "data: [DONE]\n\n"
 
 
@@ -179,7 +190,7 @@ def event(data: dict[str, Any]) -> str:
 
 
 def add_page(app: FastAPI, about: About) -> None:
-    """The chat page, its files, and what it knows of the model."""
+    """The routes of the chat page: itself, its files (for any other name error 404), and what it knows of the model."""
 
     @app.get("/")
     async def page() -> FileResponse:

@@ -106,7 +106,7 @@ def bad_json(en: str, zh: str, code: str = "invalid_json") -> ApiError:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object; of two values under one name, one would be lost silently."""
+    """The object; an `ApiError` for two values under one name, of which one would be lost silently."""
     made = dict(pairs)
     if len(made) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
@@ -115,7 +115,10 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def find_broken(value: Any) -> tuple[list[str | int], str, str] | None:
-    """Where Python's JSON is more than JSON, and what it is: half of a character (`"\\ud83d"`), `NaN`, `Infinity`."""
+    """Where Python's JSON is more than JSON, and what it is: half of a character (`"\\ud83d"`), `NaN`, `Infinity`.
+
+    Gives its path in the value and the flaw in both languages, None where all is well.
+    """
     if isinstance(value, str):
         try:
             value.encode()

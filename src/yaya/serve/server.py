@@ -25,7 +25,7 @@ LAST_PORT = 65535
 
 def serve(model_path: Path, model_name: str, host: str = "127.0.0.1", port: int = 8000, *, runtime: Machine) -> None:
     """Serves the model folder at `model_path` until Ctrl-C. Raises `UserError` when it cannot listen on `host`."""
-    resolve(host, port)  # a wrong address is told before the model is loaded
+    resolve_address(host, port)  # a wrong address is told before the model is loaded
     serve_engine(Engine.load(model_path, runtime), model_name, host, port, about(model_path))
 
 
@@ -49,7 +49,7 @@ def serve_engine(engine: Engine, model_name: str, host: str, port: int, known: A
         timeout_graceful_shutdown=5,  # seconds for a client that does not read its last words
     )
     try:
-        Server(config, app.state.worker, model_name, address(host, found)).run(sockets=[listener])
+        Server(config, app.state.worker, model_name, browser_url(host, found)).run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # uvicorn raises the Ctrl-C again after its clean end
     finally:
@@ -64,6 +64,7 @@ class Server(uvicorn.Server):
         self.worker, self.model_name, self.url = worker, model_name, url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says the address once the server listens."""
         await super().startup(sockets)
         if self.started:
             say(
@@ -82,22 +83,22 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on the first free port from `port` on (0: any)."""
-    family, at = resolve(host, port)
+    """A listening socket on the first free port from `port` on (0: any); a `UserError` where there is none."""
+    family, at = resolve_address(host, port)
     last = min(port + PORTS_TO_TRY - 1, LAST_PORT)
     for candidate in range(port, last + 1):
         try:
-            return bound(family, (at[0], candidate, *at[2:]))
+            return bind(family, (at[0], candidate, *at[2:]))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise cannot_listen(address(host, candidate).removeprefix("http://"), error) from None
+                raise cannot_listen(browser_url(host, candidate).removeprefix("http://"), error) from None
     raise UserError(
         f"The ports from {port} to {last} are all taken. Choose another with --port.",
         f"从 {port} 到 {last} 的端口都被占用。请用 --port 另选一个。",
     )
 
 
-def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+def resolve_address(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     """What the operating system calls this address; raises `UserError` when there is none."""
     if not 0 <= port <= LAST_PORT:
         raise UserError(
@@ -114,7 +115,7 @@ def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]
     return family, at
 
 
-def bound(family: socket.AddressFamily, at: tuple[Any, ...]) -> socket.socket:
+def bind(family: socket.AddressFamily, at: tuple[Any, ...]) -> socket.socket:
     """A listening socket; raises `OSError`."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -148,7 +149,7 @@ def cannot_listen(where: str, error: OSError) -> UserError:
     return UserError(f"Cannot listen on {where}: {en}.", f"不能在 {where} 上监听：{zh}。")
 
 
-def address(host: str, port: int) -> str:
+def browser_url(host: str, port: int) -> str:
     """What to type into a browser on this machine."""
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"

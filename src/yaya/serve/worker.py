@@ -1,4 +1,4 @@
-"""The thread that owns the engine. The event loop hands it jobs and gets text back, piece by piece.
+"""The thread that owns the engine. The event loop hands it prompts and gets text back as it comes.
 
 The engine is not thread-safe and a step takes milliseconds to seconds: so everything that touches it
 (rendering the prompt too) happens here, and the event loop never waits for it.
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Prompt:
     """What to generate from; made on the engine's thread, because the tokenizer lives there."""
 
     input_ids: list[int]
@@ -34,7 +34,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Delta:
     """What one step added."""
 
     text: str
@@ -42,13 +42,13 @@ class Piece:
     finish_reason: str | None
 
 
-class Job:
+class GenerationStream:
     """One generation as the event loop sees it."""
 
-    def __init__(self, make_plan: Callable[[], Plan]):
-        self.make_plan = make_plan
+    def __init__(self, make_prompt: Callable[[], Prompt]):
+        self.make_prompt = make_prompt
         self.loop = asyncio.get_running_loop()
-        self.inbox: asyncio.Queue[Plan | Piece | ApiError] = asyncio.Queue()
+        self.inbox: asyncio.Queue[Prompt | Delta | ApiError] = asyncio.Queue()
         self.sent = 0  # characters sent so far; the engine's thread counts
         self.prompt_tokens = self.completion_tokens = self.dropped_turns = 0
         self.finish_reason: str | None = None
@@ -59,19 +59,19 @@ class Job:
         first = await self.inbox.get()
         if isinstance(first, ApiError):
             raise first
-        assert isinstance(first, Plan)
+        assert isinstance(first, Prompt)
         self.prompt_tokens, self.dropped_turns = len(first.input_ids), first.dropped_turns
 
     async def texts(self) -> AsyncIterator[str]:
         """The reply as it grows; raises `ApiError` where it breaks off."""
         while self.finish_reason is None:
-            piece = await self.inbox.get()
-            if isinstance(piece, ApiError):
-                raise piece
-            assert isinstance(piece, Piece)
-            self.completion_tokens, self.finish_reason = piece.completion_tokens, piece.finish_reason
-            if piece.text:
-                yield piece.text
+            delta = await self.inbox.get()
+            if isinstance(delta, ApiError):
+                raise delta
+            assert isinstance(delta, Delta)
+            self.completion_tokens, self.finish_reason = delta.completion_tokens, delta.finish_reason
+            if delta.text:
+                yield delta.text
 
 
 class Worker:
@@ -79,9 +79,9 @@ class Worker:
 
     def __init__(self, engine: Engine, most_open: int = MOST_OPEN):
         self.engine, self.most_open = engine, most_open
-        self._open: set[Job] = set()  # touched by the event loop only
+        self._open: set[GenerationStream] = set()  # touched by the event loop only
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # None: stop
-        self._active: dict[Request, Job] = {}  # touched by the thread only
+        self._active: dict[Request, GenerationStream] = {}  # touched by the thread only
         self._thread = threading.Thread(target=self._run, name="yaya-engine", daemon=True)
 
     def start(self) -> None:
@@ -91,36 +91,36 @@ class Worker:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def submit(self, make_plan: Callable[[], Plan]) -> Job:
+    def submit(self, make_prompt: Callable[[], Prompt]) -> GenerationStream:
         """Queues a generation; raises `ApiError` 429 when too many wait."""
         if len(self._open) >= self.most_open:
             en = f"Too many requests: {self.most_open} are open already. Try again in a moment."
             raise ApiError(429, en, f"请求太多：已有 {self.most_open} 个。请稍后再试。", code="rate_limit_exceeded")
-        job = Job(make_plan)
-        self._open.add(job)
-        self._orders.put(lambda: self._add(job))
-        return job
+        stream = GenerationStream(make_prompt)
+        self._open.add(stream)
+        self._orders.put(lambda: self._add(stream))
+        return stream
 
-    def cancel(self, job: Job) -> None:
-        """Ends a job whose client has gone; nothing happens when it has finished."""
-        if job in self._open:
-            self._deliver(job, ApiError(499, "The client closed the connection.", "客户端断开了连接。"), last=True)
-            self._orders.put(lambda: self._drop(job))
+    def cancel(self, stream: GenerationStream) -> None:
+        """Ends a stream whose client has gone; nothing happens when it has finished."""
+        if stream in self._open:
+            self._deliver(stream, ApiError(499, "The client closed the connection.", "客户端断开了连接。"), last=True)
+            self._orders.put(lambda: self._drop(stream))
 
     def stop(self) -> None:
-        """Ends all open jobs at once, and the thread after its current step."""
+        """Ends all open streams at once, and the thread after its current step."""
         stopping = ApiError(503, "The server is stopping.", "服务器正在关闭。", code="server_stopping")
-        for job in list(self._open):
-            self._deliver(job, stopping, last=True)
+        for stream in list(self._open):
+            self._deliver(stream, stopping, last=True)
         self._orders.put(None)
 
     def join(self, timeout_s: float) -> None:
         self._thread.join(timeout_s)
 
-    def _deliver(self, job: Job, item: Plan | Piece | ApiError, last: bool) -> None:
-        job.inbox.put_nowait(item)
+    def _deliver(self, stream: GenerationStream, item: Prompt | Delta | ApiError, last: bool) -> None:
+        stream.inbox.put_nowait(item)
         if last:
-            self._open.discard(job)
+            self._open.discard(stream)
 
     # From here on: the engine's thread.
 
@@ -139,53 +139,53 @@ class Worker:
                 return False
             order()
 
-    def _add(self, job: Job) -> None:
+    def _add(self, stream: GenerationStream) -> None:
         try:
-            plan = job.make_plan()
-            self._active[self.engine.add(plan.input_ids, plan.sampling)] = job
+            prompt = stream.make_prompt()
+            self._active[self.engine.add(prompt.input_ids, prompt.sampling)] = stream
         except ApiError as error:
-            self._send(job, error)
+            self._send(stream, error)
         except UserError as error:
-            self._send(job, ApiError(400, error.en, error.zh))
+            self._send(stream, ApiError(400, error.en, error.zh))
         except Exception:
             log.exception("a request failed before its first step")
-            self._send(job, server_failed())
+            self._send(stream, server_failed())
         else:
-            self._send(job, plan)
+            self._send(stream, prompt)
 
     def _step(self) -> None:
         try:
             advanced = self.engine.step()
         except Exception:
             log.exception("the engine failed; %d requests end here", len(self._active))
-            for job in list(self._active.values()):
-                self._drop(job)
-                self._send(job, server_failed())
+            for stream in list(self._active.values()):
+                self._drop(stream)
+                self._send(stream, server_failed())
             return
         for request in advanced:
             if request in self._active:
                 self._pass_on(request, self._active[request])
 
-    def _pass_on(self, request: Request, job: Job) -> None:
+    def _pass_on(self, request: Request, stream: GenerationStream) -> None:
         if request.finish_reason is not None:
             del self._active[request]
-        text = request.text[job.sent :]
-        job.sent += len(text)
-        self._send(job, Piece(text, len(request.output_ids), request.finish_reason))
+        text = request.text[stream.sent :]
+        stream.sent += len(text)
+        self._send(stream, Delta(text, len(request.output_ids), request.finish_reason))
 
-    def _drop(self, job: Job) -> None:
-        """Takes the job's request out of the engine."""
-        for request in [request for request, owner in self._active.items() if owner is job]:
+    def _drop(self, stream: GenerationStream) -> None:
+        """Takes the stream's request out of the engine."""
+        for request in [request for request, owner in self._active.items() if owner is stream]:
             del self._active[request]
             try:
                 self.engine.cancel(request)
             except Exception:  # after a failed step the engine may have lost it already
                 log.debug("a request could not be cancelled", exc_info=True)
 
-    def _send(self, job: Job, item: Plan | Piece | ApiError) -> None:
-        last = isinstance(item, ApiError) or (isinstance(item, Piece) and item.finish_reason is not None)
+    def _send(self, stream: GenerationStream, item: Prompt | Delta | ApiError) -> None:
+        last = isinstance(item, ApiError) or (isinstance(item, Delta) and item.finish_reason is not None)
         with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
-            job.loop.call_soon_threadsafe(self._deliver, job, item, last)
+            stream.loop.call_soon_threadsafe(self._deliver, stream, item, last)
 
 
 def server_failed() -> ApiError:

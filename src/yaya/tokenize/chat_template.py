@@ -22,6 +22,14 @@ UNLEARNED = (
 )
 ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM, UNLEARNED: TEMPLATE}
 
+
+def role_weights(
+    *, text: float = 0.0, system: float = 0.0, user: float = 0.0, assistant: float = 0.0, template: float = 0.0
+) -> tuple[float, ...]:
+    """What a label of each role counts, in the order of `ROLES`."""
+    return text, system, user, assistant, template
+
+
 TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of parts that are text; Gemini writes none
 
 
@@ -94,6 +102,7 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
     """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
 
     The system messages at the beginning stay; a turn is a user's message with the reply that follows it.
+    UserError where not even the last turn fits.
     """
     system = list(takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = list(messages[len(system) :])

@@ -72,7 +72,7 @@ def external(config: TokenizeConfig) -> dict[str, str]:
 
 
 def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
-    """Trains or takes over the tokenizer, and encodes both splits; counts go to the metrics."""
+    """Trains or takes over the tokenizer and encodes both splits into `draft`; UserError where none can be taken over."""
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
         try:

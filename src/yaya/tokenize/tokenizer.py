@@ -55,7 +55,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """The tokenizer of a model folder or of a finished tokenize stage."""
+        """The tokenizer of a model folder or of a finished tokenize stage; a UserError where it is missing or damaged."""
         path = folder / "tokenizer.json"
         try:
             definition = path.read_text("utf-8")

@@ -79,7 +79,13 @@ class Progress:
     def summary(self, loss: float, expected: Curve | None) -> dict[str, Any]:
         """The training's metrics for the manifest."""
         s, steps = self.state, self.steps
-        out: dict[str, Any] = {"steps": steps, "tokens": s.tokens, "seconds": s.seconds, "loss": loss, "skipped_steps": s.skipped}
+        out: dict[str, Any] = {
+            "steps": steps,
+            "tokens": s.tokens,
+            "seconds": s.seconds,
+            "loss": loss,
+            "skipped_steps": s.skipped,
+        }
         if expected is not None:
             points = sorted(eval_steps(self.config.evaluations, steps) | eval_steps(EXPECTED_POINTS, steps))
             shown = [step for step in points if step >= EXPECTED_FROM * steps]

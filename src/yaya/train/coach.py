@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from yaya.evaluate.tasks import loops
+from yaya.inference.repetition import loops
 
 SMOOTH = 50  # steps over which a loss is averaged
 SETTLED = 0.3  # share of the steps after which the loss is compared with the usual one

@@ -15,6 +15,7 @@ from yaya.core.messages import UserError
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.model.pretrained import load_model, read_config
 from yaya.model.transformer import Transformer
+from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import shared
 from yaya.train import language_model
 from yaya.train.loop_config import LoopConfig
@@ -40,9 +41,11 @@ class FinetuneConfig(LoopConfig):
     )
 
 
-def role_weights(config: FinetuneConfig) -> list[float]:
+def role_weights(config: FinetuneConfig) -> tuple[float, ...]:
     """What a label of each role counts."""
-    return [0.0, config.system_weight, config.user_weight, config.assistant_weight, 0.0]
+    return chat_template.role_weights(
+        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
+    )
 
 
 def mixture(config: FinetuneConfig, data: Artifact, row_length: int, seed: int) -> DataMixture:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-import math
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from yaya.core import distributed
+from yaya.core import distributed, han
 from yaya.core.artifact import Artifact, Draft
+from yaya.core.han import language_of
 from yaya.core.machine import forget_peak_memory, memory_gb, peak_memory_gb
 from yaya.core.messages import UserError, say
 from yaya.core.stage import RunContext
 from yaya.inference.engine import Engine
+from yaya.inference.likelihood import SummedLoss
 from yaya.inference.sampling import Sampling
 from yaya.model.pretrained import save_model
 from yaya.model.transformer import Transformer
+from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT, USER
 from yaya.tokenize.shards import TokenShard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
@@ -34,7 +35,7 @@ from yaya.train.plan.memory import memory_bytes
 VALIDATION_ROWS = 64
 VALIDATION_TOKENS = 8192  # at once
 SAMPLE_TOKENS = 48
-WATCHED = (1.0, 0.0, 0.0, 1.0, 0.0)  # what validation counts of each role: texts, and what the assistant says
+WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # what validation counts
 
 
 def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, TokenShard]:
@@ -48,7 +49,7 @@ def data_seed(data: Artifact, seed: int) -> int:
 
 
 def mixture(
-    data: Artifact, shares: dict[str, float], role_weights: list[float], row_length: int, seed: int
+    data: Artifact, shares: dict[str, float], role_weights: Sequence[float], row_length: int, seed: int
 ) -> DataMixture:
     """The training rows of texts and conversations in these shares; a label counts what its role weighs."""
     shards = open_shards(data, "train", data.metrics["vocab_size"])
@@ -189,10 +190,8 @@ def bits_per_byte(model: Transformer, shard: TokenShard, tokenizer: Tokenizer, r
         total, count = total + loss.item(), count + weight.item()
     if not size:
         return {}
-    return {
-        "validation_loss": round(total / count, 5),
-        "bits_per_byte": round(total / math.log(2) / size, 5),
-    }
+    found = SummedLoss(total, count, size)
+    return {"validation_loss": round(found.loss, 5), "bits_per_byte": round(found.bits_per_byte, 5)}
 
 
 def sample_prompts(
@@ -214,7 +213,7 @@ def sample_prompts(
                 continue
             prompt = ids[: replies[0]].tolist()
             shown = tokenizer.decode(ids[: replies[0]][roles[: replies[0]] == USER])
-        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        language = language_of(shown, han.COMMON)
         if len(found[language]) < 2 and len(prompt) > 1:
             found[language].append((shown, prompt))
     return found["zh"] + found["en"]
@@ -231,6 +230,6 @@ def write_samples(
     )
     out: list[dict[str, Any]] = []
     for (shown, _), request in zip(prompts, requests, strict=True):
-        language = "zh" if re.search(r"[\u4e00-\u9fff]", shown) else "en"
+        language = language_of(shown, han.COMMON)
         out.append({"language": language, "prompt": shown, "reply": request.text})
     return out

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT, ROLES, SYSTEM, TEMPLATE, TEXT
 from yaya.tokenize.shards import TokenShard
 
 IGNORE_INDEX = -100
-ONES = (1.0,) * len(ROLES)  # every label counts
+ONES = chat_template.role_weights(**dict.fromkeys(ROLES, 1.0))  # every label counts
 SEGMENTS_AT_ONCE = 100_000
 LEAST_REPLY = 8  # of a reply that does not fit, the beginning is kept if it is an eighth of a row
 

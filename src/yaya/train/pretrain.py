@@ -18,6 +18,7 @@ from yaya.core.machine import Machine
 from yaya.core.messages import UserError, say
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
 from yaya.train.callbacks import Curve
@@ -76,10 +77,11 @@ def shares(config: PretrainConfig) -> dict[str, float]:
     return {"chat": config.chat_fraction, "text": 1 - config.chat_fraction}
 
 
-def role_weights(config: PretrainConfig) -> list[float]:
+def role_weights(config: PretrainConfig) -> tuple[float, ...]:
     """What a label of each role counts."""
     text = 1.0 if config.chat_fraction == 0 else config.text_weight
-    return [text, config.user_weight, config.user_weight, config.assistant_weight, 0.0]
+    user = config.user_weight
+    return chat_template.role_weights(text=text, system=user, user=user, assistant=config.assistant_weight)
 
 
 def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core import distributed
-from yaya.core.messages import UserError, say
+from yaya.core.extras import need
+from yaya.core.messages import say
 
 Write = Callable[[dict[str, float], int], None]  # (values by name, step)
 Tracker = tuple[Write, Callable[[], None]]  # write, close
@@ -72,10 +72,5 @@ TRACKERS: dict[str, Callable[[Path, str, dict[str, Any]], Tracker]] = {
 
 def needed(package: str, module: str | None = None) -> Any:
     """The tracker's module, or what to install."""
-    try:
-        return importlib.import_module(module or package)
-    except ImportError:
-        raise UserError(
-            f"tracker={package} needs the package {package}: pip install {package}",
-            f"tracker={package} 需要软件包 {package}：pip install {package}",
-        ) from None
+    en, zh = f"tracker={package} needs the package {package}", f"tracker={package} 需要软件包 {package}"
+    return need(module or package, package, en, zh)

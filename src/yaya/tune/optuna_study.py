@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yaya.core.messages import UserError
+from yaya.core.extras import need
 from yaya.tune.runner import Record
 from yaya.tune.space import Dimension, tidy
 
@@ -31,12 +31,7 @@ ATTEMPTS = 10  # to have values proposed that were not tried yet
 
 def load_optuna() -> Any:
     """The library, quiet."""
-    try:
-        import optuna
-    except ImportError:
-        raise UserError(
-            'yaya tune needs Optuna: pip install "yaya[tune]"', 'yaya tune 需要 Optuna：pip install "yaya[tune]"'
-        ) from None
+    optuna = need("optuna", "yaya[tune]", "yaya tune needs Optuna", "yaya tune 需要 Optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

@@ -22,7 +22,7 @@ Record = dict[str, Any]  # what is known of a trial that has ended; a row of tri
 
 
 @dataclass(frozen=True)
-class Job:
+class Trial:
     """A training that is to be done. number: among the search's trials; `None` for a run with another seed."""
 
     number: int | None
@@ -37,7 +37,7 @@ class Job:
 class Running:
     """One that is under way."""
 
-    job: Job
+    trial: Trial
     handle: Handle
     log: Follower
     started: float  # time.monotonic()
@@ -73,37 +73,37 @@ class Follower:
 
 
 class Runner:
-    """Trains jobs, as many at a time as the engine has workers."""
+    """Trains trials, as many at a time as the engine has workers."""
 
     def __init__(self, engine: Local | Ray, stage: str, inputs: Mapping[str, Path]):
         self.engine, self.stage = engine, stage
         self.inputs = [f"{name}={path.resolve()}" for name, path in inputs.items()]
 
-    def start(self, job: Job) -> Running:
+    def start(self, trial: Trial) -> Running:
         """Begins a training, anew if its folder holds what is left of an earlier one."""
-        shutil.rmtree(job.folder, ignore_errors=True)
-        job.folder.mkdir(parents=True)
-        write_atomic(job.folder / RECIPE, job.recipe)
-        folder = job.folder.resolve()
+        shutil.rmtree(trial.folder, ignore_errors=True)
+        trial.folder.mkdir(parents=True)
+        write_atomic(trial.folder / RECIPE, trial.recipe)
+        folder = trial.folder.resolve()
         handle = self.engine.start([str(folder), self.stage, *self.inputs], folder)
-        return Running(job, handle, Follower(folder, self.stage), time.monotonic())
+        return Running(trial, handle, Follower(folder, self.stage), time.monotonic())
 
     def train(
         self,
-        next_job: Callable[[], Job | None],
-        on_look: Callable[[Job, int, float], bool],
-        on_end: Callable[[Job, Record], None],
+        next_trial: Callable[[], Trial | None],
+        on_look: Callable[[Trial, int, float], bool],
+        on_end: Callable[[Trial, Record], None],
         on_wait: Callable[[], None],
     ) -> None:
-        """Trains what `next_job` gives until it gives `None` and all have ended.
+        """Trains what `next_trial` gives until it gives `None` and all have ended.
 
-        on_look(job, look, loss): at each validation, counted from 1; True stops the training. on_end(job, record).
+        on_look(trial, look, loss): at each validation, counted from 1; True stops the training. on_end(trial, record).
         """
         active: list[Running] = []
         try:
             while True:
-                while len(active) < self.engine.workers and (job := next_job()) is not None:
-                    active.append(self.start(job))
+                while len(active) < self.engine.workers and (trial := next_trial()) is not None:
+                    active.append(self.start(trial))
                 if not active:
                     return
                 time.sleep(POLL_S)
@@ -112,19 +112,20 @@ class Runner:
                     self.look(one, on_look)
                     if code is not None:
                         active.remove(one)
-                        on_end(one.job, self.ended(one, code))
+                        on_end(one.trial, self.ended(one, code))
                 on_wait()
         finally:
             for one in active:
                 one.handle.kill()
 
-    def look(self, one: Running, on_look: Callable[[Job, int, float], bool]) -> None:
+    def look(self, one: Running, on_look: Callable[[Trial, int, float], bool]) -> None:
+        """Reads the new rows of a trial and stops it where `on_look` says so."""
         for row in one.log.rows():
             loss = row.get("validation_loss")
             if loss is None or (row["step"], loss) in one.curve:
                 continue
             one.curve = [point for point in one.curve if point[0] < row["step"]] + [(row["step"], loss)]
-            if on_look(one.job, len(one.curve), loss) and not one.stopped:
+            if on_look(one.trial, len(one.curve), loss) and not one.stopped:
                 one.stopped = True
                 one.handle.stop()
 
@@ -132,14 +133,14 @@ class Runner:
         """What is known of it; of its folder, recipe and logs stay."""
         message = failure(one, code)
         outcome = "failed" if message else "stopped" if code else "complete"
-        keep_logs(one.job.folder, self.stage)
+        keep_logs(one.trial.folder, self.stage)
         return {
-            "number": one.job.number,
-            "role": one.job.role,
+            "number": one.trial.number,
+            "role": one.trial.role,
             "outcome": outcome,
             "loss": one.curve[-1][1] if outcome == "complete" else None,
-            "values": one.job.values,
-            "seed": one.job.seed,
+            "values": one.trial.values,
+            "seed": one.trial.seed,
             "curve": one.curve,
             "seconds": round(time.monotonic() - one.started, 1),
             "message": message,
@@ -157,7 +158,7 @@ def failure(one: Running, code: int) -> str | None:
     if code in (KILLED, 128 - KILLED):
         return t("killed, most often because memory ran out", "被杀掉了，多半是内存不够")
     try:
-        lines = (one.job.folder / LOG).read_text("utf-8", "replace").split("\n")
+        lines = (one.trial.folder / LOG).read_text("utf-8", "replace").split("\n")
     except OSError:
         lines = []
     said = [line.split("\r")[-1].strip() for line in lines]

@@ -23,15 +23,16 @@ from yaya.core import artifact, distributed
 from yaya.core.artifact import Artifact, Draft, Policy
 from yaya.core.config import as_dict, build, key, to_toml
 from yaya.core.files import write_atomic
-from yaya.core.messages import UserError, say, t
-from yaya.core.progress import Bar, duration, in_minutes
+from yaya.core.lock import locked
+from yaya.core.messages import UserError, plural, say, t
+from yaya.core.progress import Bar, duration
 from yaya.core.run import Run
 from yaya.core.stage import Stage
 from yaya.prepare import corpus
 from yaya.tokenize import shards
 from yaya.tune import verdict
 from yaya.tune.optuna_study import Study, load_optuna, standing
-from yaya.tune.runner import Job, Record, Runner
+from yaya.tune.runner import Record, Runner, Trial
 from yaya.tune.space import Dimension, parse_space, show
 from yaya.tune.trial_plan import SIZES, make_plan, raise_default, read_plan, settle_steps
 from yaya.tune.tune_page import write_report
@@ -109,7 +110,7 @@ def run(recipe: Mapping[str, Any]) -> Artifact:
     if not asked.tune.space:
         shown = ", ".join(f"{d.name}={d}" for d in dimensions)
         say(f"[tune] no space was given, so: {shown}", f"[tune] 没有给出 space，就搜索：{shown}")
-    with job.folder.locked():
+    with locked(job.folder.path):
         return build_artifact(asked, job, dimensions, inputs_of(job, pipeline.STAGES[asked.tune.stage]))
 
 
@@ -219,35 +220,35 @@ class Search:
                 f"[tune] 接着做：{self.config.trials} 个试验已完成 {len(records)} 个。",
             )
 
-        def next_job() -> Job | None:
+        def next_trial() -> Trial | None:
             number = next(begun, None)
             if number is None and self.may_begin():
                 number = self.study.ask()
                 self.exhausted = number is None
             return None if number is None else self.trial(number)
 
-        def on_look(job: Job, look: int, loss: float) -> bool:
-            assert job.number is not None
+        def on_look(trial: Trial, look: int, loss: float) -> bool:
+            assert trial.number is not None
             bar.advance(1)
-            return self.study.report(job.number, look, loss) and look < self.plan.looks
+            return self.study.report(trial.number, look, loss) and look < self.plan.looks
 
-        def on_end(job: Job, record: Record) -> None:
-            assert job.number is not None
-            if job.role == "default" and record["outcome"] != "complete":
+        def on_end(trial: Trial, record: Record) -> None:
+            assert trial.number is not None
+            if trial.role == "default" and record["outcome"] != "complete":
                 raise_default(record["message"])
-            self.study.tell(job.number, record)
+            self.study.tell(trial.number, record)
             bar.advance(self.plan.looks - len(record["curve"]))
             self.keep()
             bar.print(self.line(record))
 
         with Bar(KIND, self.config.trials * self.plan.looks, t("looks", "次验证")) as bar:
             bar.done = bar.first = len(records) * self.plan.looks
-            self.runner.train(next_job, on_look, on_end, lambda: bar.advance(0))
+            self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
         done = len(self.study.records())
         if done < 2:
             long = duration(self.whole())
             raise UserError(
-                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {in_minutes(self.config.minutes)}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
+                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {plural(self.config.minutes, 'minute')}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟里只够试配方本身。请增加 minutes，或让时间来定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
@@ -256,16 +257,16 @@ class Search:
                 f"[tune] {self.config.trials} 个试验做了 {done} 个：{self.why_fewer()}",
             )
 
-    def trial(self, number: int) -> Job:
+    def trial(self, number: int) -> Trial:
         role = "default" if self.study.is_default(number) else "trial"
-        return self.job_for(number, role, self.study.values(number), 0)
+        return self.trial_with(number, role, self.study.values(number), 0)
 
-    def job_for(self, number: int | None, role: str, values: dict[str, Any], more: int) -> Job:
+    def trial_with(self, number: int | None, role: str, values: dict[str, Any], more: int) -> Trial:
         """A training with these values and a seed so much greater than the run's."""
         seed = self.job.recipe.run.seed + more
         name = f"{number:04}" if number is not None else f"{role.replace(' ', '-')}-{more}"
         recipe = self.plan.recipe(values, seed, self.engine.threads)
-        return Job(number, role, values, seed, self.folder / "trials" / name, recipe)
+        return Trial(number, role, values, seed, self.folder / "trials" / name, recipe)
 
     # ---------------------------------------------------------------- time
 
@@ -341,12 +342,12 @@ class Search:
         if not jobs:
             return
         say(
-            f"[tune] the best trial and the recipe once more, on {self.config.seeds} other seed{'s' * (self.config.seeds > 1)}, since chance helped to choose the best.",
+            f"[tune] the best trial and the recipe once more, on {plural(self.config.seeds, 'other seed')}, since chance helped to choose the best.",
             f"[tune] 换 {self.config.seeds} 个种子，把最好的试验和配方各再训练一遍：选出最好的那个，有运气的成分。",
         )
         begun = {more for _, more in done}
 
-        def next_job() -> Job | None:
+        def next_trial() -> Trial | None:
             if not jobs:
                 return None
             role, more = jobs[0]
@@ -354,13 +355,13 @@ class Search:
                 return None  # half a comparison is none
             begun.add(more)
             jobs.pop(0)
-            return self.job_for(None, role, values[role], more)
+            return self.trial_with(None, role, values[role], more)
 
-        def on_look(job: Job, look: int, loss: float) -> bool:
+        def on_look(trial: Trial, look: int, loss: float) -> bool:
             bar.advance(1)
             return False
 
-        def on_end(job: Job, record: Record) -> None:
+        def on_end(trial: Trial, record: Record) -> None:
             bar.advance(self.plan.looks - len(record["curve"]))
             self.again.append(record)
             self.study.write_note("again", self.again)
@@ -368,7 +369,7 @@ class Search:
             bar.print(self.line_again(record))
 
         with Bar(KIND, len(jobs) * self.plan.looks, t("looks", "次验证")) as bar:
-            self.runner.train(next_job, on_look, on_end, lambda: bar.advance(0))
+            self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
 
     def limit(self) -> float:
         """Seconds after which no comparison begins: a little is granted, since the time for them was kept back."""

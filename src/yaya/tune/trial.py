@@ -35,6 +35,7 @@ def leave_with_parent() -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Trains one trial. Exit codes: 1 a mistake, 130 Ctrl-C."""
     threading.Thread(target=leave_with_parent, daemon=True).start()
     folder, stage, *parents = arguments
     try:

@@ -13,12 +13,12 @@ from typing import Any
 from yaya import pipeline
 from yaya.core.artifact import Artifact
 from yaya.core.config import as_dict, to_toml
-from yaya.core.messages import UserError, say
-from yaya.core.progress import duration, in_minutes
+from yaya.core.messages import UserError, plural, say
+from yaya.core.progress import duration
 from yaya.core.run import Run
 from yaya.train import pretrain
 from yaya.tune.optuna_study import STARTUP
-from yaya.tune.runner import Job, Runner, Running, failure
+from yaya.tune.runner import Runner, Running, Trial, failure
 
 PROBE_S = 5.0  # of training, to measure the machine
 SHARE_TRAINED = 0.6  # of a trial's steps, on average, when the bad ones are stopped early
@@ -29,7 +29,7 @@ SIZES = ("hidden_size", "num_hidden_layers")  # of a model; the run chooses them
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialPlan:
     """Fixed once, and the same when a search is gone on with. seconds: of one trial, `None` if it was not measured."""
 
     stage: str
@@ -51,15 +51,15 @@ class Plan:
         return to_toml(run, {self.stage: table})
 
 
-def read_plan(path: Path) -> Plan | None:
+def read_plan(path: Path) -> TrialPlan | None:
     """The plan of a search that is gone on with."""
     try:
-        return Plan(**json.loads(path.read_text("utf-8")))
+        return TrialPlan(**json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         return None
 
 
-def make_plan(job: Run, stage: str, asked: Any, inputs: dict[str, Artifact], looks: int) -> Plan:
+def make_plan(job: Run, stage: str, asked: Any, inputs: dict[str, Artifact], looks: int) -> TrialPlan:
     """A plan with the recipe's own values and steps (0: none were given)."""
     machine = job.measured()
     config = with_sizes(job, asked, inputs) if stage == pretrain.STAGE.name else asked
@@ -70,7 +70,7 @@ def make_plan(job: Run, stage: str, asked: Any, inputs: dict[str, Artifact], loo
             "[tune] decay_steps 是给完整训练设的：试验步数较少，改用 decay_fraction。",
         )
         config = dataclasses.replace(config, decay_steps=None)
-    return Plan(stage, as_dict(config), steps or 0, looks, None, machine.device, machine.dtype)
+    return TrialPlan(stage, as_dict(config), steps or 0, looks, None, machine.device, machine.dtype)
 
 
 def with_sizes(job: Run, asked: Any, inputs: dict[str, Artifact]) -> Any:
@@ -88,7 +88,9 @@ def known_sizes(chosen: Any, asked: Any) -> Any:
     return dataclasses.replace(asked, **known)
 
 
-def settle_steps(plan: Plan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int) -> Plan:
+def settle_steps(
+    plan: TrialPlan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int
+) -> TrialPlan:
     """The plan with as many steps as the minutes allow, measured with as many trainings at a time as there will be."""
     if plan.steps:
         return plan
@@ -102,7 +104,7 @@ def settle_steps(plan: Plan, runner: Runner, folder: Path, seed: int, minutes: f
     steps = int((1 - OVERHEAD) * (seconds - start_seconds) / step_seconds)
     if steps < FEWEST_STEPS:
         raise UserError(
-            f"In {in_minutes(minutes)} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
+            f"In {plural(minutes, 'minute')} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
             f"{minutes:g} 分钟里 {trials} 个试验各只能训练 {max(steps, 0)} 步，分不出好坏。请增加 minutes 或减少 trials。",
         )
     say(
@@ -112,11 +114,11 @@ def settle_steps(plan: Plan, runner: Runner, folder: Path, seed: int, minutes: f
     return dataclasses.replace(plan, steps=steps, seconds=round(seconds, 1))
 
 
-def measure(plan: Plan, runner: Runner, folder: Path, seed: int) -> tuple[float, float]:
+def measure(plan: TrialPlan, runner: Runner, folder: Path, seed: int) -> tuple[float, float]:
     """(seconds until the first step is done, seconds of a step)."""
     recipe = plan.recipe({}, seed, runner.engine.threads, steps=1_000_000_000)
     probes = [
-        runner.start(Job(None, "probe", {}, seed, folder / f"probe-{number}", recipe))
+        runner.start(Trial(None, "probe", {}, seed, folder / f"probe-{number}", recipe))
         for number in range(runner.engine.workers)
     ]
     rows: dict[int, list[tuple[float, int, float]]] = {number: [] for number in range(len(probes))}
@@ -139,7 +141,7 @@ def measure(plan: Plan, runner: Runner, folder: Path, seed: int) -> tuple[float,
 
 def end(one: Running) -> None:
     one.handle.kill()
-    shutil.rmtree(one.job.folder, ignore_errors=True)
+    shutil.rmtree(one.trial.folder, ignore_errors=True)
 
 
 def raise_default(message: str | None) -> None:

@@ -16,7 +16,7 @@ from yaya.tune import tune_charts, verdict
 from yaya.tune.optuna_study import importance, standing
 from yaya.tune.runner import Record
 from yaya.tune.space import Dimension, show
-from yaya.tune.trial_plan import Plan
+from yaya.tune.trial_plan import TrialPlan
 from yaya.tune.verdict import Verdict
 
 ROOM = Path(__file__).parent
@@ -37,7 +37,7 @@ LEADS: dict[str, Pair] = {
 def write_report(
     out: Path,
     name: str,
-    plan: Plan,
+    plan: TrialPlan,
     dimensions: Sequence[Dimension],
     records: Sequence[Record],
     again: Sequence[Record],
@@ -51,7 +51,7 @@ def write_report(
 
 def material(
     name: str,
-    plan: Plan,
+    plan: TrialPlan,
     dimensions: Sequence[Dimension],
     records: Sequence[Record],
     again: Sequence[Record],
@@ -104,7 +104,7 @@ def seeds(found: Verdict, again: Sequence[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def row(record: Record, found: Verdict, plan: Plan) -> dict[str, Any]:
+def row(record: Record, found: Verdict, plan: TrialPlan) -> dict[str, Any]:
     """One line of the table."""
     last = record["curve"][-1] if record["curve"] else (None, None)
     return record | {

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaya.core.messages import plural
 from yaya.pages.layout import Pair
 from yaya.tune.optuna_study import standing
 from yaya.tune.runner import Record
@@ -104,10 +105,10 @@ def words(v: Verdict) -> Pair:
     each = ", ".join(f"{gain:+.4f}" for gain in v.gains)
     if v.kind == "unclear":
         return (
-            f"The best trial's loss is {v.gain:.4f} lower than with the recipe's own values, over {seeds} other seed{'s' * (seeds > 1)} ({each}). That is within the noise of ±{v.noise:.4f}: it may be chance.",
+            f"The best trial's loss is {v.gain:.4f} lower than with the recipe's own values, over {plural(seeds, 'other seed')} ({each}). That is within the noise of ±{v.noise:.4f}: it may be chance.",
             f"换 {seeds} 个种子，最好的试验比配方原来的值损失平均低 {v.gain:.4f}（{each}）。这没有超出噪声 ±{v.noise:.4f}：可能只是运气。",
         )
     return (
-        f"Better than the recipe's own values: the loss is {v.gain:.4f} lower, over {seeds} other seed{'s' * (seeds > 1)} ({each}; noise ±{v.noise:.4f}).",
+        f"Better than the recipe's own values: the loss is {v.gain:.4f} lower, over {plural(seeds, 'other seed')} ({each}; noise ±{v.noise:.4f}).",
         f"比配方原来的值好：换 {seeds} 个种子，损失平均低 {v.gain:.4f}（{each}；噪声 ±{v.noise:.4f}）。",
     )

@@ -105,13 +105,14 @@ def attend(arguments: list[str], folder: str, cwd: str, env: dict[str, str]) -> 
         trial.kill()
 
 
-class Remote:
+class RayTask:
     """A trial on the cluster."""
 
     def __init__(self, reference: Any, folder: Path):
         self.reference, self.folder = reference, folder
 
     def poll(self) -> int | None:
+        """Its exit code, None while it runs; that of a kill where its node is gone."""
         import ray
 
         if not ray.wait([self.reference], timeout=0)[0]:
@@ -151,7 +152,7 @@ class Ray:
     def start(self, arguments: list[str], folder: Path) -> Handle:
         (folder / STOP).unlink(missing_ok=True)
         env = {name: value for name, value in os.environ.items() if name.startswith("YAYA_")}
-        return Remote(self.task.remote(arguments, str(folder), os.getcwd(), env), folder)
+        return RayTask(self.task.remote(arguments, str(folder), os.getcwd(), env), folder)
 
 
 ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from yaya.core.messages import UserError
+from yaya.core import han
+from yaya.core.extras import need
 
-HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+HAN = re.compile(f"[{han.ALL}]")
 HIRAGANA = re.compile("[\u3041-\u306d\u306f-\u3096]")  # without の, which shops in Taiwan and China like, too
 KATAKANA = re.compile("[\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d]")
 HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
@@ -19,7 +20,7 @@ NOT_JAPANESE = re.compile(
     "[歡國學體發會來對應灣實寫畫當點圖廣號專黨區參單嚴圍壓圓廳舊觀關繼續轉輕邊鐵變讀聲擇擔據擴數斷樂樣樓權歸殘氣濟滿澤獨獻盡禮稱總臺藝處衛裝"
     "覺證譯讓豐賣贊遞遲選醫釋錢錄鎮險隨隱雜靈靜顏顯餘驅驗]"
 )
-KOREAN = re.compile("[\u4e00-\u9fff][의는은이가을를에와과도로]")  # Hangul endings at Han characters
+KOREAN = re.compile(f"[{han.COMMON}][의는은이가을를에와과도로]")  # Hangul endings at Han characters
 LONG = 16  # Han characters of a piece: no Japanese does without kana for so long
 
 # 著 is 着 in simplified Chinese, but where it means to write or to be known (zhù): 著名, 原著, 鲁迅著.
@@ -38,14 +39,8 @@ GO_ON = frozenset(  # verbs whose action goes on, where nothing else decides
 
 def converter(script: str) -> Callable[[list[str]], list[str]]:
     """For the texts of one document: all Chinese in them to simplified or to traditional characters."""
-    try:
-        from opencc import OpenCC
-    except ImportError:
-        raise UserError(
-            'prepare.chinese needs an extra package: pip install "yaya[data]"',
-            'prepare.chinese 需要额外的包：pip install "yaya[data]"',
-        ) from None
-    opencc = OpenCC("t2s" if script == "simplified" else "s2t")
+    library = need("opencc", "yaya[data]", "prepare.chinese needs an extra package", "prepare.chinese 需要额外的包")
+    opencc = library.OpenCC("t2s" if script == "simplified" else "s2t")
 
     def convert(text: str) -> str:
         out = str(opencc.convert(text))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from yaya.core import han
+
 LOOK_BACK = 60  # characters before a number that are looked at
 LONGEST_LINE = 2000  # characters; in a longer one no table's columns are counted
 PHONE, THING, CARD = "phone", "thing", "card"
@@ -122,7 +124,9 @@ LIST = re.compile(
 )
 
 # "手机138...，家里6293...", "Phone (day): ...; (night): ..."
-ALSO = re.compile(r"[，、；/] ?[\u4e00-\u9fff]{1,3}[:： ]?|[,;/|] ?(?:\([a-z]{1,10}\)|[a-z]{1,10}): ?", re.IGNORECASE)
+ALSO = re.compile(
+    r"[，、；/] ?[" + han.COMMON + r"]{1,3}[:： ]?|[,;/|] ?(?:\([a-z]{1,10}\)|[a-z]{1,10}): ?", re.IGNORECASE
+)
 IN_COMMAS = re.compile(r", (?:has|have|had|is|was|will|which|that) ")  # "your order, 136..., has been packed"
 
 CELL_END = re.compile(r"[0-9 \-.()\"'*`]{0,40}([|\t,])")

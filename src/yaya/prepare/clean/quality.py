@@ -13,9 +13,10 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from yaya.core import han
 from yaya.prepare.clean.tokens import Tokens, ngrams, tokens_of
 
-HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+HAN = re.compile(f"[{han.ALL}]")
 STOP_WORDS = "the be to of and that have with"
 STOP_CHARACTERS = "的了是在和有不我这他为上中人们个与及或之也而就"
 ENDS = (".", "?", "!", '"', "'", "”", "’", "。", "？", "！", "；", "…", "」", "』", "）")

@@ -17,8 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from yaya.core.messages import UserError, say
-from yaya.prepare.data_labels import plural
+from yaya.core.messages import UserError, plural, say
 from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc

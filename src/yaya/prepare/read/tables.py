@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from yaya.core import han
+from yaya.core.han import language_of
 from yaya.prepare.document import Broken, Document, Report, Unusable
 from yaya.prepare.read.encodings import BROKEN, binary
 from yaya.prepare.read.files import SourceFile, bytes_read, opening
@@ -29,7 +31,7 @@ PART = 1 << 20  # characters of a table that make one document
 ONE_COLUMN = "\x1f"  # no separator
 MOST_VAIN = 200_000  # lines read twice because of quotes that do not close; from then on a row has FEW_LINES at most
 FEW_LINES = 50
-WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w])|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w])|[\u3040-\u30ff" + han.BROAD + r"\uac00-\ud7af]")
 NUMBER = re.compile(r"[\W\d]*")
 csv.field_size_limit(LONGEST_LINE)
 
@@ -355,4 +357,4 @@ def row_text(names: list[str], cells: list[str]) -> str:
 
 
 def is_chinese(name: str) -> bool:
-    return "\u4e00" <= name[-1] <= "\u9fff"
+    return language_of(name[-1], han.COMMON) == "zh"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yaya.prepare.data_labels import plural
+from yaya.core.messages import plural
 from yaya.prepare.document import Document, Message, Report
 from yaya.prepare.read.choices import number_of
 from yaya.prepare.read.dialogue import ROLES

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import xml.etree.ElementTree as ET
 import zipfile
 import zlib
 from typing import Any
 
-from yaya.core.messages import UserError
+from yaya.core.extras import need
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.files import LARGEST, SourceFile, read_bytes
 from yaya.prepare.read.signatures import kind_of, what_it_is
@@ -80,10 +79,6 @@ def password(en: str, zh: str) -> Unusable:
 
 def library(module: str, package: str, file: SourceFile) -> Any:
     """An imported library of the extra, which the file needs."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise UserError(
-            f'To read {file.name}, yaya needs {package}: pip install "yaya[data]". Or leave such files out of sources.',
-            f'读 {file.name} 需要 {package}：pip install "yaya[data]"。也可以从 sources 里去掉这类文件。',
-        ) from None
+    needs = (f"To read {file.name}, yaya needs {package}", f"读 {file.name} 需要 {package}")
+    leave_out = (". Or leave such files out of sources.", "。也可以从 sources 里去掉这类文件。")
+    return need(module, "yaya[data]", *needs, instead=leave_out)

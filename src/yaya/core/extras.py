@@ -1,0 +1,20 @@
+"""Packages that not everyone needs: imported when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from yaya.core.messages import UserError
+
+
+def need(module: str, install: str, en: str, zh: str, instead: tuple[str, str] = ("", "")) -> Any:
+    """The module; a UserError that says what to install where it is missing.
+
+    install: what pip is told, `yaya[tune]` say. en, zh: who needs what, "yaya tune needs Optuna". instead: another way out.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        wanted = f'"{install}"' if "[" in install else install  # a shell would read the brackets
+        raise UserError(f"{en}: pip install {wanted}{instead[0]}", f"{zh}：pip install {wanted}{instead[1]}") from None
