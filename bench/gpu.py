@@ -16,7 +16,8 @@ import torch
 
 from yaya.core.config import parse_assignment
 from yaya.core.machine import setup
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import Transformer, initialize
 from yaya.tokenize.shards import Shard
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
 from yaya.train.objective import LanguageModeling

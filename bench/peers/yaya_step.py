@@ -11,7 +11,8 @@ import numpy as np
 from shape import FEED_FORWARD, HEAD, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH
 
 from yaya.core.machine import setup
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import Transformer, initialize
 from yaya.tokenize.shards import Shard
 from yaya.train.loop import LoopConfig, optimizer_step
 from yaya.train.objective import LanguageModeling

@@ -24,7 +24,7 @@ from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.interrupt import StopSignal
 from yaya.core.machine import Machine
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train import finetune, loop, pretrain
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step

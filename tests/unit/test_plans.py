@@ -14,7 +14,7 @@ from tests.conftest import with_base
 
 from yaya import pipeline
 from yaya.core.machine import Machine
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train import language_model, loop
 from yaya.train.loop import LoopConfig, StepDone
 from yaya.train.plan import planner

@@ -11,8 +11,8 @@ import pytest
 
 from yaya.core import artifact
 from yaya.core.machine import Machine
-from yaya.model.fused import logit_rows
-from yaya.model.transformer import ModelConfig
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import logit_rows
 from yaya.train.loop import LoopConfig
 from yaya.train.plan import forecast, planner, probe
 from yaya.train.plan.forecast import Pilot, Prospect

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from yaya.core.messages import UserError
 from yaya.core.progress import Bar
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import Transformer, initialize
 from yaya.tokenize.chat_template import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import Shard
 from yaya.train import language_model

@@ -33,7 +33,8 @@ def training_speed(runtime: Machine) -> float:
     """Tokens a second in training the laptop recipe's model (a million parameters) on random tokens, median of a second."""
     import numpy as np
 
-    from yaya.model.transformer import ModelConfig, Transformer, initialize
+    from yaya.model.config import ModelConfig
+    from yaya.model.decoder import Transformer, initialize
     from yaya.tokenize.shards import Shard
     from yaya.train.loop import LoopConfig, make_optimizer, optimizer_step
     from yaya.train.objective import LanguageModeling

@@ -21,7 +21,7 @@ from yaya.core.interrupt import StopSignal
 from yaya.core.machine import compute
 from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar, duration
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train.checkpoint import Part, Position, Saver
 from yaya.train.log import Curve, Log
 from yaya.train.objective import Objective

@@ -15,7 +15,8 @@ from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.files import read_json
 from yaya.core.messages import UserError
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import Transformer, initialize
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
 from yaya.train.log import Curve

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from yaya.core import distributed
-from yaya.model.fused import logit_rows
-from yaya.model.transformer import ModelConfig
+from yaya.model.config import ModelConfig
+from yaya.model.decoder import logit_rows
 from yaya.train.loop import LoopConfig
 
 ACCUMULATING = 1.15  # gradients of the first micro-batch come to lie between the holes that the second wants to fill
