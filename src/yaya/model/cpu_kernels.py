@@ -37,7 +37,8 @@ class RMSNormFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rows = x.flatten(0, -1 - weight.dim())  # (N, D), or (N, H, D) for a norm of each head
+        """x (..., D) and weight (D,), or (..., H, D) and (H, D) for a norm of each head -> like x."""
+        rows = x.flatten(0, -1 - weight.dim())  # (N, D) or (N, H, D)
         y, scales = torch.empty_like(rows), torch.empty(*rows.shape[:-1], 1, device=x.device)
         for some in row_slices(len(rows), weight.numel()):
             unit, scales[some] = _to_unit(rows[some], eps)
@@ -47,6 +48,7 @@ class RMSNormFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Gradients of x and of the weight."""
         x, weight, scales = ctx.saved_tensors
         rows, grad = (z.flatten(0, -1 - weight.dim()) for z in (x, grads[0]))  # (N, D) or (N, H, D)
         out, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
@@ -76,16 +78,15 @@ def _through_norm(grad: Tensor, unit: Tensor, weight: Tensor, scale: Tensor) -> 
 
 
 class NormRotateFunction(torch.autograd.Function):
-    """Norms of queries and keys, head by head, and rotary positions (arXiv:2104.09864).
-
-    qkv (B, T, H + 2K, d) side by side; weight (H + K, d) of the norms, or None; cos, sin (B or 1, T, 1, d/2) fp32
-    -> q (B, H, T, d) divided by sqrt(d), k and v (B, K, T, d). The division comes before the queries are rounded.
-    """
+    """Norms of queries and keys, head by head, and rotary positions (arXiv:2104.09864)."""
 
     @staticmethod
     def forward(
         ctx: Any, qkv: Tensor, weight: Tensor | None, kv_heads: int, eps: float, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """qkv (B, T, H + 2K, d) side by side; weight (H + K, d) of the norms, or None; cos, sin (B or 1, T, 1, d/2) fp32
+        -> q (B, H, T, d) divided by sqrt(d), k and v (B, K, T, d). The division comes before the queries are rounded.
+        """
         b, t, all_heads, d = qkv.shape
         turned = all_heads - kv_heads
         factor = _factor(weight, turned - kv_heads, kv_heads, d)
@@ -102,7 +103,7 @@ class NormRotateFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """A rotation's gradient is the opposite rotation."""
+        """Gradients of qkv and of the weight: a rotation's is the opposite rotation."""
         grad_q, grad_k, grad_v = grads
         qkv, weight, scales, cos, sin = ctx.saved_tensors
         heads, kv_heads, (b, t, _, d) = grad_q.shape[1], grad_k.shape[1], qkv.shape
@@ -161,6 +162,7 @@ class SwiGLUFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """(..., F) -> (..., 2F)."""
         (gate_up,) = ctx.saved_tensors
         gate, up = gate_up.chunk(2, -1)
         out = torch.empty_like(gate_up)

@@ -304,6 +304,7 @@ class CrossEntropyFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """hidden (N, D), head (V, D), labels (N,) int64, weights (N,) fp32 -> () fp32."""
         cast, count = head.to(hidden.dtype), len(hidden)
         filling = -count % LOGIT_ROUND
         hidden = F.pad(hidden, (0, 0, 0, filling))

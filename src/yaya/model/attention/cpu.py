@@ -33,6 +33,7 @@ class FlashAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """As `attend_flash`."""
         heads = q.shape[1]
         y, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q, _repeat(k, heads), _repeat(v, heads), 0.0, mask is None, attn_mask=mask, scale=1.0
@@ -43,6 +44,7 @@ class FlashAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """(B, T, H, d) -> gradients of q, k and v."""
         q, k, v, y, log_sum = ctx.saved_tensors
         kv_heads, heads = k.shape[1], q.shape[1]
         grad_q, grad_k, grad_v = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
@@ -92,6 +94,7 @@ class MatmulAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, blocks: QueryBlocks) -> Tensor:
+        """As `attend_matmul`."""
         b, heads, t, d = q.shape
         y, kept = torch.empty(b, t, heads, d, dtype=q.dtype), []
         by_head = y.transpose(1, 2)  # (B, H, T, d)
@@ -113,6 +116,7 @@ class MatmulAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """(B, T, H, d) -> gradients of q, k and v."""
         q, k, v, *kept = ctx.saved_tensors
         grad = grads[0].transpose(1, 2)  # (B, H, T, d)
         b, heads, t, d = q.shape
