@@ -61,6 +61,8 @@ def report() -> str:
     import psutil
     import torch
 
+    from yaya.model.attention import choose_backend
+
     machine, runtime = hardware(), setup()
     lines = [
         t("Machine", "机器"),
@@ -81,7 +83,7 @@ def report() -> str:
     if runtime.device == "cpu":
         lines.append(
             t("  attention as blocks of products", "  注意力：分块矩阵乘法")
-            if runtime.dtype == "bfloat16"
+            if choose_backend(True, "cpu", runtime.torch_dtype, False, True) == "cpu_matmul"
             else t("  attention by torch's kernel", "  注意力：torch 自带的算子")
         )
     speed = training_speed(runtime)

@@ -33,7 +33,7 @@ class Request:
 
     input_ids: list[int]
     sampling: SamplingParams
-    room: int  # tokens that may still be generated
+    limit: int  # tokens that may be generated
     output_ids: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: FinishReason | None = None
@@ -65,9 +65,9 @@ class Engine:
         self.bias[sorted(banned)] = float("-inf")
 
     @classmethod
-    def load(cls, folder: Path, runtime: Machine, max_batch: int = 64) -> Engine:
-        """The engine of a model folder."""
-        return cls(load_model(folder, runtime.device, runtime.torch_dtype), Tokenizer.load(folder), max_batch)
+    def load(cls, folder: Path, machine: Machine, max_batch: int = 64) -> Engine:
+        """The engine of a model folder, on this machine. Raises as `load_model` does."""
+        return cls(load_model(folder, machine.device, machine.torch_dtype), Tokenizer.load(folder), max_batch)
 
     @property
     def idle(self) -> bool:
@@ -96,7 +96,7 @@ class Engine:
             self._finish(request, "cancelled")
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Request]:
-        """Runs all prompts to their ends; gives back their requests in the order of the prompts. Raises as `add` does."""
+        """Runs all prompts to their ends; their requests, in the order of the prompts. Raises as `add` does."""
         requests = [self.add(ids, sampling) for ids in prompts]
         self.waiting = deque(
             sorted(self.waiting, key=lambda r: -len(r.input_ids))
@@ -199,7 +199,7 @@ class Engine:
             request.text, stopped = reply.push(token)
             if stopped:
                 self._finish(request, "stop")
-            elif len(request.output_ids) >= request.room:
+            elif len(request.output_ids) >= request.limit:
                 self._finish(request, "length")
 
     def _finish(self, request: Request, reason: FinishReason) -> None:

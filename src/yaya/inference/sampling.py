@@ -70,7 +70,10 @@ def apply_repetition_penalty(scores: Tensor, ids: Sequence[int], penalty: float)
 
 
 def sample_token(scores: Tensor, top_k: int, top_p: float, generator: torch.Generator) -> int:
-    """One id from softmax(scores) cut to the top_k best and to the smallest set with probability top_p (arXiv:1904.09751)."""
+    """One id from softmax(scores), scores (V,) fp32.
+
+    Cut to the top_k best, and to the smallest set with probability top_p (arXiv:1904.09751).
+    """
     ordered, index = scores.sort(descending=True, stable=True)
     if top_k:
         ordered = ordered[:top_k]

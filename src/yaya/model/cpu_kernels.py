@@ -1,9 +1,10 @@
-"""Norms, rotary positions and SwiGLU with hand-written gradients, for training on a CPU: fewer passes over memory than autograd's own.
+"""Norms, rotary positions and SwiGLU with hand-written gradients, for training on a CPU.
 
-Norms and rotations are computed in fp32, a few rows at a time, so that they stay in the processor's cache; what is kept
-for the backward pass is in the type of the computation.
+They pass over memory less often than autograd's own: a few rows at a time, so that these stay in the processor's cache.
+Norms and rotations are computed in fp32; what is kept for the backward pass is in the type of the computation.
 
-Shapes: N rows, D features, B batch (b: some of it), T positions, H query heads, K key/value heads, d head_dim, F intermediate_size.
+Shapes: N rows, D features, B batch (b: some of it), T positions, H query heads, K key/value heads, d head_dim,
+F intermediate_size.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NUMBERS_AT_ONCE = 1 << 18  # worked on at a time in pointwise work, so that they
 
 
 def use_cpu_kernels(x: Tensor) -> bool:
-    """Whether x is computed by what stands here: training on a CPU. A compiler does better with torch's own functions."""
+    """Whether x is computed by this file: training on a CPU. A compiler does better with torch's own functions."""
     return torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
@@ -84,8 +85,9 @@ class NormRotateFunction(torch.autograd.Function):
     def forward(
         ctx: Any, qkv: Tensor, weight: Tensor | None, kv_heads: int, eps: float, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """qkv (B, T, H + 2K, d) side by side; weight (H + K, d) of the norms, or None; cos, sin (B or 1, T, 1, d/2) fp32
-        -> q (B, H, T, d) divided by sqrt(d), k and v (B, K, T, d). The division comes before the queries are rounded.
+        """qkv (B, T, H + 2K, d) -> q (B, H, T, d) divided by sqrt(d), k and v (B, K, T, d).
+
+        weight (H + K, d) of the norms, or None; cos, sin (B or 1, T, 1, d/2) fp32. The queries are divided in fp32.
         """
         b, t, all_heads, d = qkv.shape
         turned = all_heads - kv_heads
@@ -130,7 +132,7 @@ class NormRotateFunction(torch.autograd.Function):
 
 
 def _factor(weight: Tensor | None, heads: int, kv_heads: int, d: int) -> Tensor:
-    """What queries and keys are multiplied by, (H + K, d or 1): the norms' weight, and for queries 1/sqrt(d) of the softmax."""
+    """What queries and keys are multiplied by, (H + K, d or 1): the norms' weight, and for queries 1/sqrt(d)."""
     ones = torch.ones(heads + kv_heads, 1)
     ones[:heads] = d**-0.5
     return ones if weight is None else weight * ones

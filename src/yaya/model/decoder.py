@@ -72,7 +72,7 @@ class MergedWeight:
 
 
 class MergedLinearFunction(torch.autograd.Function):
-    """x (..., D) through several linear layers at once: one large product, their outputs side by side (..., sum F_i)."""
+    """x (..., D) through several linear layers in one large product, their outputs side by side (..., sum F_i)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, merged: Tensor, *weights: Tensor) -> Tensor:
@@ -130,13 +130,15 @@ class Attention(nn.Module):
         return linear(y.reshape(b, t, c.num_attention_heads * c.head_dim), self.o_weight, self.o_proj)  # (B, T, D)
 
     def norm_rotate(self, qkv: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
-        """qkv (B, T, H + 2K, d) -> q (B, H, T, d), k and v (B, K, T, d); q divided by sqrt(d) if the backend wants it so."""
+        """qkv (B, T, H + 2K, d) -> q (B, H, T, d), as the backend wants it; k and v (B, K, T, d)."""
         c, weight = self.config, None
         heads, kv_heads = c.num_attention_heads, c.num_key_value_heads
         if c.qk_norm:
             weight = torch.cat([self.q_norm.weight.expand(heads, -1), self.k_norm.weight.expand(kv_heads, -1)])
         if context.backend.scaled_queries:
-            return NormRotateFunction.apply(qkv, weight, kv_heads, c.rms_norm_eps, context.cos, context.sin)  # type: ignore[no-any-return]
+            return NormRotateFunction.apply(  # type: ignore[no-any-return]
+                qkv, weight, kv_heads, c.rms_norm_eps, context.cos, context.sin
+            )
         qk, v = qkv.split([heads + kv_heads, kv_heads], 2)
         if weight is not None:
             qk = rms_norm(qk, weight, c.rms_norm_eps)
@@ -237,7 +239,7 @@ class Transformer(nn.Module):
         return make_context(cos, sin, self.dtype, self.compiled, documents, visible, cache)
 
     def forward(self, input_ids: Tensor, context: AttentionContext | None = None) -> Tensor:
-        """input_ids (B, T) -> hidden states (B, T, D) in the computation's dtype. Without a context: one causal sequence a row."""
+        """input_ids (B, T) -> hidden states (B, T, D) in `dtype`. Without a context: one causal sequence a row."""
         if context is None:
             context = self.attention_context(torch.arange(input_ids.shape[1], device=input_ids.device)[None])
         x = F.embedding(input_ids, self.model.embed_tokens.weight).to(self.dtype)  # (B, T, D)
@@ -246,7 +248,7 @@ class Transformer(nn.Module):
         return self.model.norm(x)  # type: ignore[no-any-return]
 
     def loss(self, input_ids: Tensor, context: AttentionContext, labels: Tensor, weights: Tensor) -> Tensor:
-        """Weighted sum of the cross entropy in nats. labels (B, T) int64; weights (B, T) fp32, 0 where there is no label."""
+        """Weighted sum of the cross entropy in nats, (). labels (B, T) int64; weights (B, T) fp32, 0: no label."""
         hidden = Transformer.forward(self, input_ids, context)  # (B, T, D)
         if hidden.device.type == "xla":  # it compiles anew for every number of labels: all positions, some of weight 0
             hidden, labels, weights = hidden.flatten(0, 1), labels.flatten().clamp_min(0), weights.flatten()
@@ -260,7 +262,7 @@ class Transformer(nn.Module):
         return F.linear(hidden, self.head.to(hidden.dtype)).float()
 
     def compile_layers(self, on: bool = True) -> None:
-        """Compiles the layers for training: the same code for all of them, so once. Without gradients nothing changes."""
+        """Compiles the layers for training: all share one code, so once. Without gradients nothing changes."""
         self.compiled = on
         for layer in self.model.layers:
             assert isinstance(layer, DecoderLayer)

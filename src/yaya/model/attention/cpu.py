@@ -1,8 +1,9 @@
-"""Attention for training on a CPU, with hand-written gradients: by torch's flash kernel in fp32, by matrix products in bf16.
+"""Attention for training on a CPU, with hand-written gradients.
 
-Both take queries that are already divided by sqrt(d).
+torch's flash kernel in fp32, matrix products in bf16. Both take queries that are already divided by sqrt(d).
 
-Shapes: B batch, T positions, H query heads, K key/value heads, G = H / K, d head_dim, t queries and s keys of one block.
+Shapes: B batch, T positions, H query heads, K key/value heads, G = H / K, d head_dim; b rows, t queries and s keys of
+one block.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def attend_matmul(q: Tensor, k: Tensor, v: Tensor, blocks: QueryBlocks) -> Tenso
 
 
 class FlashAttentionFunction(torch.autograd.Function):
-    """torch's own kernel; keeps its output and log-sum-exp for the backward pass, keys and values once for each group."""
+    """torch's own kernel. For the backward pass it keeps its output, the log-sum-exp, and one key and value a group."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -61,7 +62,7 @@ def _repeat(x: Tensor, heads: int) -> Tensor:
 
 
 class QueryBlocks:
-    """The mask (B, 1, T, T) cut into blocks of queries, each with the keys that some of them see; found once for all layers."""
+    """Blocks of queries, and the keys that the mask (B, 1, T, T) lets some of them see; found once for all layers."""
 
     def __init__(self, mask: Tensor | None):
         self.mask = mask

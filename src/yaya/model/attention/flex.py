@@ -1,4 +1,4 @@
-"""Attention by FlexAttention: training on a GPU with compiled layers. Documents are kept apart by blocks, with no mask of T x T.
+"""Attention by FlexAttention, for training on a GPU with compiled layers: documents need no mask of T x T numbers.
 
 Shapes: B batch, T positions, H query heads, K key/value heads, d head_dim.
 """

@@ -1,4 +1,4 @@
-"""Attention by torch's `scaled_dot_product_attention`: all that is computed without gradients, and training on other devices.
+"""Attention by torch's `scaled_dot_product_attention`: all without gradients, and training where no other fits.
 
 Shapes: B batch, T positions, H query heads, K key/value heads, d head_dim, S positions that are read.
 """
@@ -20,12 +20,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def same_document(documents: Tensor) -> Tensor:
-    """documents (B, T) int64 -> (B, 1, T, T) bool: each position sees itself and those before it in its own document."""
+    """documents (B, T) int64 -> (B, 1, T, T) bool: a position sees itself and those before it in its own document."""
     length = documents.shape[1]
     earlier = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
     return ((documents[:, :, None] == documents[:, None, :]) & earlier)[:, None]
 
 
 def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """visible (B, 1, T, S) bool -> what is added to the scores: 0 where seen, else -inf. Made once, not in each layer."""
+    """visible (B, 1, T, S) bool -> what is added to the scores, in dtype: 0 where True, else -inf."""
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, float("-inf"))

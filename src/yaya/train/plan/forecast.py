@@ -126,10 +126,10 @@ def memory_bytes(c: ModelConfig, config: LoopConfig, dtype: str) -> float:
     table = size.embedding * (1 if c.tie_word_embeddings else 2)
     largest = c.num_hidden_layers * 2 * c.hidden_size * c.intermediate_size  # gate and up are one group
     weights = 4 * (size.layers + table)
-    packed = bytes_per_number * size.layers
+    merged = bytes_per_number * size.layers
     optimizer = 4 * (size.layers + 2 * table) if muon else 8 * (size.layers + table)
     update = (8 + 3 * bytes_per_number) * largest if muon else 0
-    state = 2 * weights + packed + optimizer + (weights + optimizer)  # gradients; the copy that a save writes
+    state = 2 * weights + merged + optimizer + (weights + optimizer)  # gradients; the copy that a save writes
     activations = activation_bytes(c, min(micro_tokens, batch_tokens), bytes_per_number)
     if micro_tokens < batch_tokens:
         activations *= ACCUMULATING
