@@ -16,7 +16,8 @@ import torch
 
 from yaya.core.machine import setup
 from yaya.core.recipe import parse_assignment
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.decoder import Transformer, initialize
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.shards import TokenShard
 from yaya.train.loop import make_optimizer, train_step
 from yaya.train.loop_config import LoopConfig

@@ -11,7 +11,8 @@ import numpy as np
 from shape import FEED_FORWARD, HEAD, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH
 
 from yaya.core.machine import setup
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.decoder import Transformer, initialize
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.shards import TokenShard
 from yaya.train.loop import train_step
 from yaya.train.loop_config import LoopConfig

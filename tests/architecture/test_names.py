@@ -10,7 +10,6 @@ SOURCE = Path(__file__).parents[2] / "src" / "yaya"
 
 # Names that are still given twice, with the room that will rename its own; to be emptied.
 CLASSES_TWICE = {
-    "Attention": "model: attention becomes a room of its own",
     "Block": "prepare/read: blocks.py and word.py",
     "Packing": "prepare/read: packed.py, beside train/packing.py",
     "Page": "prepare/read: blocks.py and wikinumbers.py",

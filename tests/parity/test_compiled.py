@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 
 import pytest
 import torch
 from tests.unit.test_training import make_shard, tiny_model
 from torch.nn.attention import flex_attention
 
-from yaya.model import fused
-from yaya.model.transformer import Transformer
+from yaya.model import attention
+from yaya.model.decoder import Transformer
 from yaya.train.loop import accumulate, make_optimizer, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
@@ -50,9 +51,8 @@ def test_attention_by_blocks_stays_inside_documents(kv_heads: int, monkeypatch: 
     shape = {"max_position_embeddings": 32, "num_attention_heads": 4, "head_dim": 16, "num_key_value_heads": kv_heads}
     plain, blocks = tiny_model(**shape), tiny_model(**shape)
     wanted = gradients(plain)
-    monkeypatch.setattr(fused, "by_hand", lambda x: False)
+    monkeypatch.setattr(attention, "choose_backend", lambda *_: "flex")
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
-    blocks.blocks = True
     check_same(gradients(blocks), wanted)
 
 
@@ -86,15 +86,17 @@ def test_rows_made_ahead_are_the_same() -> None:
         cursor = after
 
 
-def test_where_the_compiler_fails_training_goes_on_without(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_the_compiler_fails_training_goes_on_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, compiled = (tiny_model(max_position_embeddings=32) for _ in range(2))
     config = LoopConfig(steps=1)
 
     def broken(graph: object, inputs: object) -> object:
         raise OSError("there is no compiler")
 
-    for layer in compiled.model.layers:
-        layer.compiled = torch.compile(layer.compute, backend=broken, dynamic=False)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    compiled.compile_layers()
     rows = [train_step(m, objective(), make_optimizer(m, config), 0, config, 1.0).row for m in (plain, compiled)]
     assert rows[0] == rows[1]
     assert capsys.readouterr().err.count("there is no compiler") == 1

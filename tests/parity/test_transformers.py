@@ -7,11 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from yaya.inference.engine import Engine
-from yaya.inference.sampling import Sampling
-from yaya.model import fused
-from yaya.model.fused import SwiGLU, cross_entropy_sum, rms_norm
+from yaya.inference.sampling import SamplingParams
+from yaya.model.decoder import MergedWeight, RMSNorm, Transformer, cross_entropy_sum, linear, rms_norm, swiglu
+from yaya.model.model_config import ModelConfig
 from yaya.model.pretrained import load_model, save_model
-from yaya.model.transformer import Layer, ModelConfig, Transformer, linear
 from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer, train
 
@@ -82,7 +81,7 @@ def test_greedy_text_equals_transformers(kind: str, tokenizer: Tokenizer, tmp_pa
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     for text in TEXTS:
         ids = tokenizer.encode(text)
-        request = engine.generate([ids], Sampling(max_new_tokens=30, temperature=0))[0]
+        request = engine.generate([ids], SamplingParams(max_new_tokens=30, temperature=0))[0]
         out = theirs.generate(torch.tensor([ids]), max_new_tokens=30, do_sample=False)[0].tolist()[len(ids) :]
         assert request.output_ids == [i for i in out if i not in tokenizer.stop_ids]
 
@@ -108,7 +107,7 @@ def test_chat_prompt_equals_template(tokenizer: Tokenizer, tmp_path: Path) -> No
     assert chat_template.prompt(tokenizer, messages) == wanted
 
 
-def test_fused_gradients_equal_autograd() -> None:
+def test_hand_written_gradients_equal_autograd() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 5, 3, 8, dtype=torch.float64)
     weight = torch.rand(3, 8, dtype=torch.float64) + 0.5
@@ -122,7 +121,7 @@ def test_fused_gradients_equal_autograd() -> None:
 
     pairs = [
         (lambda x: rms_norm(x.float(), weight.float(), 1e-6), lambda x: plain_rms(x, weight)),
-        (SwiGLU.apply, plain_swiglu),
+        (swiglu, plain_swiglu),
     ]
     for ours, plain in pairs:
         a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
@@ -134,48 +133,12 @@ def test_fused_gradients_equal_autograd() -> None:
         torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("products", "at_once"), [(True, 1 << 20), (True, 1), (False, 1 << 20)])
-@pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize(
-    ("heads", "kv_heads", "normed", "positions"), [(4, 4, True, 150), (4, 2, True, 300), (6, 2, False, 40)]
-)
-def test_fused_attention_equals_autograd(
-    heads: int, kv_heads: int, normed: bool, positions: int, packed: bool, products: bool, at_once: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Output and gradients beside the same attention written with torch's own functions. at_once: scores; 1: row by row."""
-    torch.manual_seed(0)
-    monkeypatch.setattr(fused, "SCORE_NUMBERS", at_once)
-    batch, d = 3, 16
-    c = ModelConfig(10, 64, 64, 1, heads, kv_heads, d, positions, qk_norm=normed)
-    layer = Layer(c).self_attn
-    qkv = torch.randn(batch, positions, heads + 2 * kv_heads, d)
-    weight = torch.rand(heads + kv_heads, d) + 0.5 if normed else None
-    document = torch.randint(0, 8, (batch, positions)).sort(-1).values
-    mask = (document[:, :, None] == document[:, None, :]) & torch.ones(positions, positions, dtype=torch.bool).tril()
-    where = Transformer(c).where(torch.arange(positions)[None], mask[:, None] if packed else None)
-    where.products = products
-    results = []
-    for attend in (
-        lambda x, w: fused.Attention.apply(x, w, kv_heads, 1e-6, where),
-        lambda x, w: layer.attend(x, w, where, 0),
-    ):
-        x, w = qkv.clone().requires_grad_(), None if weight is None else weight.clone().requires_grad_()
-        y = attend(x, w)
-        (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
-        results.append((y, x.grad, *([] if w is None else [w.grad])))
-    for ours, plain in zip(*results, strict=True):
-        torch.testing.assert_close(ours, plain, atol=2e-5, rtol=1e-4)
-    if products and positions == 300:  # earlier documents are left out
-        assert where.block(slice(256, 300))[0].start == (128 if packed else 0)
-
-
-def test_packed_weights_follow_every_change() -> None:
+def test_merged_weights_follow_every_change() -> None:
     a, b = torch.nn.Linear(4, 3, bias=False), torch.nn.Linear(4, 2, bias=False)
-    packed, x = fused.Packed(), torch.randn(5, 4)
+    merged, x = MergedWeight(), torch.randn(5, 4)
 
     def check() -> None:
-        torch.testing.assert_close(linear(x, packed, a, b), torch.cat([a(x), b(x)], -1))
+        torch.testing.assert_close(linear(x, merged, a, b), torch.cat([a(x), b(x)], -1))
 
     check()
     with torch.no_grad():
@@ -185,20 +148,20 @@ def test_packed_weights_follow_every_change() -> None:
     check()
     b.weight = torch.nn.Parameter(torch.zeros(2, 4))
     check()
-    (linear(x, packed, a, b) ** 2).sum().backward()
+    (linear(x, merged, a, b) ** 2).sum().backward()
     torch.optim.AdamW([a.weight, b.weight], 0.1).step()
     check()
 
 
-def test_fused_weight_gradient_of_the_norm() -> None:
-    x = torch.randn(4, 6, 8, requires_grad=True)
-    weight = torch.rand(8, requires_grad=True)
+def test_weight_gradient_of_the_norm() -> None:
+    x, norm = torch.randn(4, 6, 8, requires_grad=True), RMSNorm(8, 1e-6)
+    torch.nn.init.uniform_(norm.weight)
     slope = torch.randn(4, 6, 8)
-    rms_norm(x, weight, 1e-6).backward(slope)
-    ours = weight.grad.clone()
-    weight.grad = None
-    F.rms_norm(x, (8,), weight, 1e-6).backward(slope)
-    torch.testing.assert_close(ours, weight.grad, atol=1e-5, rtol=1e-5)
+    norm(x).backward(slope)
+    ours = norm.weight.grad.clone()
+    norm.zero_grad()
+    F.rms_norm(x, (8,), norm.weight, 1e-6).backward(slope)
+    torch.testing.assert_close(ours, norm.weight.grad, atol=1e-5, rtol=1e-5)
 
 
 def test_cross_entropy_equals_torch() -> None:

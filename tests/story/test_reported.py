@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from yaya.evaluate import tasks
 from yaya.inference.engine import Request
 from yaya.inference.repetition import loops
-from yaya.inference.sampling import Sampling
+from yaya.inference.sampling import SamplingParams
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.model.pretrained import load_model
-from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.shards import TokenShard, open_shard
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
@@ -221,7 +222,7 @@ def test_the_repetition_rate_of_the_examination(monkeypatch: pytest.MonkeyPatch)
     """Each third reply goes round, each second is right."""
 
     def reply(text: str, ids: list[int]) -> Request:
-        return Request([1], Sampling(), 9, ids, text)
+        return Request([1], SamplingParams(), 9, ids, text)
 
     def ask(engine: object, questions: list[Any], *_: object) -> list[Request]:
         words = [question.answers[0] if n % 2 else "no idea" for n, question in enumerate(questions)]

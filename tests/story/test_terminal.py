@@ -18,8 +18,9 @@ import psutil
 import pytest
 from tests.conftest import ROOT
 
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.model.pretrained import save_model
-from yaya.model.transformer import ModelConfig, Transformer
 from yaya.tokenize.tokenizer import train
 
 TALKER = Path(__file__).parent / "talker.py"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from yaya.core.messages import UserError
 from yaya.inference import engine as engine_module
 from yaya.inference.engine import Engine, Request
-from yaya.inference.sampling import GREEDY, Sampling
-from yaya.model.transformer import ModelConfig, Transformer
+from yaya.inference.sampling import GREEDY, SamplingParams
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 CONTEXT = 64
@@ -88,7 +89,7 @@ def run(engine: Engine, seen: Callable[[], None] = lambda: None) -> None:
         seen()
 
 
-def alone(engine: Engine, ids: list[int], sampling: Sampling) -> tuple[list[int], str, str | None]:
+def alone(engine: Engine, ids: list[int], sampling: SamplingParams) -> tuple[list[int], str, str | None]:
     """What a fresh engine makes of one prompt."""
     fresh = Engine(engine.model, engine.tokenizer)
     fresh.bias = engine.bias.clone()
@@ -104,7 +105,7 @@ def outcome(request: Request) -> tuple[list[int], str, str | None]:
 
 def test_greedy_ids_equal_those_without_a_cache(engine: Engine) -> None:
     many = prompts(engine.tokenizer)
-    requests = engine.generate(many, Sampling(max_new_tokens=12, temperature=0))
+    requests = engine.generate(many, SamplingParams(max_new_tokens=12, temperature=0))
     wanted = [plainly(engine.model, engine.tokenizer, ids, 12) for ids in many]
     assert [r.output_ids for r in requests] == wanted
     assert len({tuple(ids) for ids in wanted}) == len(many)  # the prompts do matter
@@ -112,14 +113,14 @@ def test_greedy_ids_equal_those_without_a_cache(engine: Engine) -> None:
 
 def test_ids_are_right_up_to_the_last_position(engine: Engine) -> None:
     ids = prompts(engine.tokenizer)[3]
-    (request,) = endless(engine).generate([ids], Sampling(max_new_tokens=10**6, temperature=0))
+    (request,) = endless(engine).generate([ids], SamplingParams(max_new_tokens=10**6, temperature=0))
     assert request.output_ids == plainly(engine.model, engine.tokenizer, ids, CONTEXT, ends=False)
     assert len(ids) + len(request.output_ids) == CONTEXT and request.finish_reason == "length"
 
 
 def test_the_penalty_counts_prompt_and_reply(engine: Engine) -> None:
     ids = prompts(engine.tokenizer)[4]
-    (request,) = engine.generate([ids], Sampling(max_new_tokens=12, temperature=0, repetition_penalty=1.7))
+    (request,) = engine.generate([ids], SamplingParams(max_new_tokens=12, temperature=0, repetition_penalty=1.7))
     assert request.output_ids == plainly(engine.model, engine.tokenizer, ids, 12, penalty=1.7)
     assert request.output_ids != plainly(engine.model, engine.tokenizer, ids, 12)
 
@@ -128,13 +129,13 @@ def test_the_penalty_counts_prompt_and_reply(engine: Engine) -> None:
 
 MIXED = [
     GREEDY,
-    Sampling(seed=1, temperature=1.3),
-    Sampling(seed=2, top_k=5, max_new_tokens=7),
-    Sampling(seed=3, top_p=0.7, repetition_penalty=1.3),
-    Sampling(max_new_tokens=1, temperature=0),
-    Sampling(seed=4, max_new_tokens=20),
-    Sampling(temperature=0, max_new_tokens=3, repetition_penalty=2.0),
-    Sampling(seed=6, top_k=3, top_p=0.9),
+    SamplingParams(seed=1, temperature=1.3),
+    SamplingParams(seed=2, top_k=5, max_new_tokens=7),
+    SamplingParams(seed=3, top_p=0.7, repetition_penalty=1.3),
+    SamplingParams(max_new_tokens=1, temperature=0),
+    SamplingParams(seed=4, max_new_tokens=20),
+    SamplingParams(temperature=0, max_new_tokens=3, repetition_penalty=2.0),
+    SamplingParams(seed=6, top_k=3, top_p=0.9),
 ]
 
 
@@ -156,7 +157,7 @@ def test_each_reply_is_the_same_in_company_as_alone(
 def test_who_joins_in_the_middle_changes_nobody(engine: Engine) -> None:
     endless(engine)
     many = prompts(engine.tokenizer)[1:7]
-    sampling = Sampling(max_new_tokens=15, seed=9)
+    sampling = SamplingParams(max_new_tokens=15, seed=9)
     waiting, requests = list(many), []
     while waiting or not engine.idle:
         if waiting:
@@ -167,10 +168,10 @@ def test_who_joins_in_the_middle_changes_nobody(engine: Engine) -> None:
 
 
 def test_a_step_tells_who_advanced(engine: Engine) -> None:
-    first = endless(engine).add([30], Sampling(max_new_tokens=4, temperature=0))
+    first = endless(engine).add([30], SamplingParams(max_new_tokens=4, temperature=0))
     assert engine.step() == [first] and len(first.output_ids) == 1
     assert engine.step() == [first] and len(first.output_ids) == 2
-    second = engine.add([31, 32], Sampling(max_new_tokens=2, temperature=0))
+    second = engine.add([31, 32], SamplingParams(max_new_tokens=2, temperature=0))
     assert engine.step() == [second] and (len(first.output_ids), len(second.output_ids)) == (2, 1)
     assert engine.step() == [first, second]
     assert second.finish_reason == "length" and engine.step() == [first]
@@ -180,7 +181,7 @@ def test_a_step_tells_who_advanced(engine: Engine) -> None:
 @pytest.mark.parametrize("max_batch", [1, 2])
 def test_more_requests_than_rows_are_served_in_turn(max_batch: int, engine: Engine) -> None:
     small = endless(Engine(engine.model, engine.tokenizer, max_batch))
-    requests = [small.add([30 + i], Sampling(max_new_tokens=2, temperature=0)) for i in range(5)]
+    requests = [small.add([30 + i], SamplingParams(max_new_tokens=2, temperature=0)) for i in range(5)]
     finished: list[Request] = []
 
     def watch() -> None:
@@ -195,14 +196,14 @@ def test_rows_that_were_released_do_not_leak(engine: Engine) -> None:
     """Long prompts first, then short ones in the same rows, the first of them cancelled halfway."""
     endless(engine)
     long = [[23 + (7 * i + j) % 300 for i in range(50)] for j in range(4)]
-    leaving = [engine.add(ids, Sampling(seed=1)) for ids in long]
+    leaving = [engine.add(ids, SamplingParams(seed=1)) for ids in long]
     for _ in range(4):
         engine.step()
     for request in leaving:
         engine.cancel(request)
     assert engine.idle
     short = prompts(engine.tokenizer, longest=10)
-    sampling = Sampling(max_new_tokens=10, temperature=0)
+    sampling = SamplingParams(max_new_tokens=10, temperature=0)
     for _ in range(2):
         requests = engine.generate(short, sampling)
         assert [outcome(r) for r in requests] == [alone(engine, ids, sampling) for ids in short]
@@ -215,7 +216,7 @@ def test_rows_that_were_released_do_not_leak(engine: Engine) -> None:
 def test_cancelling_one_leaves_the_others_alone(victim: int, engine: Engine) -> None:
     endless(engine)
     many = prompts(engine.tokenizer)[3:6]
-    sampling = Sampling(max_new_tokens=12, seed=2)
+    sampling = SamplingParams(max_new_tokens=12, seed=2)
     requests = [engine.add(ids, sampling) for ids in many]
     for _ in range(4):
         engine.step()
@@ -231,7 +232,7 @@ def test_cancelling_one_leaves_the_others_alone(victim: int, engine: Engine) -> 
 
 def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
     single = endless(Engine(engine.model, engine.tokenizer, max_batch=1))
-    first, second, third = (single.add([30 + i], Sampling(max_new_tokens=3, temperature=0)) for i in range(3))
+    first, second, third = (single.add([30 + i], SamplingParams(max_new_tokens=3, temperature=0)) for i in range(3))
     single.step()
     single.cancel(second)
     assert (second.finish_reason, second.output_ids, second.text) == ("cancelled", [], "")
@@ -240,14 +241,14 @@ def test_a_request_that_waits_can_be_cancelled(engine: Engine) -> None:
 
 
 def test_cancelling_what_is_finished_changes_nothing(engine: Engine) -> None:
-    (request,) = endless(engine).generate([[30]], Sampling(max_new_tokens=3, temperature=0))
+    (request,) = endless(engine).generate([[30]], SamplingParams(max_new_tokens=3, temperature=0))
     before = outcome(request)
     engine.cancel(request)
     assert outcome(request) == before and before[2] == "length"
 
 
 def test_a_stream_that_nobody_reads_on_is_cancelled(engine: Engine) -> None:
-    pieces = endless(engine).stream([30], Sampling(max_new_tokens=50, seed=1))
+    pieces = endless(engine).stream([30], SamplingParams(max_new_tokens=50, seed=1))
     next(pieces)
     assert not engine.idle
     pieces.close()
@@ -255,12 +256,14 @@ def test_a_stream_that_nobody_reads_on_is_cancelled(engine: Engine) -> None:
 
 
 def test_a_stream_that_is_told_to_stop(engine: Engine) -> None:
-    whole = "".join(endless(engine).stream([30], Sampling(max_new_tokens=50, seed=1)))
+    whole = "".join(endless(engine).stream([30], SamplingParams(max_new_tokens=50, seed=1)))
     asked: list[int] = []
-    part = "".join(engine.stream([30], Sampling(max_new_tokens=50, seed=1), lambda: len(asked) == 9 or asked.append(1)))
+    part = "".join(
+        engine.stream([30], SamplingParams(max_new_tokens=50, seed=1), lambda: len(asked) == 9 or asked.append(1))
+    )
     assert engine.idle and len(asked) == 9  # nine steps: the prompt's and eight tokens more
     assert whole.startswith(part) and 0 < len(part) < len(whole)
-    assert list(engine.stream([30], Sampling(max_new_tokens=50), lambda: True)) == [] and engine.idle
+    assert list(engine.stream([30], SamplingParams(max_new_tokens=50), lambda: True)) == [] and engine.idle
 
 
 # ---------------------------------------------------------------- lengths
@@ -268,12 +271,12 @@ def test_a_stream_that_is_told_to_stop(engine: Engine) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_never_more_tokens_than_asked_for(count: int, engine: Engine) -> None:
-    (request,) = endless(engine).generate([[30, 31]], Sampling(max_new_tokens=count, seed=1))
+    (request,) = endless(engine).generate([[30, 31]], SamplingParams(max_new_tokens=count, seed=1))
     assert len(request.output_ids) == count and request.finish_reason == "length"
 
 
 def test_the_longest_prompt_leaves_room_for_one_token(engine: Engine) -> None:
-    (request,) = endless(engine).generate([[30] * (CONTEXT - 1)], Sampling(seed=1))
+    (request,) = endless(engine).generate([[30] * (CONTEXT - 1)], SamplingParams(seed=1))
     assert len(request.output_ids) == 1 and request.finish_reason == "length"
 
 
@@ -304,7 +307,7 @@ def test_a_document_begins_with_its_mark(engine: Engine) -> None:
 
 def test_a_seed_repeats_the_reply_and_another_changes_it(engine: Engine) -> None:
     def reply(seed: int | None) -> list[int]:
-        return engine.generate([[40, 41]], Sampling(max_new_tokens=12, temperature=2.0, seed=seed))[0].output_ids
+        return engine.generate([[40, 41]], SamplingParams(max_new_tokens=12, temperature=2.0, seed=seed))[0].output_ids
 
     endless(engine)
     assert reply(1) == reply(1)
@@ -314,21 +317,21 @@ def test_a_seed_repeats_the_reply_and_another_changes_it(engine: Engine) -> None
 
 def test_requests_with_one_seed_do_not_share_their_luck(engine: Engine) -> None:
     """The same prompt and seed twice in one batch: twice the same reply."""
-    first, second = endless(engine).generate([[40, 41]] * 2, Sampling(max_new_tokens=12, temperature=2.0, seed=8))
+    first, second = endless(engine).generate([[40, 41]] * 2, SamplingParams(max_new_tokens=12, temperature=2.0, seed=8))
     assert outcome(first) == outcome(second)
 
 
 @pytest.mark.parametrize(
     "sampling",
     [
-        Sampling(max_new_tokens=8, temperature=0),
-        Sampling(max_new_tokens=8, temperature=100, seed=0),
-        Sampling(max_new_tokens=8, temperature=0, repetition_penalty=0.5),
-        Sampling(max_new_tokens=8, seed=0, repetition_penalty=3.0),
+        SamplingParams(max_new_tokens=8, temperature=0),
+        SamplingParams(max_new_tokens=8, temperature=100, seed=0),
+        SamplingParams(max_new_tokens=8, temperature=0, repetition_penalty=0.5),
+        SamplingParams(max_new_tokens=8, seed=0, repetition_penalty=3.0),
     ],
 )
 def test_forbidden_ids_are_never_chosen(
-    sampling: Sampling, model: Transformer, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    sampling: SamplingParams, model: Transformer, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even by a model that wants nothing else."""
     wish = torch.full((1, tokenizer.vocab_size + BEYOND), -1e4)
@@ -340,7 +343,7 @@ def test_forbidden_ids_are_never_chosen(
 
 
 def test_at_any_heat_only_tokens_with_text_or_thoughts_come(engine: Engine) -> None:
-    (request,) = endless(engine).generate([[30]], Sampling(max_new_tokens=60, temperature=100, seed=0))
+    (request,) = endless(engine).generate([[30]], SamplingParams(max_new_tokens=60, temperature=100, seed=0))
     assert not set(request.output_ids) & set(forbidden(engine.tokenizer))
 
 
@@ -376,7 +379,7 @@ def said(model: Transformer, tokenizer: Tokenizer, text: str, **options: Any) ->
     """(the text after each step, the text in the end, why it ended)"""
     with pytest.MonkeyPatch.context() as patch:
         engine = parrot(model, tokenizer, text, patch)
-        request = engine.add([30], Sampling(**({"max_new_tokens": 60, "temperature": 0.0} | options)))
+        request = engine.add([30], SamplingParams(**({"max_new_tokens": 60, "temperature": 0.0} | options)))
         shown: list[str] = []
         run(engine, lambda: shown.append(request.text))
     return shown, request.text, request.finish_reason
@@ -442,7 +445,7 @@ def test_text_grows_by_whole_characters(model: Transformer, tokenizer: Tokenizer
 def test_the_pieces_of_a_stream_are_the_text(
     model: Transformer, tokenizer: Tokenizer, text: str, stop: list[str]
 ) -> None:
-    sampling = Sampling(max_new_tokens=60, temperature=0, stop=tuple(stop))
+    sampling = SamplingParams(max_new_tokens=60, temperature=0, stop=tuple(stop))
     with pytest.MonkeyPatch.context() as patch:
         pieces = list(parrot(model, tokenizer, text, patch).stream([30], sampling))
     assert all(pieces)

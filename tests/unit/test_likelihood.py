@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from yaya.evaluate.tasks import validation_loss
 from yaya.inference import likelihood
 from yaya.inference.likelihood import log_likelihoods, windows
-from yaya.model.transformer import ModelConfig, Transformer
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.chat_template import ASSISTANT, TEMPLATE, USER
 from yaya.tokenize.shards import TokenShard
 

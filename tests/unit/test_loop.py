@@ -20,10 +20,10 @@ from tests.conftest import MACHINE, context, with_base
 from tests.unit.test_training import make_shard, tiny_model
 
 from yaya import pipeline
-from yaya.core import artifact
+from yaya.core import artifact, run
 from yaya.core.artifact import Draft
 from yaya.core.interrupt import StopSignal
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train import finetune, loop, pretrain
 from yaya.train.callbacks import Watch
 from yaya.train.finetune import FinetuneConfig
@@ -202,14 +202,13 @@ def test_sizes_that_the_recipe_leaves_open(width: int, feed_forward: int, heads:
 
 def test_the_recipe_s_seed_is_the_training_s(own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a learning rate of 0 a training leaves the weights that it began with."""
+    monkeypatch.setattr(run, "setup", lambda *_: MACHINE)
     monkeypatch.chdir(with_base(own_run, tmp_path))
     keys = {"hidden_size": 32, "num_hidden_layers": 1, "context_length": 128, "batch_tokens": 512, "steps": 1}
     keys |= {"learning_rate": 0.0, "matrix_learning_rate": 0.0, "evaluations": 0, "samples": 0}
     left = {}
     for name, seed in (("a", 0), ("b", 1), ("c", 0)):
-        job = pipeline.open_run(
-            {"name": name, "from": "base", "seed": seed, "dtype": "float32", "threads": 1, "pretrain": keys}
-        )
+        job = pipeline.open_run({"name": name, "from": "base", "seed": seed, "pretrain": keys})
         made = job.make(pipeline.STAGES["pretrain"])
         assert made.manifest["seed"] == seed
         left[name] = load_file(made.path / "model.safetensors")

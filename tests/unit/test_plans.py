@@ -15,7 +15,7 @@ from tests.conftest import with_base
 from yaya import pipeline
 from yaya.core import run, time_budget
 from yaya.core.machine import Machine
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train import callbacks, finetune, language_model, loop, pretrain
 from yaya.train.loop import StepDone
 from yaya.train.loop_config import LoopConfig

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yaya.core.messages import UserError
-from yaya.inference.sampling import GREEDY, Sampling, chooser, draw, penalize
+from yaya.inference.sampling import GREEDY, SamplingParams, apply_repetition_penalty, make_sampler, sample_token
 
 PROBABILITIES = [0.02, 0.4, 0.05, 0.25, 0.13, 0.15]  # not sorted; no two equal; sums to 1
 SCORES = torch.tensor(PROBABILITIES).log()
@@ -22,7 +22,7 @@ scores_strategy = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=30
 
 def counts(scores: torch.Tensor, top_k: int = 0, top_p: float = 1.0) -> Counter[int]:
     generator = torch.Generator().manual_seed(5)
-    return Counter(draw(scores, top_k, top_p, generator) for _ in range(DRAWS))
+    return Counter(sample_token(scores, top_k, top_p, generator) for _ in range(DRAWS))
 
 
 def chi_square(found: Counter[int], probabilities: dict[int, float]) -> float:
@@ -75,7 +75,7 @@ def test_of_equally_good_tokens_the_first_are_kept() -> None:
     """Whatever the machine's sort does with equal scores, a seed gives the same reply."""
     generator = torch.Generator().manual_seed(0)
     for flat, kept in ((torch.zeros(200), range(5)), (torch.tensor([0.0, 1.0] * 100), range(1, 11, 2))):
-        assert {draw(flat, 5, 1.0, generator) for _ in range(200)} == {*kept}
+        assert {sample_token(flat, 5, 1.0, generator) for _ in range(200)} == {*kept}
 
 
 def test_top_p_counts_within_the_top_k() -> None:
@@ -94,7 +94,7 @@ def test_top_k_and_top_p_allow_what_transformers_allows(levels: list[int], top_k
         allowed = transformers.TopKLogitsWarper(top_k)(None, allowed)
     if top_p < 1:  # half a step wider, so that rounding never makes their set the smaller one
         allowed = transformers.TopPLogitsWarper(min(1.0, top_p * (1 + 1e-6)))(None, allowed)
-    assert allowed[0, draw(scores, top_k, top_p, torch.Generator().manual_seed(0))] > -math.inf
+    assert allowed[0, sample_token(scores, top_k, top_p, torch.Generator().manual_seed(0))] > -math.inf
 
 
 def test_what_is_forbidden_is_never_drawn() -> None:
@@ -114,7 +114,7 @@ def test_equally_good_tokens_are_drawn_equally() -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_temperature_divides_the_scores(temperature: float) -> None:
-    choose = chooser(Sampling(temperature=temperature, seed=3))
+    choose = make_sampler(SamplingParams(temperature=temperature, seed=3))
     found = Counter(choose(SCORES, []) for _ in range(DRAWS))
     weights = [p ** (1 / temperature) for p in PROBABILITIES]
     assert chi_square(found, {i: w / sum(weights) for i, w in enumerate(weights)}) < LIMIT[5]
@@ -123,15 +123,15 @@ def test_temperature_divides_the_scores(temperature: float) -> None:
 @quick
 @given(scores_strategy)
 def test_temperature_zero_takes_the_best(scores: torch.Tensor) -> None:
-    best = chooser(GREEDY)(scores, [])
+    best = make_sampler(GREEDY)(scores, [])
     assert scores[best] == scores.max()
-    assert best == chooser(Sampling(temperature=0, top_k=3, top_p=0.5, seed=1))(scores, [])
+    assert best == make_sampler(SamplingParams(temperature=0, top_k=3, top_p=0.5, seed=1))(scores, [])
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-6, 1e-30, 1e-40])
 def test_a_temperature_near_zero_takes_the_best(temperature: float) -> None:
     scores = torch.tensor([1.0, 7.0, 5.0, -3.0])
-    assert {chooser(Sampling(temperature=temperature, seed=s))(scores, []) for s in range(20)} == {1}
+    assert {make_sampler(SamplingParams(temperature=temperature, seed=s))(scores, []) for s in range(20)} == {1}
 
 
 # ---------------------------------------------------------------- repetition
@@ -144,17 +144,17 @@ def test_the_penalty_is_that_of_transformers(scores: torch.Tensor, seen: list[in
     ids = [i % len(scores) for i in seen] or [0]
     theirs = transformers.RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([ids]), scores[None].clone())[0]
     before = scores.clone()
-    torch.testing.assert_close(penalize(scores, ids, penalty), theirs, rtol=1e-6, atol=0)
+    torch.testing.assert_close(apply_repetition_penalty(scores, ids, penalty), theirs, rtol=1e-6, atol=0)
     assert torch.equal(scores, before)  # the scores that came in are still what they were
 
 
 def test_the_penalty_counts_an_id_once_and_spares_the_others() -> None:
     scores = torch.tensor([2.0, -2.0, 0.0, 3.0])
-    assert penalize(scores, [0, 1, 0, 0, 2], 2.0).tolist() == [1.0, -4.0, 0.0, 3.0]
+    assert apply_repetition_penalty(scores, [0, 1, 0, 0, 2], 2.0).tolist() == [1.0, -4.0, 0.0, 3.0]
 
 
 def test_a_penalty_turns_the_choice_away_from_what_was_said() -> None:
-    choose = chooser(Sampling(temperature=0, repetition_penalty=2.0))
+    choose = make_sampler(SamplingParams(temperature=0, repetition_penalty=2.0))
     scores = torch.tensor([2.0, 3.0])
     assert choose(scores, []) == 1 and choose(scores, [1]) == 0 and choose(scores, [0, 1]) == 1
 
@@ -162,8 +162,8 @@ def test_a_penalty_turns_the_choice_away_from_what_was_said() -> None:
 def test_a_forbidden_id_stays_forbidden_under_a_penalty() -> None:
     scores = torch.tensor([-math.inf, 0.5, 0.2])
     for penalty in (0.5, 2.0):
-        assert penalize(scores, [0, 1], penalty)[0] == -math.inf
-        choose = chooser(Sampling(repetition_penalty=penalty, seed=0))
+        assert apply_repetition_penalty(scores, [0, 1], penalty)[0] == -math.inf
+        choose = make_sampler(SamplingParams(repetition_penalty=penalty, seed=0))
         assert 0 not in {choose(scores, [0, 1]) for _ in range(50)}
 
 
@@ -171,7 +171,7 @@ def test_a_forbidden_id_stays_forbidden_under_a_penalty() -> None:
 
 
 def replies(seed: int | None) -> list[int]:
-    choose = chooser(Sampling(seed=seed))
+    choose = make_sampler(SamplingParams(seed=seed))
     return [choose(torch.zeros(1000), []) for _ in range(8)]
 
 
@@ -216,7 +216,7 @@ def test_a_seed_does_not_touch_torchs_own_generator() -> None:
 def test_a_value_out_of_range_is_named(name: str, value: float) -> None:
     wrong: dict[str, Any] = {name: value}
     with pytest.raises(UserError) as caught:
-        chooser(Sampling(**wrong))
+        make_sampler(SamplingParams(**wrong))
     assert name in caught.value.en and name in caught.value.zh and str(value) in caught.value.en
 
 
@@ -226,4 +226,4 @@ def test_a_value_out_of_range_is_named(name: str, value: float) -> None:
 )
 def test_the_ends_of_the_ranges_are_inside(name: str, value: int) -> None:
     right: dict[str, Any] = {name: value}
-    chooser(Sampling(**right))(torch.zeros(3), [])
+    make_sampler(SamplingParams(**right))(torch.zeros(3), [])

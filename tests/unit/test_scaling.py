@@ -12,8 +12,8 @@ from tests.conftest import context
 
 from yaya.core import artifact
 from yaya.core.stage import PlanRequest
-from yaya.model.fused import logit_rows
-from yaya.model.transformer import ModelConfig
+from yaya.model.decoder import logit_rows
+from yaya.model.model_config import ModelConfig
 from yaya.train import pretrain
 from yaya.train.loop_config import LoopConfig
 from yaya.train.plan import forecast, memory

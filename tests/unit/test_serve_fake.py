@@ -15,7 +15,7 @@ import uvicorn
 
 from yaya.core.messages import UserError
 from yaya.inference.engine import Engine, Request
-from yaya.inference.sampling import Sampling
+from yaya.inference.sampling import SamplingParams
 from yaya.serve.about import About
 from yaya.serve.app import create_app
 from yaya.serve.server import Server
@@ -46,7 +46,7 @@ def last_message(input_ids: list[int]) -> str:
 @dataclass(eq=False)
 class FakeRequest:
     input_ids: list[int]
-    sampling: Sampling
+    sampling: SamplingParams
     planned: str = ""
     planned_reason: str = "stop"
     output_ids: list[int] = field(default_factory=list)
@@ -73,7 +73,7 @@ class FakeEngine:
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
 
-    def add(self, input_ids: list[int], sampling: Sampling) -> FakeRequest:
+    def add(self, input_ids: list[int], sampling: SamplingParams) -> FakeRequest:
         if len(input_ids) >= self.context_length:
             raise UserError(
                 f"{len(input_ids)} tokens > {self.context_length}", f"{len(input_ids)} 超过 {self.context_length}"

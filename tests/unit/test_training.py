@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from yaya.core.messages import UserError
 from yaya.core.progress import Bar
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.decoder import Transformer, initialize
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.chat_template import ASSISTANT, SYSTEM, TEMPLATE, TEXT, USER
 from yaya.tokenize.shards import TokenShard
 from yaya.train import language_model

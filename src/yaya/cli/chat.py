@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding.key_processor import KeyPress
 
     from yaya.inference.engine import Engine
-    from yaya.inference.sampling import Sampling
+    from yaya.inference.sampling import SamplingParams
 
 PAUSE_S = 0.05  # what follows sooner was not typed by hand: it belongs to the same paste
 LEAST_REPLY = 32  # tokens of the context that stay free for a reply
 COMMAND = re.compile(r"(/[^\W\d_][\w-]*)(?:[^\S\n].*)?")  # one line whose first word is /word; /etc/hosts is a path
 
 
-def chat(load: Callable[[], tuple[Engine, Sampling]], name: str, system: str | None) -> None:
+def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: str | None) -> None:
     """Talks with the model that `load` gives, until Ctrl-D or /bye, or until a piped input ends.
 
     Exits with code 1 where a piped message was refused: nobody saw the reason.
@@ -120,7 +120,7 @@ def obey(found: re.Match[str], talk: Talk, source: Messages) -> None:
 class Talk:
     """A conversation with a model: its messages so far. A system message that leaves no room is refused."""
 
-    def __init__(self, engine: Engine, sampling: Sampling, system: str | None):
+    def __init__(self, engine: Engine, sampling: SamplingParams, system: str | None):
         self.engine, self.sampling = engine, sampling
         self.system = [{"role": "system", "content": system}] if system else []
         self.begin()

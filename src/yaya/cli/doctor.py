@@ -13,6 +13,7 @@ from yaya.core.messages import t
 from yaya.core.progress import duration
 
 NEEDED_DISK_GB, NEEDED_MEMORY_GB = 2.0, 4.0
+PACKAGES = ("torch", "tokenizers", "safetensors", "pyarrow", "fastapi", "transformers")
 
 
 def product_speed(dtype: str, device: str) -> float:
@@ -33,7 +34,8 @@ def training_speed(runtime: Machine) -> float:
     """Tokens a second in training the laptop recipe's model (a million parameters) on random tokens, median of a second."""
     import numpy as np
 
-    from yaya.model.transformer import ModelConfig, Transformer, initialize
+    from yaya.model.decoder import Transformer, initialize
+    from yaya.model.model_config import ModelConfig
     from yaya.tokenize.shards import TokenShard
     from yaya.train.loop import make_optimizer, train_step
     from yaya.train.loop_config import LoopConfig
@@ -58,61 +60,85 @@ def training_speed(runtime: Machine) -> float:
 
 def report() -> str:
     """The lines that `yaya doctor` prints."""
-    import psutil
-    import torch
-
-    machine, runtime = hardware(), setup()
+    runtime = setup()
     lines = [
         t("Machine", "机器"),
-        f"  {machine['system']}, {machine['cpu']}",
-        t(
-            f"  {machine['cores']} cores, {machine['memory_gib']} GiB of memory, Python {machine['python']}, torch {torch.__version__}",
-            f"  {machine['cores']} 核，内存 {machine['memory_gib']} GiB，Python {machine['python']}，torch {torch.__version__}",
-        ),
+        *about_machine(),
         t("What training will use", "训练时会用"),
+        *about_training(runtime),
+    ]
+    lines += [t("Packages", "软件包"), *map(about_package, PACKAGES), t("Problems", "问题")]
+    return "\n".join([*lines, *(problems() or [t("  none found", "  没有发现")])])
+
+
+def about_machine() -> list[str]:
+    """What it is."""
+    import torch
+
+    m = hardware()
+    return [
+        f"  {m['system']}, {m['cpu']}",
         t(
-            f"  device {runtime.device}, {runtime.dtype}, {runtime.threads} threads",
-            f"  设备 {runtime.device}，精度 {runtime.dtype}，{runtime.threads} 个线程",
+            f"  {m['cores']} cores, {m['memory_gib']} GiB of memory, Python {m['python']}, torch {torch.__version__}",
+            f"  {m['cores']} 核，内存 {m['memory_gib']} GiB，Python {m['python']}，torch {torch.__version__}",
         ),
     ]
-    for dtype in ("float32", "bfloat16"):
-        chosen = t("  <- chosen: the faster one", "  <- 更快，选它") if dtype == runtime.dtype else ""
-        lines.append(f"  {dtype}: {product_speed(dtype, runtime.device):,.0f} GFLOP/s{chosen}")
-    if runtime.device == "cpu":
-        lines.append(
-            t("  attention as blocks of products", "  注意力：分块矩阵乘法")
-            if runtime.dtype == "bfloat16"
-            else t("  attention by torch's kernel", "  注意力：torch 自带的算子")
+
+
+def about_training(machine: Machine) -> list[str]:
+    """Device, compute type and threads, and how fast they are."""
+    from yaya.model.attention import choose_backend
+
+    lines = [
+        t(
+            f"  device {machine.device}, {machine.dtype}, {machine.threads} threads",
+            f"  设备 {machine.device}，精度 {machine.dtype}，{machine.threads} 个线程",
         )
-    speed = training_speed(runtime)
+    ]
+    for dtype in ("float32", "bfloat16"):
+        chosen = t("  <- chosen: the faster one", "  <- 更快，选它") if dtype == machine.dtype else ""
+        lines.append(f"  {dtype}: {product_speed(dtype, machine.device):,.0f} GFLOP/s{chosen}")
+    if machine.device == "cpu":
+        in_blocks = choose_backend(True, "cpu", machine.torch_dtype, False, True) == "cpu_matmul"
+        kernel = t("  attention by torch's kernel", "  注意力：torch 自带的算子")
+        lines.append(t("  attention as blocks of products", "  注意力：分块矩阵乘法") if in_blocks else kernel)
+    speed = training_speed(machine)
+    takes = duration(2.5e6 / speed)
     lines.append(
         t(
-            f"  a model of a million parameters: about {speed:,.0f} tokens/s; 2.5 million tokens, enough for the demo, in {duration(2.5e6 / speed)}",
-            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示需要的 250 万个 token 约 {duration(2.5e6 / speed)}",
+            f"  a model of a million parameters: about {speed:,.0f} tokens/s; 2.5 million tokens, enough for the demo, in {takes}",
+            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示需要的 250 万个 token 约 {takes}",
         )
     )
-    lines.append(t("Packages", "软件包"))
-    for name in ("torch", "tokenizers", "safetensors", "pyarrow", "fastapi", "transformers"):
-        try:
-            lines.append(f"  {name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            lines.append(t(f"  {name}: not installed", f"  {name}：没有安装"))
-    problems = []
+    return lines
+
+
+def about_package(name: str) -> str:
+    """Its version, if it is installed."""
+    try:
+        return f"  {name} {importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:
+        return t(f"  {name}: not installed", f"  {name}：没有安装")
+
+
+def problems() -> list[str]:
+    """What would be in the way of a run."""
+    import psutil
+
+    found = []
     disk_gb, memory_gb = shutil.disk_usage(".").free / 1e9, psutil.virtual_memory().available / 1e9
     if disk_gb < NEEDED_DISK_GB:
-        problems.append(
+        found.append(
             t(
                 f"  Only {disk_gb:.1f} GB of disk free here: free some, a run wants {NEEDED_DISK_GB:g} GB.",
                 f"  这里只剩 {disk_gb:.1f} GB 磁盘空间：请腾出一些，一次运行需要 {NEEDED_DISK_GB:g} GB。",
             )
         )
     if memory_gb < NEEDED_MEMORY_GB:
-        problems.append(
+        found.append(
             t(
                 f"  Only {memory_gb:.1f} GB of memory free: close other programs, a run wants up to {NEEDED_MEMORY_GB:g} GB.",
                 f"  只剩 {memory_gb:.1f} GB 内存：请关掉一些程序，一次运行最多要 {NEEDED_MEMORY_GB:g} GB。",
             )
         )
-    lines.append(t("Problems", "问题"))
-    lines += problems or [t("  none found", "  没有发现")]
-    return "\n".join(lines)
+    return found

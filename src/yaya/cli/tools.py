@@ -47,9 +47,9 @@ def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
     folder = model_folder(options.model)  # first: a wrong name is told at once, before torch is imported
     from yaya.core.machine import setup
     from yaya.inference.engine import Engine
-    from yaya.inference.sampling import Sampling
+    from yaya.inference.sampling import SamplingParams
 
-    sampling = Sampling(
+    sampling = SamplingParams(
         max_new_tokens=options.max_new_tokens,
         temperature=0.0 if options.greedy else options.temperature,
         top_k=options.top_k,

@@ -14,8 +14,8 @@ from yaya.core.progress import Bar
 from yaya.inference.engine import Engine, Request
 from yaya.inference.likelihood import SummedLoss, log_likelihoods, windows
 from yaya.inference.repetition import loops
-from yaya.inference.sampling import Sampling
-from yaya.model.transformer import Transformer
+from yaya.inference.sampling import SamplingParams
+from yaya.model.decoder import Transformer
 from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT
 from yaya.tokenize.shards import TokenShard
@@ -75,7 +75,7 @@ def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: in
     """Greedy replies to questions; of one that is longer than the model can read, it sees the end."""
     room = engine.context_length - 1
     prompts = [chat_template.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
-    sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0)
+    sampling = SamplingParams(max_new_tokens=max_new_tokens, temperature=0)
     out: list[Request] = []
     with Bar(title, len(questions), t("questions", "题")) as bar:
         for start in range(0, len(prompts), CHUNK):
@@ -153,5 +153,5 @@ def continuation_loops(engine: Engine, shard: TokenShard, count: int = 50, max_n
         prompts.append(
             ids[: min(16, engine.context_length // 2)] if shard.roles is None else ids[-engine.context_length // 2 :]
         )
-    requests = engine.generate([p for p in prompts if p], Sampling(max_new_tokens=max_new_tokens, temperature=0))
+    requests = engine.generate([p for p in prompts if p], SamplingParams(max_new_tokens=max_new_tokens, temperature=0))
     return round(sum(loops(r.output_ids) for r in requests) / len(requests), 5) if requests else None

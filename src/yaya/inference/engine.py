@@ -17,9 +17,10 @@ from torch import Tensor
 
 from yaya.core.machine import Machine
 from yaya.core.messages import UserError
-from yaya.inference.sampling import Sampling, chooser
+from yaya.inference.sampling import SamplingParams, make_sampler
+from yaya.model.attention import AttentionContext, CacheSlots, KVCache
+from yaya.model.decoder import Transformer
 from yaya.model.pretrained import load_model
-from yaya.model.transformer import KVCache, Transformer, Where
 from yaya.tokenize.tokenizer import TextStream, Tokenizer
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -31,15 +32,18 @@ class Request:
     """One prompt and what came of it. `text` grows by whole characters and never holds a stop string."""
 
     input_ids: list[int]
-    sampling: Sampling
-    room: int  # tokens that may still be generated
+    sampling: SamplingParams
+    limit: int  # tokens that may be generated
     output_ids: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: FinishReason | None = None
 
 
 class Engine:
-    """Continuous batching over a key/value cache. Not thread-safe: one thread owns it."""
+    """Continuous batching over a key/value cache. Not thread-safe: one thread owns it.
+
+    `add` prompts and call `step` until `idle`; `generate` and `stream` do so themselves.
+    """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 64):
         if model.head.device.type == "xla":  # it would compile for every token anew: a copy on the CPU writes sooner
@@ -52,7 +56,7 @@ class Engine:
         self.waiting: deque[Request] = deque()
         self.active: list[Request] = []
         self.lengths: list[int] = []  # tokens in the cache for each active request
-        self.writers: dict[Request, _Writer] = {}
+        self.replies: dict[Request, _Reply] = {}  # of the requests that have not ended
         banned = set(tokenizer.unused_ids) | set(range(tokenizer.vocab_size, model.config.vocab_size))
         banned |= {
             i for token, i in tokenizer.control.items() if token.startswith("<|") and i not in tokenizer.stop_ids
@@ -61,9 +65,9 @@ class Engine:
         self.bias[sorted(banned)] = float("-inf")
 
     @classmethod
-    def load(cls, folder: Path, runtime: Machine, max_batch: int = 64) -> Engine:
-        """The engine of a model folder."""
-        return cls(load_model(folder, runtime.device, runtime.torch_dtype), Tokenizer.load(folder), max_batch)
+    def load(cls, folder: Path, machine: Machine, max_batch: int = 64) -> Engine:
+        """The engine of a model folder, on this machine. Raises as `load_model` does."""
+        return cls(load_model(folder, machine.device, machine.torch_dtype), Tokenizer.load(folder), max_batch)
 
     @property
     def idle(self) -> bool:
@@ -73,8 +77,8 @@ class Engine:
         """A document's beginning: what `generate` continues."""
         return [self.tokenizer.end_of_text, *self.tokenizer.encode(text)]
 
-    def add(self, input_ids: Sequence[int], sampling: Sampling) -> Request:
-        """Queues a prompt; one that leaves no room for a reply is refused with both numbers."""
+    def add(self, input_ids: Sequence[int], sampling: SamplingParams) -> Request:
+        """Queues a prompt. One that leaves no room for a reply is a `UserError` with both numbers."""
         room = self.context_length - len(input_ids)
         if room < 1 or not input_ids:
             raise UserError(
@@ -83,7 +87,7 @@ class Engine:
             )
         request = Request(list(input_ids), sampling, min(room, sampling.max_new_tokens))
         self.waiting.append(request)
-        self.writers[request] = _Writer(self.tokenizer, sampling)
+        self.replies[request] = _Reply(self.tokenizer, sampling)
         return request
 
     @torch.inference_mode()
@@ -91,8 +95,8 @@ class Engine:
         if request.finish_reason is None:
             self._finish(request, "cancelled")
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Request]:
-        """All prompts to their ends."""
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Request]:
+        """Runs all prompts to their ends; their requests, in the order of the prompts. Raises as `add` does."""
         requests = [self.add(ids, sampling) for ids in prompts]
         self.waiting = deque(
             sorted(self.waiting, key=lambda r: -len(r.input_ids))
@@ -102,9 +106,12 @@ class Engine:
         return requests
 
     def stream(
-        self, input_ids: Sequence[int], sampling: Sampling, stopped: Callable[[], bool] = lambda: False
+        self, input_ids: Sequence[int], sampling: SamplingParams, stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[str]:
-        """One prompt; yields its text piece by piece. stopped: asked before each step; true ends the reply there."""
+        """One prompt; yields its text piece by piece. Raises as `add` does.
+
+        stopped: asked before each step; true ends the reply there.
+        """
         request = self.add(input_ids, sampling)
         sent = 0
         try:
@@ -127,10 +134,11 @@ class Engine:
             scores = self._decode()
         else:
             return []
-        self._choose(group, scores)
+        self._sample(group, scores)
         return group
 
     def _admit(self) -> list[Request]:
+        """The waiting requests that are taken in now: as many as there are rows, or as one prefill holds."""
         group: list[Request] = []
         longest = 0
         while self.waiting and len(self.active) + len(group) < self.max_batch:
@@ -143,15 +151,14 @@ class Engine:
     def _prefill(self, group: list[Request]) -> Tensor:
         """Runs the prompts, padded on the right, into free rows of the cache; scores (n, V) after each prompt's end."""
         first = len(self.active)
-        cache = self._grow(first + len(group))
+        cache = self._reserve(first + len(group))
         lengths = torch.tensor([len(r.input_ids) for r in group])
         longest = int(lengths.max())
         ids = torch.zeros(len(group), longest, dtype=torch.int64)
         for row, request in enumerate(group):
             ids[row, : len(request.input_ids)] = torch.tensor(request.input_ids)
         positions = torch.arange(longest).expand(len(group), longest)
-        where = self._where(positions, None, cache, first, longest)
-        hidden = self.model(ids.to(self.device), where)  # (n, T, D)
+        hidden = self.model(ids.to(self.device), self._context(positions, None, cache, first, longest))  # (n, T, D)
         self.active += group
         self.lengths += lengths.tolist()
         return self.model.logits(hidden[torch.arange(len(group)), lengths - 1])
@@ -162,38 +169,42 @@ class Engine:
         positions = torch.tensor(self.lengths)[:, None]
         seen = max(self.lengths) + 1
         # (n, 1, 1, S); a lone request sees all that there is
-        mask = None if len(ids) == 1 else (torch.arange(seen) <= positions)[:, None, None]
-        where = self._where(positions, mask, self._grow(len(ids)), 0, seen)
-        hidden = self.model(ids.to(self.device), where)  # (n, 1, D)
+        visible = None if len(ids) == 1 else (torch.arange(seen) <= positions)[:, None, None]
+        context = self._context(positions, visible, self._reserve(len(ids)), 0, seen)
+        hidden = self.model(ids.to(self.device), context)  # (n, 1, D)
         self.lengths = [length + 1 for length in self.lengths]
         return self.model.logits(hidden[:, 0])
 
-    def _where(self, positions: Tensor, mask: Tensor | None, cache: KVCache, first_row: int, seen: int) -> Where:
+    def _context(
+        self, positions: Tensor, visible: Tensor | None, cache: KVCache, first_row: int, length: int
+    ) -> AttentionContext:
         positions = positions.to(self.device)
-        where = self.model.where(positions, None if mask is None else mask.to(self.device))
-        where.cache, where.first_row, where.positions, where.seen = cache, first_row, positions, seen
-        return where
+        slots = CacheSlots(cache, first_row, positions, length)
+        return self.model.attention_context(
+            positions, visible=None if visible is None else visible.to(self.device), cache=slots
+        )
 
-    def _choose(self, group: list[Request], scores: Tensor) -> None:
+    def _sample(self, group: list[Request], scores: Tensor) -> None:
+        """Appends a token to each of these requests, or ends it. scores (n, V) fp32."""
         scores = scores.cpu() + self.bias
         best = scores.argmax(-1).tolist()
         for row, request in enumerate(group):
-            writer, sampling = self.writers[request], request.sampling
+            reply, sampling = self.replies[request], request.sampling
             plain = sampling.temperature == 0 and sampling.repetition_penalty == 1
-            token = best[row] if plain else writer.choose(scores[row], request.input_ids + request.output_ids)
+            token = best[row] if plain else reply.sample(scores[row], request.input_ids + request.output_ids)
             if token in self.tokenizer.stop_ids:
                 self._finish(request, "stop")
                 continue
             request.output_ids.append(token)
-            request.text, stopped = writer.push(token)
+            request.text, stopped = reply.push(token)
             if stopped:
                 self._finish(request, "stop")
-            elif len(request.output_ids) >= request.room:
+            elif len(request.output_ids) >= request.limit:
                 self._finish(request, "length")
 
     def _finish(self, request: Request, reason: FinishReason) -> None:
         request.finish_reason = reason
-        request.text = self.writers.pop(request).close()
+        request.text = self.replies.pop(request).close()
         if request in self.active:
             self._release(self.active.index(request))
         elif request in self.waiting:
@@ -204,31 +215,28 @@ class Engine:
         last = len(self.active) - 1
         if row != last:
             assert self.cache is not None
-            seen = self.lengths[last]
-            self.cache.keys[:, row, :, :seen] = self.cache.keys[:, last, :, :seen]
-            self.cache.values[:, row, :, :seen] = self.cache.values[:, last, :, :seen]
+            self.cache.copy_rows(self.cache, slice(last, last + 1), slice(row, row + 1), self.lengths[last])
             self.active[row], self.lengths[row] = self.active[last], self.lengths[last]
         self.active.pop()
         self.lengths.pop()
 
-    def _grow(self, rows: int) -> KVCache:
+    def _reserve(self, rows: int) -> KVCache:
         """The cache with at least so many rows."""
         old = self.cache
-        if old is None or old.keys.shape[1] < rows:
-            size = min(self.max_batch, max(rows, 2 * (old.keys.shape[1] if old else 0)))
+        if old is None or old.rows < rows:
+            size = min(self.max_batch, max(rows, 2 * old.rows if old else 0))
             self.cache = KVCache(self.model.config, size, self.context_length, self.model.dtype, self.device)
             if old is not None:
-                self.cache.keys[:, : old.keys.shape[1]] = old.keys
-                self.cache.values[:, : old.values.shape[1]] = old.values
+                self.cache.copy_rows(old, slice(old.rows), slice(old.rows), self.context_length)
         assert self.cache is not None
         return self.cache
 
 
-class _Writer:
-    """Chooses a request's tokens and writes its text, holding back what may become a stop string."""
+class _Reply:
+    """A reply in the making: its sampler, and its text, of which what may become a stop string is held back."""
 
-    def __init__(self, tokenizer: Tokenizer, sampling: Sampling):
-        self.choose = chooser(sampling)
+    def __init__(self, tokenizer: Tokenizer, sampling: SamplingParams):
+        self.sample = make_sampler(sampling)
         self.stream = TextStream(tokenizer)
         self.stop = [s for s in sampling.stop if s]
         self.text = ""  # all that was decoded
@@ -240,6 +248,7 @@ class _Writer:
         return self._cut()
 
     def close(self) -> str:
+        """The whole text, no longer held back."""
         if not self.stopped:
             self.text += self.stream.flush()
             self._cut()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,23 @@ def windows(length: int, context_length: int, stride: int) -> Iterator[tuple[int
 
 @torch.inference_mode()
 def log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
-    """For each (token ids, first label) the sum of log p(id | ids before it) over ids from `first label` on; fp64, nats."""
+    """For each (token ids (T,), first label >= 1) the sum of log p(id | ids before it) over ids from `first label` on.
+
+    Gives back (items,) fp64 in nats; 0 where there is no label. Ids are at most `max_position_embeddings` + 1.
+    """
     out = np.zeros(len(items))
     order = sorted(range(len(items)), key=lambda i: len(items[i][0]))  # like lengths together: less padding
     group: list[int] = []
     for i in [*order, -1]:
         if group and (i < 0 or (len(group) + 1) * len(items[i][0]) > BATCH_TOKENS):
-            out[group] = _sums(model, [items[j] for j in group])
+            out[group] = _batch_log_likelihoods(model, [items[j] for j in group])
             group = []
         group.append(i)
     return out
 
 
-def _sums(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+def _batch_log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+    """`log_likelihoods` of items that are computed at once, padded on the right."""
     longest = max(len(ids) for ids, _ in items)
     padded = np.zeros((len(items), longest), np.int64)
     counts = np.zeros((len(items), longest), bool)
@@ -83,12 +87,12 @@ def _sums(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.nda
     ids = torch.from_numpy(padded).to(model.head.device)  # (B, T)
     hidden = model(ids[:, :-1])  # (B, T-1, D); what stands right of a token never changes it
     wanted = torch.from_numpy(counts[:, 1:]).to(ids.device)
-    scores = _label_scores(model, hidden[wanted], ids[:, 1:][wanted])
+    log_probs = _label_log_probs(model, hidden[wanted], ids[:, 1:][wanted])  # (N,)
     sums = torch.zeros(len(items), dtype=torch.float64)
-    return sums.index_add_(0, wanted.nonzero()[:, 0].cpu(), scores.double().cpu()).numpy()
+    return sums.index_add_(0, wanted.nonzero()[:, 0].cpu(), log_probs.double().cpu()).numpy()
 
 
-def _label_scores(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
+def _label_log_probs(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
     """log p(label) for hidden (N, D) and labels (N,), without all logits at once."""
     out = []
     for start in range(0, len(hidden), LOGIT_ROWS):

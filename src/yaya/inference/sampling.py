@@ -12,8 +12,11 @@ from yaya.core.messages import UserError
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """temperature 0 is greedy; top_k 0 and top_p 1 switch off; a seed makes the reply repeatable."""
+class SamplingParams:
+    """temperature 0 is greedy; top_k 0 and top_p 1 switch off; a seed makes the reply repeatable.
+
+    A value that is out of range is a `UserError`.
+    """
 
     max_new_tokens: int = 256
     temperature: float = 1.0
@@ -38,36 +41,39 @@ class Sampling:
                 raise UserError(f"{name}={value} is out of range.", f"{name}={value} 超出范围。")
 
 
-GREEDY = Sampling(temperature=0.0)
+GREEDY = SamplingParams(temperature=0.0)
 
 
-def chooser(sampling: Sampling) -> Callable[[Tensor, Sequence[int]], int]:
-    """A function (scores (V,) fp32, ids so far) -> next id, with its own random state."""
+def make_sampler(sampling: SamplingParams) -> Callable[[Tensor, Sequence[int]], int]:
+    """A function (scores (V,) fp32, ids so far) -> next id, with a random state of its own."""
     generator = torch.Generator()
     if sampling.seed is None:
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
 
-    def choose(scores: Tensor, ids: Sequence[int]) -> int:
+    def sample(scores: Tensor, ids: Sequence[int]) -> int:
         if sampling.repetition_penalty != 1.0 and ids:
-            scores = penalize(scores, ids, sampling.repetition_penalty)
+            scores = apply_repetition_penalty(scores, ids, sampling.repetition_penalty)
         if sampling.temperature < 1e-6:  # dividing by less would overflow
             return int(scores.argmax())
-        return draw(scores / sampling.temperature, sampling.top_k, sampling.top_p, generator)
+        return sample_token(scores / sampling.temperature, sampling.top_k, sampling.top_p, generator)
 
-    return choose
+    return sample
 
 
-def penalize(scores: Tensor, ids: Sequence[int], penalty: float) -> Tensor:
+def apply_repetition_penalty(scores: Tensor, ids: Sequence[int], penalty: float) -> Tensor:
     """Scores of ids that occurred are divided (if positive) or multiplied by `penalty` (CTRL, arXiv:1909.05858)."""
     seen = torch.tensor(sorted(set(ids)))
     old = scores[seen]
     return scores.index_copy(0, seen, torch.where(old > 0, old / penalty, old * penalty))
 
 
-def draw(scores: Tensor, top_k: int, top_p: float, generator: torch.Generator) -> int:
-    """One id from softmax(scores) cut to the top_k best and to the smallest set with probability top_p (arXiv:1904.09751)."""
+def sample_token(scores: Tensor, top_k: int, top_p: float, generator: torch.Generator) -> int:
+    """One id from softmax(scores), scores (V,) fp32.
+
+    Cut to the top_k best, and to the smallest set with probability top_p (arXiv:1904.09751).
+    """
     ordered, index = scores.sort(descending=True, stable=True)
     if top_k:
         ordered = ordered[:top_k]

@@ -1,1 +1,1 @@
-"""The transformer, and pretrained checkpoints in and out."""
+"""The decoder, its attention, and model folders in and out."""

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from yaya.core.files import write_atomic
 from yaya.core.messages import UserError
-from yaya.model.transformer import ModelConfig, Transformer
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize.tokenizer import Tokenizer
 
 FP32_UP_TO = 100_000_000  # parameters; larger models are saved in bf16
@@ -77,7 +78,10 @@ ARCHITECTURES = {
 def save_model(
     folder: Path, model: Transformer, tokenizer: Tokenizer, weights: Mapping[str, torch.Tensor] | None = None
 ) -> None:
-    """Writes an ordinary Hugging Face model folder. weights: where the model's own are spread over several processes."""
+    """Writes an ordinary Hugging Face model folder. weights: where the model's own are spread over several processes.
+
+    Saved in fp32 up to FP32_UP_TO parameters, else in bf16. A weight that is not finite is a `UserError`; nothing is written.
+    """
     dtype = torch.float32 if model.num_parameters() <= FP32_UP_TO else torch.bfloat16
     weights = {n: p.detach().to("cpu", dtype) for n, p in (weights or model.state_dict()).items()}
     bad = [name for name, w in weights.items() if not torch.isfinite(w).all()]
@@ -138,7 +142,7 @@ def _bytes(tensor: torch.Tensor) -> Any:
 
 
 def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:
-    """config.json; rope_theta stands where older and newer readers look."""
+    """What config.json holds for weights saved in `dtype`; rope_theta stands where older and newer readers look."""
     own = {f.name: getattr(c, f.name) for f in fields(c) if f.name != "qk_norm"}
     return own | {
         "architectures": [ARCHITECTURES[c.model_type]["name"]],
@@ -156,18 +160,13 @@ def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """config.json of a model folder; an architecture that we do not cover is refused by name."""
-    try:
-        raw = json.loads((folder / "config.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} has no config.json: it is no model folder.", f"{folder} 里没有 config.json，不是模型文件夹。"
-        ) from None
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict):
-        raise UserError(f"{folder / 'config.json'} is damaged.", f"{folder / 'config.json'} 已损坏。")
-    check_kinds(raw, folder / "config.json")
+    """config.json of a model folder.
+
+    Raises `UserError` where there is none, it is damaged, or the model computes what this decoder does not; the key is named.
+    """
+    path = folder / "config.json"
+    raw = read_json_object(path)
+    check_kinds(raw, path)
     kind = raw.get("model_type")
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -177,45 +176,64 @@ def read_config(folder: Path) -> ModelConfig:
         )
     # Old and new name of the same; a folder may have both, and who stretches the context by hand adds one
     ropes = [raw[name] for name in ("rope_parameters", "rope_scaling") if raw.get(name)]
-    scaling = {name: value for rope in reversed(ropes) for name, value in rope.items()}
-    types = [rope.get("rope_type", rope.get("type", "default")) for rope in ropes]
-    rope = {"rope_type": next((kind for kind in types if kind != "default"), "default")}
-    windows = {"layer_types": sorted(set(raw.get("layer_types") or ["full_attention"]))}
-    seen = raw | {n: scaling[n] for n in ("partial_rotary_factor",) if n in scaling} | rope | windows
-    for name, computed in COMPUTED.items():
-        if seen.get(name, computed[0]) not in computed:
-            raise UserError(
-                f"{folder / 'config.json'}: {name} = {json.dumps(seen[name])[:80]} is not supported; only {json.dumps(computed[0])} is.",
-                f"{folder / 'config.json'}：不支持 {name} = {json.dumps(seen[name])[:80]}，只支持 {json.dumps(computed[0])}。",
-            )
+    rope = {name: value for given in reversed(ropes) for name, value in given.items()}
+    check_computed(raw, ropes, rope, path)
     for name in SIZES:
         if not isinstance(raw.get(name), int):
-            raise UserError(f"{folder / 'config.json'} has no {name}.", f"{folder / 'config.json'} 里没有 {name}。")
-    check_kinds(scaling, folder / "config.json")
+            raise UserError(f"{path} has no {name}.", f"{path} 里没有 {name}。")
+    check_kinds(rope, path)
     switches = ARCHITECTURES[kind]
     heads = raw["num_attention_heads"]
     groups = raw.get("num_key_value_heads") or heads
     if heads % groups:
         raise UserError(
-            f"{folder / 'config.json'}: {heads} attention heads cannot share {groups} key-value heads evenly.",
-            f"{folder / 'config.json'}：{heads} 个注意力头不能平分 {groups} 个键值头。",
+            f"{path}: {heads} attention heads cannot share {groups} key-value heads evenly.",
+            f"{path}：{heads} 个注意力头不能平分 {groups} 个键值头。",
         )
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        hidden_size=raw["hidden_size"],
-        intermediate_size=raw["intermediate_size"],
-        num_hidden_layers=raw["num_hidden_layers"],
-        num_attention_heads=heads,
+        **{name: raw[name] for name in SIZES},
         num_key_value_heads=groups,
         head_dim=raw.get("head_dim") or raw["hidden_size"] // heads,
-        max_position_embeddings=raw["max_position_embeddings"],
-        rope_theta=float(scaling.get("rope_theta") or raw.get("rope_theta") or 10000.0),
+        rope_theta=float(rope.get("rope_theta") or raw.get("rope_theta") or 10000.0),
         rms_norm_eps=raw.get("rms_norm_eps") or 1e-6,
         tie_word_embeddings=bool(raw.get("tie_word_embeddings")),
         qk_norm=bool(switches["qk_norm"]),
         attention_bias=bool(raw.get("attention_bias", switches["attention_bias"])),
         model_type=kind,
     )
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A folder's config.json. Raises `UserError` where it is missing or holds no JSON object."""
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent} has no config.json: it is no model folder.",
+            f"{path.parent} 里没有 config.json，不是模型文件夹。",
+        ) from None
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} is damaged.", f"{path} 已损坏。")
+    return raw
+
+
+def check_computed(raw: dict[str, Any], ropes: list[dict[str, Any]], rope: dict[str, Any], path: Path) -> None:
+    """Raises `UserError` for a key that makes a model compute what this decoder does not (COMPUTED).
+
+    ropes: the settings of rotary positions as they stand in the file; rope: all of them together.
+    """
+    types = [given.get("rope_type", given.get("type", "default")) for given in ropes]
+    found = raw | {name: rope[name] for name in ("partial_rotary_factor",) if name in rope}
+    found["rope_type"] = next((kind for kind in types if kind != "default"), "default")
+    found["layer_types"] = sorted(set(raw.get("layer_types") or ["full_attention"]))
+    for name, computed in COMPUTED.items():
+        if found.get(name, computed[0]) not in computed:
+            raise UserError(
+                f"{path}: {name} = {json.dumps(found[name])[:80]} is not supported; only {json.dumps(computed[0])} is.",
+                f"{path}：不支持 {name} = {json.dumps(found[name])[:80]}，只支持 {json.dumps(computed[0])}。",
+            )
 
 
 def check_kinds(values: Mapping[str, Any], where: Path) -> None:
@@ -230,7 +248,7 @@ def check_kinds(values: Mapping[str, Any], where: Path) -> None:
 
 
 def load_model(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Transformer:
-    """The model of a folder, its weights in fp32, computing in `dtype`."""
+    """The model of a folder, its weights in fp32, computing in `dtype`. Raises as `read_config` and `read_weights` do."""
     model = Transformer(read_config(folder))
     model.load_state_dict(read_weights(folder, model), strict=True)
     model.dtype = dtype
@@ -238,7 +256,7 @@ def load_model(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.flo
 
 
 def read_weights(folder: Path, model: Transformer) -> dict[str, torch.Tensor]:
-    """All tensors that the model wants, in fp32; one that is missing or has another shape is named."""
+    """All tensors that the model wants, by name, in fp32. Raises `UserError`, naming one that is missing, unknown or misshapen."""
     try:
         weights = load_file(folder / "model.safetensors")
     except FileNotFoundError:

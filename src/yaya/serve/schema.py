@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from yaya.core.messages import UserError
-from yaya.inference.sampling import Sampling
+from yaya.inference.sampling import SamplingParams
 from yaya.serve.fields import UNSUPPORTED, UNSUPPORTED_IN_MESSAGE, Table, refuse_unsupported
 from yaya.tokenize.chat_template import text_of_content
 
@@ -86,13 +86,13 @@ class SamplingFields(Fields):
     stop: Stop = Field(default=[])
     seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
 
-    def sampling(self, max_new_tokens: int) -> Sampling:
+    def sampling(self, max_new_tokens: int) -> SamplingParams:
         """As the engine wants it."""
         given = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "repetition_penalty", "seed")}
         given = {name: value for name, value in given.items() if value is not None}
         if self.top_k == -1:
             given["top_k"] = 0
-        return Sampling(max_new_tokens=max_new_tokens, stop=tuple(self.stop), **given)
+        return SamplingParams(max_new_tokens=max_new_tokens, stop=tuple(self.stop), **given)
 
 
 class Message(Fields):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from yaya.core.messages import UserError
 from yaya.inference.engine import Engine, Request
-from yaya.inference.sampling import Sampling
+from yaya.inference.sampling import SamplingParams
 from yaya.serve.schema import ApiError
 
 MOST_OPEN = 256  # requests at once, those in line included; beyond them: 429
@@ -29,7 +29,7 @@ class Prompt:
     """What to generate from; made on the engine's thread, because the tokenizer lives there."""
 
     input_ids: list[int]
-    sampling: Sampling
+    sampling: SamplingParams
     dropped_turns: int = 0
 
 

@@ -13,8 +13,8 @@ from yaya.core.config import key
 from yaya.core.machine import Machine
 from yaya.core.messages import UserError
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
+from yaya.model.decoder import Transformer
 from yaya.model.pretrained import load_model, read_config
-from yaya.model.transformer import Transformer
 from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import shared
 from yaya.train import language_model

@@ -17,9 +17,9 @@ from yaya.core.messages import UserError, say
 from yaya.core.stage import RunContext
 from yaya.inference.engine import Engine
 from yaya.inference.likelihood import SummedLoss
-from yaya.inference.sampling import Sampling
+from yaya.inference.sampling import SamplingParams
+from yaya.model.decoder import Transformer
 from yaya.model.pretrained import save_model
-from yaya.model.transformer import Transformer
 from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT, USER
 from yaya.tokenize.shards import TokenShard, open_shard
@@ -226,7 +226,7 @@ def write_samples(
     room = model.config.max_position_embeddings - 1
     engine = Engine(model, tokenizer, max_batch=max(1, len(prompts)))
     requests = engine.generate(
-        [ids[-room:] for _, ids in prompts], Sampling(max_new_tokens=SAMPLE_TOKENS, temperature=0)
+        [ids[-room:] for _, ids in prompts], SamplingParams(max_new_tokens=SAMPLE_TOKENS, temperature=0)
     )
     out: list[dict[str, Any]] = []
     for (shown, _), request in zip(prompts, requests, strict=True):

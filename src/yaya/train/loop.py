@@ -21,7 +21,7 @@ from yaya.core.machine import compute
 from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar, duration
 from yaya.core.stage import RunContext
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train.callbacks import Advise, Callback, Progress, Revise, Sample, Save, StepReport, Validate, Watch
 from yaya.train.checkpoint import CheckpointManager, TensorShard, TrainState
 from yaya.train.log import Log

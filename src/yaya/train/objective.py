@@ -15,7 +15,7 @@ from typing import Protocol
 from torch import Tensor
 
 from yaya.core import distributed
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train.packing import Batch, DataMixture
 
 
@@ -72,5 +72,5 @@ class LanguageModeling:
         return self.mixture.epochs(cursor)
 
     def loss(self, model: Transformer, batch: Batch) -> tuple[Tensor, Tensor, dict[str, float]]:
-        where = model.where_packed(batch.positions, batch.documents)
-        return model.loss(batch.input_ids, where, batch.labels, batch.weights), batch.weights.sum(), {}
+        context = model.attention_context(batch.positions, batch.documents)
+        return model.loss(batch.input_ids, context, batch.labels, batch.weights), batch.weights.sum(), {}

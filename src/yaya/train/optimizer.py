@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from yaya.core import distributed
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train.checkpoint import Checkpoint, TensorShard
 from yaya.train.parallel import all_gather, local, local_rows, whole
 
@@ -112,7 +112,7 @@ class Optimizer:
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate * scale
         self.adamw.step()
-        # The fused kernel does not count its changes, and packed weights go by the count.
+        # The fused kernel does not count its changes, and merged weights go by the count.
         torch.autograd.graph.increment_version(self.named.values())
         for matrices in self.groups:
             matrices.step(self.matrix_learning_rate * scale, self.momentum, self.weight_decay, self.dtype)

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from yaya.core import distributed
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 
 SHARD_FROM = 1_000_000_000  # parameters; below, a copy on every rank is faster
 BUCKET_NUMBERS = 1 << 24  # gradients that are added up at once
@@ -32,7 +32,7 @@ def shard(model: Transformer) -> None:
     from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
     policy: Any = MixedPrecisionPolicy(param_dtype=None, reduce_dtype=torch.float32)
-    model.keep_packed(False)  # a copy of a layer's weights would outlive the layer
+    model.keep_merged_weights(False)  # a copy of a layer's weights would outlive the layer
     for layer in model.model.layers:
         fully_shard(layer, mp_policy=policy, reshard_after_forward=True)
     fully_shard(model, mp_policy=policy, reshard_after_forward=True)

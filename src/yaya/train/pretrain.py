@@ -17,7 +17,8 @@ from yaya.core.config import key
 from yaya.core.machine import Machine
 from yaya.core.messages import UserError, say
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
-from yaya.model.transformer import ModelConfig, Transformer, initialize
+from yaya.model.decoder import Transformer, initialize
+from yaya.model.model_config import ModelConfig
 from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model

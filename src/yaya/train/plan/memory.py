@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yaya.core import distributed
-from yaya.model.fused import logit_rows
-from yaya.model.transformer import ModelConfig
+from yaya.model.decoder import logit_rows
+from yaya.model.model_config import ModelConfig
 from yaya.train.loop_config import LoopConfig
 
 ACCUMULATING = 1.15  # gradients of the first micro-batch come to lie between the holes that the second wants to fill

@@ -19,7 +19,8 @@ from yaya.core.machine import memory_gb
 from yaya.core.messages import UserError, say
 from yaya.core.progress import duration, times
 from yaya.core.stage import PlanRequest, TrainingPlan
-from yaya.model.transformer import ModelConfig, Transformer
+from yaya.model.decoder import Transformer
+from yaya.model.model_config import ModelConfig
 from yaya.train.language_model import VALIDATION_ROWS
 from yaya.train.loop import make_optimizer, train_step
 from yaya.train.loop_config import LoopConfig

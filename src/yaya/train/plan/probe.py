@@ -14,7 +14,7 @@ from typing import Any
 from yaya.core.files import read_json, write_atomic
 from yaya.core.messages import t
 from yaya.core.progress import Bar
-from yaya.model.transformer import Transformer
+from yaya.model.decoder import Transformer
 from yaya.train.loop import make_optimizer, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import Objective
