@@ -4,7 +4,7 @@ from tests.conftest import ROOT
 from yaya import pipeline
 from yaya.core.config import build, keys
 from yaya.core.recipe import parse_assignment, read_recipe, set_dotted
-from yaya.core.run import Run
+from yaya.run import Run
 from yaya.tune import search
 from yaya.tune.space import parse_space
 

@@ -9,12 +9,14 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from yaya.core import artifact
+from yaya.core.artifact import Artifact, Draft, Policy
 from yaya.core.machine import Machine
 from yaya.core.stage import RunContext
 
@@ -65,6 +67,15 @@ OWN = [
     "finetune.samples=1",
     "finetune.evaluations=1",
 ]
+
+
+def built(path: Path, draft: Draft, make: Callable[[Draft], None], policy: Policy | None = None) -> Artifact:
+    """The artifact at `path`, made by `make` where it is not there."""
+    begun = artifact.begin(path, draft, policy or Policy())
+    if isinstance(begun, Artifact):
+        return begun
+    make(begun)
+    return artifact.finish(begun, path)
 
 
 def context(folder: Path, seed: int = 0, machine: Machine = MACHINE, **changes: Any) -> RunContext:

@@ -10,11 +10,11 @@ from yaya.core import distributed
 from yaya.core.artifact import Artifact
 from yaya.core.lock import locked
 from yaya.core.messages import say
-from yaya.core.run import Run
 from yaya.core.run_folder import RUNS
 from yaya.core.stage import Stage
 from yaya.evaluate import scores
 from yaya.prepare import corpus
+from yaya.run import Run
 from yaya.tokenize import shards
 from yaya.train import finetune, pretrain
 

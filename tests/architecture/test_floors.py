@@ -18,6 +18,7 @@ FLOORS = [
     {"inference"},
     {"evaluate", "export"},
     {"train"},
+    {"run"},
     {"pipeline"},
     {"tune", "serve"},
     {"cli"},

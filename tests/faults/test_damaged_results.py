@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import built
 
 from yaya import pipeline
 from yaya.core import artifact
+from yaya.core.artifact import Draft
 from yaya.core.messages import UserError
 from yaya.train.plan import planner
 
@@ -67,7 +69,11 @@ def test_what_is_damaged_is_named_and_not_used(
 
 def test_what_lies_beside_a_result_does_no_harm(tmp_path: Path) -> None:
     """Pages, checkpoints and whatever somebody puts there are not what it is made of."""
-    made = artifact.build(tmp_path / "x", "prepare", {}, {}, lambda draft: (draft.path / "a.bin").write_bytes(b"abc"))  # type: ignore[arg-type,func-returns-value]
+    made = built(
+        tmp_path / "x",
+        Draft.of(tmp_path / "x", "prepare", {}, {}),
+        lambda draft: (draft.path / "a.bin").write_text("abc"),
+    )
     artifact.verify(made)
     (made.path / "notes.txt").write_text("mine")
     artifact.verify(made)

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 import torch
 from prepared import configured, lines
-from tests.conftest import TINY, context
+from tests.conftest import TINY, built, context
 
-from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.config import as_dict
 from yaya.prepare import corpus
@@ -135,7 +134,7 @@ def test_a_corpus_is_safe_before_its_manifest(tmp_path: Path, disk: Disk) -> Non
         corpus.run(config, {}, draft, context(path))
 
     for seed in (0, 1):  # the second one replaces the first
-        artifact.build(path, "prepare", as_dict(config) | {"seed": seed}, {}, make, seed=seed)
+        built(path, Draft.of(path, "prepare", as_dict(config) | {"seed": seed}, {}, seed), make)
     assert disk.problems == []
     assert renamed(disk, "manifest.json") == 2 and renamed(disk, "clean-00000.json") == 2
     assert all(disk.is_safe(file) for file in path.iterdir() if file.suffix in (".parquet", ".json"))

@@ -10,9 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.conftest import built
 
 from yaya.core import artifact
-from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, Policy, build, content_digest, load
+from yaya.core.artifact import SCHEMA_VERSION, Artifact, Draft, Policy, content_digest, load
 from yaya.core.files import file_digest, write_atomic
 from yaya.core.messages import UserError
 
@@ -50,7 +51,7 @@ def made(path: Path, make: Callable[[Draft], None] = writes(), **changes: Any) -
     settings: dict[str, Any] = {"kind": "prepare", "config": {"size": 1}, "parents": {"source": "aa"}} | changes
     policy = Policy(**{name: settings.pop(name) for name in vars(Policy()) if name in settings})
     named = (settings.pop(name) for name in ("kind", "config", "parents"))
-    return build(path, *named, make, policy=policy, **settings)
+    return built(path, Draft.of(path, *named, **settings), make, policy)
 
 
 def everything(folder: Path) -> dict[str, bytes]:

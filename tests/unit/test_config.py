@@ -16,9 +16,9 @@ from yaya.cli import commands
 from yaya.core.config import as_dict, build, describe, key, keys, to_toml
 from yaya.core.messages import UsageError, UserError, plural, width
 from yaya.core.recipe import RunConfig, parse_assignment, read_recipe, set_dotted, spend
-from yaya.core.run import Run
 from yaya.core.time_budget import TimeBudget
 from yaya.pipeline import STAGES, open_run
+from yaya.run import Run
 
 quick = settings(deadline=None, max_examples=60)
 CONFIGS = {"run": RunConfig, **{name: stage.config for name, stage in STAGES.items()}}
@@ -550,7 +550,7 @@ def test_workers_are_as_asked_now_and_change_nothing_else(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     first = open_run({"name": "x"})
     first.settle(STAGES["pretrain"], dataclasses.replace(first.recipe.stages["pretrain"], steps=77))
-    first.folder.write(first.recipe)
+    first.settled.write()
     again = open_run({"name": "x", "prepare": {"workers": 2, "engine": "ray"}})
     assert (again.recipe.stages["prepare"].workers, again.recipe.stages["prepare"].engine) == (2, "ray")
     assert again.recipe.stages["pretrain"].steps == 77  # what the run chose is still known
@@ -562,7 +562,7 @@ def test_what_is_computed_at_once_is_remembered(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     first = open_run({"name": "x"})
     first.settle(STAGES["pretrain"], dataclasses.replace(first.recipe.stages["pretrain"], micro_batch_tokens=512))
-    first.folder.write(first.recipe)
+    first.settled.write()
     assert open_run({"name": "x"}).recipe.stages["pretrain"].micro_batch_tokens == 512
     assert (
         open_run({"name": "x", "pretrain": {"micro_batch_tokens": 256}}).recipe.stages["pretrain"].micro_batch_tokens

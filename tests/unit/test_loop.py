@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from tests.conftest import MACHINE, context, with_base
 from tests.unit.test_training import make_shard, tiny_model
 
-from yaya import pipeline
-from yaya.core import artifact, run
+from yaya import pipeline, run
+from yaya.core import artifact
 from yaya.core.artifact import Draft
 from yaya.core.interrupt import StopSignal
 from yaya.model.decoder import Transformer

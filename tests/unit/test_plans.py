@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.conftest import with_base
 
-from yaya import pipeline
-from yaya.core import run, time_budget
+from yaya import pipeline, run
+from yaya.core import time_budget
 from yaya.core.machine import Machine
 from yaya.model.decoder import Transformer
 from yaya.train import callbacks, finetune, language_model, loop, pretrain

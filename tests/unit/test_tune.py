@@ -21,9 +21,9 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from yaya import pipeline
+from yaya import run as core_run
 from yaya.cli import commands, stages
 from yaya.core import artifact
-from yaya.core import run as core_run
 from yaya.core.artifact import SCHEMA_VERSION, Artifact
 from yaya.core.config import keys
 from yaya.core.files import write_atomic

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,12 @@ class Draft:
     metrics: dict[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ("metrics.jsonl", "samples.jsonl", "plan.json")
     resumed: bool = False
+    began: float = 0.0  # time.perf_counter()
+
+    @classmethod
+    def of(cls, path: Path, kind: str, config: dict[str, Any], parents: dict[str, str], seed: int = 0) -> Draft:
+        """The draft of an artifact that is to lie at `path`: in a hidden folder beside it."""
+        return cls(path.with_name(f".{path.name}.partial"), kind, config, parents, seed)
 
     def settle(self, changes: dict[str, Any]) -> None:
         """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
@@ -76,7 +82,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Policy:
-    """What `build` may do with results that are there."""
+    """What `begin` may do with results that are there."""
 
     keep: Path | None = None  # a finished training that would be lost, or lose its data: only `overwrite` replaces it
     overwrite: bool = False
@@ -154,41 +160,44 @@ def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Ma
     ]
 
 
-def build(
-    path: Path,
-    kind: str,
-    config: dict[str, Any],
-    parents: dict[str, str],
-    make: Callable[[Draft], None],
-    seed: int = 0,
-    policy: Policy | None = None,
-) -> Artifact:
-    """The artifact at `path`: taken as it is when it was made from the same config and parents, else made by `make`.
+def begin(path: Path, draft: Draft, policy: Policy) -> Artifact | Draft:
+    """The artifact at `path`, if it is finished and made from the same config and parents; else the draft, ready to be filled.
 
-    With several ranks all of them make it together; rank 0 decides, prepares the folder and finishes. UserError where
-    the policy does not let a finished one be replaced.
+    With several ranks all of them ask together, and rank 0 decides. UserError where the policy does not let a finished
+    one be replaced.
     """
-    policy = policy or Policy()
-    partial = path.with_name(f".{path.name}.partial")
-    draft = Draft(partial, kind, config, parents, seed)
     if not distributed.is_main():
-        return _help(path, draft, make)
-    old = path.with_name(f".{path.name}.old")
+        order = distributed.broadcast_object(None)
+        draft.resumed = order["resumed"]
+        return draft if order["make"] else _seen(path, draft.kind)
+    old = _old(path)
     if old.exists() and not path.exists():
         os.replace(old, path)  # stopped between the two renames of an earlier swap
     done = load(path)
     if done is not None and _is_wanted(done, draft, policy):
-        distributed.broadcast_object({"make": False})
+        distributed.broadcast_object({"make": False, "resumed": False})
         return done
-    _begin(draft, policy.resumes, path.parent)
-    started = time.perf_counter()
+    _prepare(draft, policy.resumes, path.parent)
+    draft.began = time.perf_counter()
     distributed.broadcast_object({"make": True, "resumed": draft.resumed})
-    make(draft)
-    draft.metrics.setdefault("seconds", round(time.perf_counter() - started, 3))
-    artifact = _finish(draft)
-    _swap(partial, path, old)
+    return draft
+
+
+def finish(draft: Draft, path: Path) -> Artifact:
+    """The artifact of a filled draft, in its place at `path`."""
+    if not distributed.is_main():
+        distributed.barrier()
+        return _seen(path, draft.kind)
+    draft.metrics.setdefault("seconds", round(time.perf_counter() - draft.began, 3))
+    artifact = _write_manifest(draft)
+    _swap(draft.path, path)
     distributed.barrier()
     return Artifact(path, artifact.manifest)
+
+
+def _old(path: Path) -> Path:
+    """Where the artifact before lies until the new one is in its place."""
+    return path.with_name(f".{path.name}.old")
 
 
 def _is_wanted(done: Artifact, draft: Draft, policy: Policy) -> bool:
@@ -214,7 +223,7 @@ def _is_wanted(done: Artifact, draft: Draft, policy: Policy) -> bool:
     return False
 
 
-def _begin(draft: Draft, resumes: bool, folder: Path) -> None:
+def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
     """Prepares the folder of a draft: as an interrupted stage left it, or empty."""
     kind, partial = draft.kind, draft.path
     draft.resumed = resumes and _same_identity(partial, draft.config, draft.parents)
@@ -230,8 +239,9 @@ def _begin(draft: Draft, resumes: bool, folder: Path) -> None:
     draft.write_identity()
 
 
-def _swap(partial: Path, path: Path, old: Path) -> None:
+def _swap(partial: Path, path: Path) -> None:
     """Puts a finished folder in its place; at no moment is there neither the old one nor the new one."""
+    old = _old(path)
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
@@ -241,14 +251,9 @@ def _swap(partial: Path, path: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _help(path: Path, draft: Draft, make: Callable[[Draft], None]) -> Artifact:
-    """What the ranks other than 0 do in `build`."""
-    order = distributed.broadcast_object(None)
-    if order["make"]:
-        draft.resumed = order["resumed"]
-        make(draft)
-        distributed.barrier()
-    found = load(path, draft.kind)
+def _seen(path: Path, kind: str) -> Artifact:
+    """What rank 0 has finished, as the other ranks see it."""
+    found = load(path, kind)
     if found is None:
         raise UserError(
             f"Rank {distributed.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",
@@ -265,7 +270,7 @@ def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str
     return not differences(config, parents, identity)
 
 
-def _finish(draft: Draft) -> Artifact:
+def _write_manifest(draft: Draft) -> Artifact:
     """Flushes and hashes the result files and writes the manifest last."""
     found = sorted(file for file in draft.path.rglob("*") if file.is_file())
     sync_files(found)

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from yaya.core import distributed
 from yaya.core.config import as_dict, build, key, keys, to_toml, unknown_key
+from yaya.core.files import make_folder, write_atomic
 from yaya.core.messages import UsageError, UserError
 
 MACHINE_KEYS = ("device", "dtype", "threads")
@@ -140,6 +142,23 @@ def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str
         chosen = {n: old[n] for n in CHOSEN_KEYS if n in old and free.get(n, 0) is None}
         recipe = recipe.with_stage(name, build(type(config), old | free | chosen, name))
     return recipe
+
+
+class RunRecipe:
+    """The recipe of a run, and its file: both become complete as stages settle what it leaves open."""
+
+    def __init__(self, path: Path, recipe: Recipe):
+        self.path, self.recipe = path, recipe
+
+    def settle(self, stage: str, **changes: Any) -> None:
+        """Sets keys of a stage. In the file they are after the next `write`."""
+        self.recipe = self.recipe.with_stage(stage, replace(self.recipe.stages[stage], **changes))
+
+    def write(self) -> None:
+        """`recipe.toml`: everything that was asked for, measured or chosen; it can be run again. Of several ranks, rank 0 writes."""
+        if distributed.is_main():
+            make_folder(self.path.parent)
+            write_atomic(self.path, self.recipe.toml())
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

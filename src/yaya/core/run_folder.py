@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yaya.core import artifact, distributed
+from yaya.core import artifact
 from yaya.core.artifact import Artifact
-from yaya.core.files import make_folder, write_atomic
 from yaya.core.messages import UserError, program
-from yaya.core.recipe import Recipe, read_recipe
+from yaya.core.recipe import read_recipe
 from yaya.core.stage import Stage
 
 RUNS = Path("runs")
@@ -39,12 +38,6 @@ class RunFolder:
     def previous(self) -> dict[str, Any]:
         """The tables of recipe.toml, as an earlier run left it; none where there is none."""
         return read_recipe(self.path / RECIPE) if (self.path / RECIPE).exists() else {}
-
-    def write(self, recipe: Recipe) -> None:
-        """`recipe.toml`: everything that was asked for, measured or chosen; it can be run again."""
-        if distributed.is_main():
-            make_folder(self.path)
-            write_atomic(self.path / RECIPE, recipe.toml())
 
     def find(self, stage: str) -> Artifact | None:
         """A finished stage: of this run, else of the run named by `from=`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.machine import Machine
+from yaya.core.recipe import RunRecipe
 
 Inputs = Mapping[str, Artifact]  # what a stage reads, by the name of the stage that made it
 Words = tuple[str, str]  # the same in English and in Chinese
@@ -22,7 +23,7 @@ class RunContext:
     seed: int
     machine: Machine | None  # of a stage that computes
     deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled
-    settled: Callable[[dict[str, Any]], None] = lambda changes: None  # told of keys that are settled on the way
+    recipe: RunRecipe | None = None  # where a stage writes keys that it settles while it runs
 
 
 @dataclass(frozen=True)

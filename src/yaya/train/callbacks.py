@@ -209,7 +209,9 @@ class Revise:
         steps = self.steps_in_time(progress.steps, done, seconds)
         changes: dict[str, Any] = {"steps": steps, "decay_steps": steps - done}
         self.draft.settle(changes)
-        self.context.settled(changes)
+        if self.context.recipe:
+            self.context.recipe.settle(self.draft.kind, **changes)
+            self.context.recipe.write()
         speed = f"{progress.state.tokens / seconds:,.0f}"
         say(
             f"[{progress.title}] {speed} tokens/s so far: {steps:,} steps instead of {progress.steps:,} fit into the time.",

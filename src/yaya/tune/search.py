@@ -26,9 +26,9 @@ from yaya.core.files import write_atomic
 from yaya.core.lock import locked
 from yaya.core.messages import UserError, plural, say, t
 from yaya.core.progress import Bar, duration
-from yaya.core.run import Run
 from yaya.core.stage import Stage
 from yaya.prepare import corpus
+from yaya.run import Run
 from yaya.tokenize import shards
 from yaya.tune import verdict
 from yaya.tune.optuna_study import Study, load_optuna, standing
@@ -153,15 +153,15 @@ def build_artifact(asked: Asked, job: Run, dimensions: list[Dimension], inputs: 
     identity |= {f"{stage}.{name}": value for name, value in as_dict(asked.config(stage), deciding=True).items()}
     identity |= {name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")}  # as asked, not as measured
 
-    def make(draft: Draft) -> None:
-        job.verify(inputs)  # once, not by each trial
-        Search(asked, job, dimensions, inputs, draft).run()
-
     run, place = job.recipe.run, job.folder.path / KIND
     parents = {name: found.digest for name, found in inputs.items()}
     # Half an hour of search is not replaced by surprise
     policy = Policy(keep=place, overwrite=run.overwrite, again=run.overwrite, resumes=True)
-    made = artifact.build(place, KIND, identity | {"seed": run.seed}, parents, make, run.seed, policy)
+    begun = artifact.begin(place, Draft.of(place, KIND, identity | {"seed": run.seed}, parents, run.seed), policy)
+    if isinstance(begun, Draft):
+        job.verify(inputs)  # once, not by each trial
+        Search(asked, job, dimensions, inputs, begun).run()
+    made = artifact.finish(begun, place) if isinstance(begun, Draft) else begun
     say(f"[tune] {made.metrics['verdict']['en']}", f"[tune] {made.metrics['verdict']['zh']}")
     say(f"[tune] → {made.path / REPORT}")
     return made

@@ -15,7 +15,7 @@ from yaya.core.artifact import Artifact
 from yaya.core.config import as_dict, to_toml
 from yaya.core.messages import UserError, plural, say
 from yaya.core.progress import duration
-from yaya.core.run import Run
+from yaya.run import Run
 from yaya.train import pretrain
 from yaya.tune.optuna_study import STARTUP
 from yaya.tune.runner import Runner, Running, Trial, failure

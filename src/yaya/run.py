@@ -16,8 +16,8 @@ from yaya.core.files import write_atomic
 from yaya.core.machine import Machine, setup
 from yaya.core.messages import UserError, plural, say
 from yaya.core.progress import duration
-from yaya.core.recipe import Recipe, resolve
-from yaya.core.run_folder import RUNS, RunFolder
+from yaya.core.recipe import Recipe, RunRecipe, resolve
+from yaya.core.run_folder import RECIPE, RUNS, RunFolder
 from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.core.time_budget import TimeBudget, shares
 
@@ -36,20 +36,26 @@ class Run:
         """stages: all there are, in order. tables: the recipe. only: the one stage that is asked for. inputs: finished
         stages of another run, which are known to be whole. UserError for a recipe that cannot be."""
         self.stages = {stage.name: stage for stage in stages}
-        self.recipe = Recipe.read(tables, {stage.name: stage.config for stage in stages})
-        self.only, run = only, self.recipe.run
+        recipe = Recipe.read(tables, {stage.name: stage.config for stage in stages})
+        self.only, run = only, recipe.run
         self.folder = RunFolder(runs, run.name, run.from_run, tuple(stages), inputs or {})
         self.time = TimeBudget.begin(run.minutes, run.budget)
         for stage in stages:
             if only in (None, stage.name) and not run.overwrite and (done := self.folder.own(stage)):
                 stage.guard(tables.get(stage.name, {}), done)
         before = list(self.stages)[: list(self.stages).index(only)] if only else []
-        self.recipe = resolve(self.recipe, self.folder.previous(), [name for name in before if name not in tables])
+        recipe = resolve(recipe, self.folder.previous(), [name for name in before if name not in tables])
+        self.settled = RunRecipe(self.folder.path / RECIPE, recipe)
         self.machine: Machine | None = None
         self.plans: dict[str, TrainingPlan] = {}
         self.whole = {found.path for found in self.folder.inputs.values()}  # results whose files were verified
         self.remarked: set[Path] = set()  # results whose older rules were spoken of
         self.reused: list[str] = []  # stages that were done already
+
+    @property
+    def recipe(self) -> Recipe:
+        """As far as it is settled."""
+        return self.settled.recipe
 
     def make(self, stage: Stage, sharing: Sequence[Stage] = ()) -> Artifact:
         """Runs a stage, or reuses its finished artifact. sharing: the trainings that share the minutes, this one too."""
@@ -57,48 +63,44 @@ class Run:
         machine = self.measured() if stage.computes else None
         self.settle(stage, stage.resolve(self.config_of(stage), inputs))
         plan = self.plan_of(stage, inputs, sharing) if stage.trains else None
-        config, began = self.config_of(stage), time.monotonic()
-        context = replace(
-            self.context(machine), deadline=plan.deadline if plan else None, settled=self.settled_by(stage)
-        )
-        drafts: list[Draft] = []
-
-        def fill(draft: Draft) -> None:
-            drafts.append(draft)
-            self.verify(inputs)
-            self.folder.write(self.recipe)  # not sooner: a request that is refused changes nothing
-            if plan and distributed.is_main() and not draft.resumed:
-                write_atomic(draft.path / "plan.json", json.dumps(plan.told()))
-            if stage.trains or distributed.is_main():
-                stage.run(config, inputs, draft, context)
-
-        made = self.build(stage, inputs, machine, fill)
-        self.remark(stage, made)
-        if drafts:
-            self.whole.add(made.path)
-        else:
+        began, path = time.monotonic(), self.folder.path / stage.name
+        begun = artifact.begin(path, self.draft_of(stage, inputs, machine), self.policy_of(stage))
+        if isinstance(begun, Artifact):
+            made = begun
             self.reused.append(stage.name)
+        else:
+            self.verify(inputs)
+            self.settled.write()  # not sooner: a request that is refused changes nothing
+            if plan and distributed.is_main() and not begun.resumed:
+                write_atomic(begun.path / "plan.json", json.dumps(plan.told()))
+            if stage.trains or distributed.is_main():
+                context = replace(self.context(machine), deadline=plan.deadline if plan else None)
+                stage.run(self.config_of(stage), inputs, begun, context)
+            made = artifact.finish(begun, path)
+            self.whole.add(made.path)
+        self.remark(stage, made)
         passed = time.monotonic() - began
         if passed > 0.5:
-            en, zh = ("this time ", "这次") if drafts and drafts[0].resumed else ("", "")
+            en, zh = ("this time ", "这次") if isinstance(begun, Draft) and begun.resumed else ("", "")
             say(
                 f"[{stage.name}] → {made.path} ({en}{duration(passed)})",
                 f"[{stage.name}] → {made.path}（{zh}用时 {duration(passed)}）",
             )
         return made
 
-    def build(self, stage: Stage, inputs: Inputs, machine: Machine | None, fill: Any) -> Artifact:
-        """The artifact of a stage: what it is made from, and what may be replaced for it."""
-        config, run = self.config_of(stage), self.recipe.run
-        settings = as_dict(config, deciding=True) | {"seed": run.seed}
-        settings |= vars(machine) if stage.trains and machine else {}
+    def draft_of(self, stage: Stage, inputs: Inputs, machine: Machine | None) -> Draft:
+        """What a stage's artifact is made from."""
+        config, seed = self.config_of(stage), self.recipe.run.seed
+        settings = as_dict(config, deciding=True) | {"seed": seed} | (vars(machine) if stage.trains and machine else {})
         parents = {name: found.digest for name, found in inputs.items()}
         parents |= stage.external(config) if distributed.is_main() else {}
-        old = self.folder.own(stage)
+        return Draft.of(self.folder.path / stage.name, stage.name, settings, parents, seed)
+
+    def policy_of(self, stage: Stage) -> Policy:
+        """What may be replaced for it."""
+        run, old = self.recipe.run, self.folder.own(stage)
         again = run.overwrite and (stage.name == self.only or (old is not None and stage.outdated(old) is not None))
-        keep, resumes = self.folder.training_of(stage), stage.resumes or stage.trains is not None
-        policy = Policy(keep, run.overwrite, again, resumes)
-        return artifact.build(self.folder.path / stage.name, stage.name, settings, parents, fill, run.seed, policy)
+        return Policy(self.folder.training_of(stage), run.overwrite, again, stage.resumes or stage.trains is not None)
 
     # ---------------------------------------------------------------- what stages read
 
@@ -140,28 +142,19 @@ class Run:
 
     def settle(self, stage: Stage, config: Any) -> None:
         """The recipe with another config of a stage."""
-        self.recipe = self.recipe.with_stage(stage.name, config)
-
-    def settled_by(self, stage: Stage) -> Any:
-        """What a stage calls with the keys that it settles while it runs; recipe.toml has them at once."""
-
-        def settled(changes: dict[str, Any]) -> None:
-            self.settle(stage, replace(self.config_of(stage), **changes))
-            self.folder.write(self.recipe)
-
-        return settled
+        self.settled.recipe = self.recipe.with_stage(stage.name, config)
 
     def measured(self) -> Machine:
         """Device, compute type and threads: measured once, and then part of the recipe."""
         if self.machine is None:
             run = self.recipe.run
             self.machine = setup(run.device, run.dtype, run.threads)
-            self.recipe = replace(self.recipe, run=replace(run, **vars(self.machine)))
+            self.settled.recipe = replace(self.recipe, run=replace(run, **vars(self.machine)))
         return self.machine
 
     def context(self, machine: Machine | None) -> RunContext:
         """What a stage is told beside its config and inputs."""
-        return RunContext(self.folder.path, self.recipe.run.seed, machine)
+        return RunContext(self.folder.path, self.recipe.run.seed, machine, recipe=self.settled)
 
     def look_ahead(self, made: Stage) -> None:
         """Finds out for the stage that follows what can be found out now, so that it begins at once when it is started."""
