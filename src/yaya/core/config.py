@@ -11,7 +11,10 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from yaya.core.messages import UserError, padded, t, width
 
@@ -82,48 +85,38 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
 
     kind: the field's type; name: the key as the user knows it, for the UserError where the value cannot be.
     """
-    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    about = field.metadata
-    if value == "auto" and field.default is None:
+    options, about = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,), field.metadata
+    if value == "auto" and (field.default is None or type(None) in options):
         return None
-    if type(None) in options and (value is None or value == "auto"):
-        return None
-    good: Any = None
-    for option in options:
-        good = converted(value, option, name, good)
-    if good is None:
+    if isinstance(value, str) and any(typing.get_origin(option) is list for option in options):
+        value = listed(value, name)
+    if type(value) is int and str in options and float not in options:
+        value = str(value)  # name=2026 parses as a number
+    choices, least = about.get("choices"), about.get("least")
+    try:
+        found = adapter(kind, least).validate_python(value)
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "greater_than_equal":
+            raise UserError(
+                f"{name} must be at least {least}; not {value!r}.", f"{name} 至少是 {least}，不能是 {value!r}。"
+            ) from None
         kinds = [kind_name(option) for option in options if option is not type(None)]
         en, zh = " or ".join(kind[0] for kind in kinds), "或".join(kind[1] for kind in kinds)
-        raise UserError(f"{name} must be {en}, not {value!r}.", f"{name} 应当是{zh}，而不是 {value!r}。")
-    if about.get("choices") and good not in about["choices"]:
-        allowed = ", ".join(map(str, about["choices"]))
+        raise UserError(f"{name} must be {en}, not {value!r}.", f"{name} 应当是{zh}，而不是 {value!r}。") from None
+    if choices and found not in choices and found is not None:
+        allowed = ", ".join(map(str, choices))
         raise UserError(
             f"{name} must be one of {allowed}; not {value!r}.", f"{name} 只能是 {allowed}，不能是 {value!r}。"
         )
-    if about.get("least") is not None and not good >= about["least"]:  # so that NaN is refused, too
-        raise UserError(
-            f"{name} must be at least {about['least']}; not {value!r}.",
-            f"{name} 至少是 {about['least']}，不能是 {value!r}。",
-        )
-    return good
+    return found
 
 
-def converted(value: Any, option: Any, name: str, otherwise: Any) -> Any:
-    """The value as one of the kinds that a key may be, `otherwise` where it is none; None for a number beyond all use."""
-    plain = typing.get_origin(option) or option
-    if plain is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if abs(value) < 1e300 else None
-    if plain is list:
-        items = listed(value, name) if isinstance(value, str) else value
-        (item_kind,) = typing.get_args(option) or (str,)
-        if item_kind is float and isinstance(items, list) and all(type(item) in (int, float) for item in items):
-            items = [float(item) for item in items]
-        return items if isinstance(items, list) and all(isinstance(item, item_kind) for item in items) else otherwise
-    if (plain is dict and isinstance(value, dict)) or (plain in (int, bool, str) and type(value) is plain):
-        return value
-    if plain is str and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # name=2026 parses as a number
-    return otherwise
+@cache
+def adapter(kind: Any, least: float | None) -> TypeAdapter[Any]:
+    """What checks a key's value: its type without guesses, numbers of a size that is of use."""
+    is_number = kind in (float, float | None)
+    settings = ConfigDict(strict=True, allow_inf_nan=False)
+    return TypeAdapter(typing.Annotated[kind, Field(ge=least, lt=1e300 if is_number else None)], config=settings)
 
 
 KINDS = {
