@@ -1,7 +1,7 @@
 """One function over many items: in this process, on all cores, or on a Ray cluster. The results come in order.
 
 The function reads and writes files by itself (on a cluster: on a file system that all nodes see) and returns a small
-dict, which is kept in `folder`; so a run that was killed goes on with what is not there yet.
+dict, which is kept in the hand-over; so a run that was killed goes on with what is not there yet.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from yaya.core.files import write_atomic
 from yaya.core.messages import UserError
 from yaya.core.ray_cluster import connect_ray
+from yaya.prepare.handover import Handover
 
 Function = Callable[[Any], dict[str, Any]]
 AHEAD = 2  # items per worker that wait, so that none is idle
 
 
 def run_all(
-    function: Function, items: Sequence[Any], folder: Path, name: str, engine: str = "local", workers: int = 1
+    function: Function, items: Sequence[Any], work: Handover, task: str, engine: str = "local", workers: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """`function(item)` for each item; what an earlier run finished is taken from `folder/NAME-00000.json`."""
-    kept = [folder / f"{name}-{number:05}.json" for number in range(len(items))]
+    """`function(item)` for each item; what an earlier run finished is taken from its `work.result(task, number)`."""
+    kept = [work.result(task, number) for number in range(len(items))]
     to_do = [number for number, path in enumerate(kept) if not path.exists()]
     made = ENGINES[engine](function, [items[number] for number in to_do], workers)
     try:

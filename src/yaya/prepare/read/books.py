@@ -11,18 +11,18 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile, read_bytes
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.signatures import what_it_is
+from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.zipped import damaged, library, member, other_kind, parse_xml, password, unzipped
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 
 
-def read_epub(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_epub(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """A book's chapters in reading order, as one document. EPUB 3.3, W3C."""
     with unzipped(file, ".epub") as book:
         locked = locked_members(book)
@@ -37,7 +37,7 @@ def read_epub(file: SourceFile, report: Report) -> Iterator[Document]:
     if problems and not any(texts):
         raise problems[0].problem
     for broken in problems:
-        report.broken(broken)
+        events.broken(broken)
     yield Document("\n\n".join(text for text in texts if text), None, file.name, "")
 
 
@@ -79,7 +79,7 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
     return {urllib.parse.unquote(e.get("URI") or "") for e in tree.iter() if local(e) == "CipherReference"}
 
 
-def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_pdf(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """The text layer, page by page; a scan without one is set aside."""
     pypdf = library("pypdf", "pypdf", file)
     said = Heard()
@@ -119,9 +119,9 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
     if not any(texts) and not problems:
         raise Unusable("no text layer", "a scan without text", "扫描件，没有文字层")
     for broken in problems:
-        report.broken(broken)
+        events.broken(broken)
     for page_number in pictures:
-        report.left_out(file.name, f"page {page_number}", "a picture without text")
+        events.left_out(file.name, f"page {page_number}", "a picture without text")
     if any(texts):
         yield Document("\n\n".join(text for text in texts if text), None, file.name, "")
 

@@ -1,0 +1,202 @@
+"""The third pass: dedup -> split -> mix -> augment -> write, chunk by chunk, by what the second pass decided.
+
+Reads:  the clean and the dropped documents of one chunk.
+Does:   merges duplicates, removes boilerplate, divides, repeats and copies what is left.
+Writes: `train-00000.parquet`, `validation-00000.parquet` (`train-p2-`, `train-a1-`: read again, changed copies) and
+        `dropped-00000.parquet` with all that the first pass and this one dropped or merged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import xxhash
+
+from yaya.core.files import sync_files
+from yaya.prepare import augment, lines, mixing
+from yaya.prepare.augment import AugmentConfig
+from yaya.prepare.dedup import EXACT
+from yaya.prepare.document import Document, Portion, Record
+from yaya.prepare.handover import DROPPED, Handover
+from yaya.prepare.ledger import Account, Ledger
+from yaya.prepare.parquet import RowWriter, SplitWriter
+from yaya.prepare.split import Rule
+
+SPLITS = ("train", "validation")
+STEPS = ("duplicates", "near_duplicates", "repeated_lines", "mixing", "augment")
+ROWS = 500  # documents in memory at once
+
+
+@dataclass(frozen=True)
+class WriteTask:
+    """The work of one task: one chunk's documents, the first of which has the number `start` in the whole."""
+
+    number: int
+    start: int
+    work: Handover
+    out: Path
+    rules: dict[str, Rule]
+    names: dict[int, str]  # document that is kept -> where it stands, for the copies of it in this chunk
+    steps: tuple[str, ...]  # of STEPS, those that the config asks for
+    epochs: dict[int, float]  # source -> how often it is read in training, where that is not once
+    augment: AugmentConfig
+
+
+def write_chunk(task: WriteTask) -> dict[str, Any]:
+    """Carries one chunk from the hand-over into the splits; gives back what the pass tells, as JSON."""
+    with ExitStack() as files:
+        run = WritePass(task, files)
+        run.copy_dropped()
+        for record in run.records():
+            run.write(record)
+    sync_files(task.out.glob(f"*-{task.number:05}.parquet"))  # what this gives back says that they are whole
+    return run.told()
+
+
+class WritePass:
+    """One chunk on its way through the last steps; each takes records and yields those that go on."""
+
+    def __init__(self, task: WriteTask, files: ExitStack):
+        self.task, self.files = task, files
+        self.writers: dict[str, SplitWriter] = {}
+        for split in SPLITS:
+            self.writer(split)
+        dropped = files.enter_context(RowWriter(task.out / f"dropped-{task.number:05}.parquet", DROPPED))
+        self.accounts = {name: Account() for name in task.steps}
+        self.ledger = Ledger(dropped, self.accounts)
+        self.augmented: Counter[str] = Counter()  # copies by method
+        self.first = np.load(task.work.of_whole("first"), mmap_mode="r")
+        self.likeness = np.load(task.work.of_whole("likeness"), mmap_mode="r")
+
+    def records(self) -> Iterator[Record]:
+        """The chunk's documents after all steps."""
+        records = self.read()
+        for step in ("duplicates", "near_duplicates"):
+            records = self.merge(records, step) if step in self.accounts else records
+        if "repeated_lines" in self.accounts:
+            records = self.remove_repeated_lines(records)
+        records = self.mix(self.split(records))
+        return self.augment(records) if "augment" in self.accounts else records
+
+    def read(self) -> Iterator[Record]:
+        """What the first pass kept."""
+        number = self.task.start
+        for batch in pq.ParquetFile(self.task.work.clean(self.task.number)).iter_batches(ROWS):
+            for row in batch.to_pylist():
+                document = Document(row["text"], row["messages"], row["source"], row["where"])
+                yield Record(document, row["set"], row["id"], number)
+                number += 1
+
+    def merge(self, records: Iterator[Record], step: str) -> Iterator[Record]:
+        """Without copies of other documents. step: duplicates for exact ones, near_duplicates for those alike."""
+        for record in records:
+            size, likeness = record.document.size, float(self.likeness[record.number])
+            copy = likeness == EXACT if step == "duplicates" else 0 < likeness < EXACT
+            self.accounts[step].book(size, None if copy else size)
+            if copy:
+                what = "duplicate of" if likeness == EXACT else f"{likeness:.0%} like"
+                self.ledger.drop(record, step, f"{what} {self.task.names[int(self.first[record.number])]}", "merged")
+            else:
+                yield record
+
+    def remove_repeated_lines(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Texts without the lines that many of their source have."""
+        boilerplate: dict[int, np.ndarray] = {}
+        for record in records:
+            document, source = record.document, record.source
+            if document.text is not None:
+                if source not in boilerplate:
+                    boilerplate[source] = np.load(self.task.work.repeated(source))
+                text = lines.without(document.text, source, boilerplate[source])
+                if text != document.text and (not text or text.isspace()):
+                    self.accounts["repeated_lines"].book(document.size, None)
+                    self.ledger.drop(record, "repeated_lines", "nothing else in it")
+                    continue
+                if text != document.text:
+                    record.document = document.with_texts([text])
+                    record.id = xxhash.xxh3_128_digest(record.document.content)
+            self.accounts["repeated_lines"].book(document.size, record.document.size)
+            yield record
+
+    def split(self, records: Iterator[Record]) -> Iterator[Record]:
+        """With their portions for training and validation."""
+        for record in records:
+            record.portions = self.task.rules[record.document.kind].divide(record.document, record.id)
+            yield record
+
+    def mix(self, records: Iterator[Record]) -> Iterator[Record]:
+        """With the portions that are read, as often as their source is; without those of which nothing is."""
+        account = self.accounts.get("mixing")
+        for record in records:
+            epochs = self.task.epochs.get(record.source, 1.0)
+            record.portions = [read for portion in record.portions for read in mixing.drawn(portion, epochs)]
+            written = record.bytes_written
+            if account is not None:
+                account.book(record.document.size, written or None)
+            if written:
+                yield record
+            else:
+                self.ledger.drop(record, "mixing", "more than its share")
+
+    def augment(self, records: Iterator[Record]) -> Iterator[Record]:
+        """With changed copies of what is trained on."""
+        for record in records:
+            before = record.bytes_written
+            trained = next((portion for portion in record.portions if portion.split == "train"), None)
+            if trained is not None:
+                record.portions += self.copies(trained.of or trained)
+            self.accounts["augment"].book(before, record.bytes_written)
+            yield record
+
+    def copies(self, portion: Portion) -> Iterator[Portion]:
+        """Changed copies of a training document."""
+        document = portion.document
+        for number, (method, copy) in enumerate(augment.copies(self.task.augment, document, portion.id), 1):
+            self.augmented[method] += 1
+            changed = next((a, b) for a, b in zip(document.texts, copy.texts, strict=True) if a != b)
+            self.ledger.show_change("augment", document, changed, f"augment_{method}")
+            yield Portion(f"train-a{number}", copy, xxhash.xxh3_128_digest(copy.content), method=method)
+
+    def write(self, record: Record) -> None:
+        """A record's portions, each a row of its split."""
+        counts = self.ledger.sources[record.source]
+        counts["kept"] += 1
+        counts["conversations"] += record.document.kind == "chat"
+        counts["kept_bytes"] += record.bytes_written
+        for portion in record.portions:
+            document = portion.document
+            row = (portion.id.hex(), document.kind, document.text, document.messages, document.source, portion.method)
+            self.writer(portion.split).add(row, sum(map(len, document.texts)))
+
+    def writer(self, split: str) -> SplitWriter:
+        """The file of a split, opened when its first row comes."""
+        if split not in self.writers:
+            path = self.task.out / f"{split}-{self.task.number:05}.parquet"
+            self.writers[split] = self.files.enter_context(SplitWriter(path))
+        return self.writers[split]
+
+    def copy_dropped(self) -> None:
+        """What the first pass dropped comes first."""
+        for batch in pq.ParquetFile(self.task.work.dropped(self.task.number)).iter_batches(ROWS):
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                self.ledger.write(*row)
+
+    def told(self) -> dict[str, Any]:
+        """What the pass tells, as JSON; its files must be closed."""
+        splits: dict[str, dict[str, Counter[str]]] = {}
+        for name, writer in self.writers.items():
+            found = splits.setdefault(name.partition("-")[0], {kind: Counter() for kind in writer.counts})
+            for kind, counts in writer.counts.items():
+                found[kind].update(counts)
+        return self.ledger.told() | {
+            "augmented": dict(self.augmented),
+            "splits": {split: {kind: dict(n) for kind, n in kinds.items()} for split, kinds in splits.items()},
+            "bytes": np.sum([writer.bytes for writer in self.writers.values()], axis=0).tolist(),
+        }
