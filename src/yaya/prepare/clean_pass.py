@@ -8,7 +8,6 @@ Writes: clean documents, dropped ones, and arrays by which the second pass finds
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -36,9 +35,12 @@ def clean_chunk(chunk: Chunk) -> dict[str, Any]:
     """Carries one chunk from its source to the hand-over; gives back what the pass tells, as JSON."""
     started = time.perf_counter()
     number, work = chunk.number, chunk.work
-    with RowWriter(work.clean(number), CLEAN) as clean, RowWriter(work.dropped(number), DROPPED) as dropped:
+    with (
+        RowWriter(work.chunk(number, "clean.parquet"), CLEAN) as clean,
+        RowWriter(work.chunk(number, "dropped.parquet"), DROPPED) as dropped,
+    ):
         told = CleanPass(chunk, dropped).run(clean)
-    sync_files(work.of_chunk(number))  # what this gives back says that they are whole
+    sync_files(work.folder.glob(f"{number:05}.*"))  # what this gives back says that they are whole
     return told | {"seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -50,11 +52,10 @@ class CleanPass:
         self.chunk = chunk
         self.cleaner = Cleaner(active(config))
         self.ledger = Ledger(dropped, self.cleaner.accounts)
-        self.known = Known.load(chunk.work.contamination) if config.decontaminate else None
+        self.known = Known.load(chunk.work.whole("contamination.npz")) if config.decontaminate else None
         if self.known is not None:
             self.ledger.accounts["contamination"] = Account()
         self.reading = ReadStep(chunk, self.ledger)
-        self.lengths: Counter[int] = Counter()  # documents by the bits of their number of characters
 
     def run(self, clean: RowWriter) -> dict[str, Any]:
         """All steps; clean documents go to `clean`. What the pass tells, as JSON."""
@@ -67,8 +68,7 @@ class CleanPass:
                 self.write(record, clean)
             fingerprints.add(kept)
         fingerprints.save()
-        lengths = {str(bits): count for bits, count in self.lengths.items()}
-        return self.ledger.told() | self.reading.told() | {"lengths": lengths}
+        return self.ledger.told()
 
     def clean(self, records: Iterator[Record]) -> Iterator[Record]:
         """The filters of clean/filters.py."""
@@ -108,7 +108,7 @@ class CleanPass:
         """A row of clean.parquet."""
         document, characters = record.document, sum(map(len, record.document.texts))
         record.id = xxhash.xxh3_128_digest(document.content)
-        self.lengths[characters.bit_length()] += 1
+        self.ledger.lengths[str(characters.bit_length())] += 1
         self.ledger.sources[record.source]["clean"] += 1
         row = (record.id, document.text, document.messages, document.source, document.where, record.source)
         clean.add(row, characters)
@@ -142,16 +142,16 @@ class Fingerprints:
         """Writes the arrays of the chunk."""
         work, number = self.chunk.work, self.chunk.number
         ids, sources, chats, sizes = zip(*self.rows, strict=True) if self.rows else ((), (), (), ())
-        np.save(work.array("ids", number), np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16))
-        np.save(work.array("sets", number), np.array(sources, np.int32))
-        np.save(work.array("chats", number), np.array(chats, bool))
-        np.save(work.array("sizes", number), np.array(sizes, np.int64))
+        np.save(work.chunk(number, "ids.npy"), np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16))
+        np.save(work.chunk(number, "sets.npy"), np.array(sources, np.int32))
+        np.save(work.chunk(number, "chats.npy"), np.array(chats, bool))
+        np.save(work.chunk(number, "sizes.npy"), np.array(sizes, np.int64))
         if self.config.near_duplicates:
             signatures = np.concatenate([np.empty((0, near.HASHES), np.uint32), *self.signatures])
-            np.save(work.array("signatures", number), signatures)
-            np.save(work.array("bands", number), np.ascontiguousarray(near.bands(signatures).T))
+            np.save(work.chunk(number, "signatures.npy"), signatures)
+            np.save(work.chunk(number, "bands.npy"), np.ascontiguousarray(near.bands(signatures).T))
         for source, hashes in self.lines.items():
-            np.save(work.lines(source, number), np.concatenate(hashes))
+            np.save(work.chunk(number, f"lines-{source}.npy"), np.concatenate(hashes))
 
 
 def together(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -36,6 +36,7 @@ from yaya.prepare.data_page import write_report
 from yaya.prepare.document import Unusable
 from yaya.prepare.executors import run_all
 from yaya.prepare.handover import Handover
+from yaya.prepare.ledger import Ledger
 from yaya.prepare.read.source_files import digest_source
 from yaya.prepare.read.sources import files_of
 from yaya.prepare.read.strings import all_strings
@@ -49,16 +50,19 @@ SMALL = 20_000_000  # bytes of input up to which other processes are not worth t
 
 def make(config: PrepareConfig, work: Handover, parts: list[Chunk], draft: Draft, workers: int) -> None:
     """The line, its accounts and its page: from chunks of the input to the files in `draft.path`."""
-    cleaned = list(with_bar(run_all(clean_chunk, parts, work, "clean", config.engine, workers), len(parts)))
-    draft.metrics["remarks"] = dict(summary.say_remarks(cleaned))
-    summary.refuse_empty_sources(config, cleaned)
-    summary.say_set_aside(cleaned)
+    ledger = Ledger()
+    for told in with_bar(run_all(clean_chunk, parts, work, "clean", config.engine, workers), len(parts)):
+        ledger.add(told)
+    draft.metrics["remarks"] = dict(summary.say_remarks(ledger))
+    summary.refuse_empty_sources(config, ledger)
+    summary.say_set_aside(ledger)
     tasks, mixture = decide(config, work, draft.path, len(parts), workers)
     if mixture:
         draft.metrics["mixing"] = mixture
-    written = list(run_all(write_chunk, tasks, work, "finish", config.engine, workers))
-    draft.metrics.update(summary.accounts(config, cleaned, written))
-    shown = summary.examples(work, cleaned, written)
+    for told in run_all(write_chunk, tasks, work, "finish", config.engine, workers):
+        ledger.add(told)
+    draft.metrics.update(summary.metrics_of(config, ledger))
+    shown = summary.examples(work, len(parts), ledger)
     write_atomic(draft.path / "examples.json", json.dumps(shown, ensure_ascii=False, indent=1))
     draft.logs += ("report.html",)  # it tells times, which are no part of what an artifact is
     write_report(draft.path, draft.metrics, as_dict(config), draft.path / "report.html")
@@ -82,7 +86,7 @@ def save_known(config: PrepareConfig, work: Handover) -> None:
         if name != KNOWN:
             sets[name] = questions_in(name)
     if sets:
-        known_from(sets).save(work.contamination)
+        known_from(sets).save(work.whole("contamination.npz"))
 
 
 def questions_in(name: str) -> list[str]:

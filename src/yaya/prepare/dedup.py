@@ -23,7 +23,7 @@ def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> t
     """(the document that is kept in place of each, itself or an earlier one; Jaccard of the two). Both (D,), also saved."""
     ids = work.load("ids", chunks).whole()
     first = exact(ids) if config.deduplicate else np.arange(len(ids))
-    np.save(work.of_whole("exact"), first)
+    np.save(work.whole("exact.npy"), first)
     likeness = np.where(first != np.arange(len(ids)), EXACT, 0.0).astype(np.float32)
     if config.near_duplicates:
         bands = [Band(number, work, chunks, config.near_threshold) for number in range(near.BANDS)]
@@ -32,8 +32,8 @@ def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> t
         for later, (earlier, jaccard) in near.twins(*all_pairs(work)).items():
             first[later], likeness[later] = earlier, jaccard
         first = first[first]  # a copy of a document that went itself belongs to what is kept instead of that
-    np.save(work.of_whole("first"), first)
-    np.save(work.of_whole("likeness"), likeness)
+    np.save(work.whole("first.npy"), first)
+    np.save(work.whole("likeness.npy"), likeness)
     return first, likeness
 
 
@@ -63,12 +63,12 @@ class Band:
 def match_band(band: Band) -> dict[str, Any]:
     """Saves the pairs that meet in this band and are alike, and their Jaccard as estimated."""
     work, chunks = band.work, band.chunks
-    keys = np.concatenate([np.load(work.array("bands", n), mmap_mode="r")[band.number] for n in range(chunks)])
-    alone = np.load(work.of_whole("exact"), mmap_mode="r") != np.arange(len(keys))
+    keys = np.concatenate([np.load(work.chunk(n, "bands.npy"), mmap_mode="r")[band.number] for n in range(chunks)])
+    alone = np.load(work.whole("exact.npy"), mmap_mode="r") != np.arange(len(keys))
     kept = np.flatnonzero(~alone)
     met = kept[near.candidates(keys[kept])]
     pairs, estimates = near.alike(work.load("signatures", chunks), met, band.threshold)
-    path = work.band(band.number)
+    path = work.whole(f"band-{band.number:02}.npz")
     np.savez(path, pairs=pairs, estimates=estimates)
     sync_files([path])  # what this gives back says that it is whole
     return {"met": len(met), "alike": len(pairs)}
@@ -76,7 +76,7 @@ def match_band(band: Band) -> dict[str, Any]:
 
 def all_pairs(work: Handover) -> tuple[np.ndarray, np.ndarray]:
     """The pairs of all bands, each once, and their Jaccard."""
-    found = [np.load(work.band(number)) for number in range(near.BANDS)]
+    found = [np.load(work.whole(f"band-{number:02}.npz")) for number in range(near.BANDS)]
     pairs = np.concatenate([band["pairs"] for band in found])
     estimates = np.concatenate([band["estimates"] for band in found])
     _, once = np.unique(pairs, axis=0, return_index=True)
@@ -85,7 +85,7 @@ def all_pairs(work: Handover) -> tuple[np.ndarray, np.ndarray]:
 
 def save_repeated_lines(work: Handover, sources: int, chunks: int) -> None:
     """Finds the boilerplate of each source."""
-    of_source = [np.bincount(np.load(work.array("sets", n)), minlength=sources) for n in range(chunks)]
+    of_source = [np.bincount(np.load(work.chunk(n, "sets.npy")), minlength=sources) for n in range(chunks)]
     for source, documents in enumerate(np.sum(of_source, axis=0).tolist()):
-        paths = [work.lines(source, n) for n in range(chunks)]
-        np.save(work.repeated(source), lines.repeated([p for p in paths if p.exists()], documents))
+        paths = [work.chunk(n, f"lines-{source}.npy") for n in range(chunks)]
+        np.save(work.whole(f"repeated-{source}.npy"), lines.repeated([p for p in paths if p.exists()], documents))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -86,13 +86,13 @@ class Record:
     source: int  # number of its source
     id: bytes = b""  # xxh3 of the content: by it a document is recognised, split and drawn
     number: int = -1  # in the whole input, of what is clean
-    readings: list[Reading] = field(default_factory=list)  # its texts, with what filters found in them
-    words: list[np.ndarray] = field(default_factory=list)  # hashes of the words of each text
-    portions: list[Portion] = field(default_factory=list)
+    readings: Sequence[Reading] = ()  # its texts, with what filters found in them
+    words: Sequence[np.ndarray] = ()  # hashes of the words of each text
+    portions: Sequence[Portion] = ()
 
     @property
     def bytes_written(self) -> int:
-        return sum(portion.document.size for portion in self.portions)
+        return sum([portion.document.size for portion in self.portions])
 
 
 class Unusable(Exception):

@@ -24,7 +24,7 @@ D documents of the whole input in order; d of one chunk. Chunks are numbered fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,44 +76,21 @@ class Handover:
 
     folder: Path
 
-    @property
-    def contamination(self) -> Path:
-        return self.folder / "contamination.npz"
+    def chunk(self, number: int, name: str) -> Path:
+        """A file of one chunk, by its name in the table behind the number: `clean.parquet`, `ids.npy`."""
+        return self.folder / f"{number:05}.{name}"
 
-    def clean(self, chunk: int) -> Path:
-        return self.folder / f"{chunk:05}.clean.parquet"
-
-    def dropped(self, chunk: int) -> Path:
-        return self.folder / f"{chunk:05}.dropped.parquet"
-
-    def array(self, name: str, chunk: int) -> Path:
-        """name: ids, sets, chats, sizes, signatures or bands."""
-        return self.folder / f"{chunk:05}.{name}.npy"
-
-    def lines(self, source: int, chunk: int) -> Path:
-        return self.array(f"lines-{source}", chunk)
-
-    def of_chunk(self, chunk: int) -> Iterator[Path]:
-        """All files that the first pass wrote for a chunk."""
-        return self.folder.glob(f"{chunk:05}.*")
-
-    def of_whole(self, name: str) -> Path:
-        """name: exact, first or likeness."""
-        return self.folder / f"{name}.npy"
-
-    def repeated(self, source: int) -> Path:
-        return self.folder / f"repeated-{source}.npy"
-
-    def band(self, number: int) -> Path:
-        return self.folder / f"band-{number:02}.npz"
+    def whole(self, name: str) -> Path:
+        """A file of the whole input, by its name in the table."""
+        return self.folder / name
 
     def result(self, task: str, number: int) -> Path:
         """task: clean, match or finish."""
         return self.folder / f"{task}-{number:05}.json"
 
     def load(self, name: str, chunks: int) -> ChunkedArray:
-        """One array of all chunks, which stays on the disk until its rows are asked for. name: as `array` has it."""
-        return ChunkedArray([np.load(self.array(name, number), mmap_mode="r") for number in range(chunks)])
+        """One array of all chunks, which stays on the disk until its rows are asked for. name: ids, sets, chats ..."""
+        return ChunkedArray([np.load(self.chunk(number, f"{name}.npy"), mmap_mode="r") for number in range(chunks)])
 
     def clean_rows(
         self, documents: np.ndarray, chunks: int, columns: Sequence[str] | None = None
@@ -123,7 +100,7 @@ class Handover:
         starts = self.load("ids", chunks).starts
         part_of = np.searchsorted(starts, documents, side="right") - 1
         for number in np.unique(part_of):
-            table = pq.read_table(self.clean(number), columns=columns)
+            table = pq.read_table(self.chunk(number, "clean.parquet"), columns=columns)
             here = documents[part_of == number]
             out |= zip(here.tolist(), table.take(here - starts[number]).to_pylist(), strict=True)
         return out

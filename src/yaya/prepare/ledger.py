@@ -5,9 +5,10 @@ and some examples for the report.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import Document, Record, place
@@ -16,6 +17,7 @@ from yaya.prepare.parquet import RowWriter
 SHOWN = 10  # examples of each step
 SAMPLE = 300  # characters of a dropped document that are kept
 AROUND = 80  # characters shown on both sides of a change
+Examples = dict[str, list[dict[str, str]]]  # by step
 
 
 @dataclass
@@ -33,14 +35,14 @@ class Account:
 
     def book(self, before: int, after: int | None) -> None:
         """One document that came with `before` bytes and went on with `after`; None: it was dropped."""
-        left = after or 0
         self.documents_in += 1
-        self.dropped += after is None
-        self.changed += after not in (None, before)
         self.bytes_in += before
-        self.bytes_out += left
-        self.added += max(0, left - before)
-        self.removed += max(0, before - left)
+        self.bytes_out += after or 0
+        if after != before:
+            self.dropped += after is None
+            self.changed += after is not None
+            self.added += max(0, (after or 0) - before)
+            self.removed += max(0, before - (after or 0))
 
     def add(self, values: dict[str, Any]) -> None:
         """Adds another account of the same step, as JSON has it."""
@@ -48,41 +50,58 @@ class Account:
             setattr(self, name, getattr(self, name) + value)
 
 
+@dataclass
 class Ledger:
-    """The accounts of one pass over one chunk, or the sum of several."""
+    """The accounts of one pass over one chunk, or the sum of several passes over all chunks."""
 
-    def __init__(self, dropped: RowWriter | None = None, accounts: dict[str, Account] | None = None):
-        self.dropped = dropped  # where what is dropped is written
-        self.accounts = {} if accounts is None else accounts  # by step, in order
-        self.sources: defaultdict[int, Counter[str]] = defaultdict(Counter)  # of each source: in, kept, dropped ...
-        self.reasons: Counter[str] = Counter()  # why records were dropped: `step: reason`
-        self.drops: dict[str, list[dict[str, str]]] = {}  # examples, by step
-        self.changes: dict[str, list[dict[str, str]]] = {}
-
-    @classmethod
-    def of(cls, results: Iterable[dict[str, Any]]) -> Ledger:
-        """The sum of what passes gave back, as `told` has it; of the examples, the first ones."""
-        whole = cls()
-        for result in results:
-            for number, counts in result["sources"].items():
-                whole.sources[int(number)].update(counts)
-            whole.reasons.update(result["reasons"])
-            for name, values in result["filters"].items():
-                whole.accounts.setdefault(name, Account()).add(values)
-            for examples, more in ((whole.drops, result["drops"]), (whole.changes, result["changes"])):
-                for name, shown in more.items():
-                    examples[name] = (examples.get(name, []) + shown)[:SHOWN]
-        return whole
+    dropped: RowWriter | None = None  # where what is dropped is written
+    accounts: dict[str, Account] = field(default_factory=dict)  # by step, in order
+    sources: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # in, kept, bytes ...
+    reasons: Counter[str] = field(default_factory=Counter)  # why records were dropped: `step: reason`
+    drops: Examples = field(default_factory=dict)
+    changes: Examples = field(default_factory=dict)
+    # What readers told
+    remarks: list[tuple[str, str, str]] = field(default_factory=list)  # kind, English, Chinese
+    quarantined: list[dict[str, str]] = field(default_factory=list)  # examples of what was set aside
+    kinds: Counter[str] = field(default_factory=Counter)  # of all that was set aside
+    problems: dict[int, dict[str, str]] = field(default_factory=dict)  # source -> its first record that cannot be used
+    # What was written
+    lengths: Counter[str] = field(default_factory=Counter)  # clean documents by the bits of their number of characters
+    augmented: Counter[str] = field(default_factory=Counter)  # copies by method
+    splits: dict[str, dict[str, Counter[str]]] = field(
+        default_factory=dict
+    )  # split -> kind -> documents, characters ...
+    bytes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # how often each byte occurs
 
     def told(self) -> dict[str, Any]:
-        """All of it, as JSON."""
-        return {
-            "sources": {str(number): dict(counts) for number, counts in self.sources.items()},
-            "filters": {name: asdict(account) for name, account in self.accounts.items()},
-            "reasons": dict(self.reasons),
-            "changes": self.changes,
-            "drops": self.drops,
-        }
+        """What a pass gives back, as JSON."""
+        accounts = {name: vars(account) for name, account in self.accounts.items()}
+        rest = {name: value for name, value in vars(self).items() if name not in ("dropped", "accounts")}
+        return rest | {"filters": accounts, "bytes": self.bytes.tolist()}
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Adds what a pass gave back; of examples only the first ones."""
+        for name, values in told["filters"].items():
+            self.accounts.setdefault(name, Account()).add(values)
+        for number, counts in told["sources"].items():
+            self.sources[int(number)].update(counts)
+        for counter in ("reasons", "kinds", "lengths", "augmented"):
+            getattr(self, counter).update(told.get(counter, {}))
+        for name in ("drops", "changes"):
+            for step, shown in told[name].items():
+                examples = getattr(self, name).setdefault(step, [])
+                examples += shown[: SHOWN - len(examples)]
+        self.remarks += told.get("remarks", ())
+        self.quarantined += told.get("quarantined", ())
+        self.problems = {int(n): said for n, said in told.get("problems", {}).items()} | self.problems
+        for split, kinds in told.get("splits", {}).items():
+            self.add_split(split, kinds)
+        self.bytes += np.array(told.get("bytes", 0))
+
+    def add_split(self, split: str, kinds: dict[str, Counter[str]]) -> None:
+        """Adds the counts of a file of a split."""
+        for kind, counts in kinds.items():
+            self.splits.setdefault(split, {}).setdefault(kind, Counter()).update(counts)
 
     def drop(self, record: Record, step: str, why: str, fate: str = "dropped") -> None:
         """A record that goes no further; its beginning is kept, with personal data masked. fate: dropped or merged."""

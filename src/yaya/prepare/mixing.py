@@ -45,6 +45,8 @@ def drawn(portion: Portion, epochs: float) -> list[Portion]:
 
     What validates is read once at most; then it has the same mixture as training.
     """
+    if epochs == 1:
+        return [portion]
     document, text = portion.document, portion.document.text or ""
     if portion.split == "validation":
         if not portion.cut:

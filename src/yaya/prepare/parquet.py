@@ -76,7 +76,7 @@ class SplitWriter(RowWriter):
 
     def __init__(self, path: Path):
         super().__init__(path, DOCUMENTS)
-        self.counts: dict[str, Counter[str]] = {"text": Counter(), "chat": Counter()}
+        self.counts = {kind: Counter(documents=0, characters=0, bytes=0) for kind in ("text", "chat")}
         self.bytes = np.zeros(256, np.int64)
 
     def batch(self) -> pa.RecordBatch:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby, islice
-from typing import Any
 
 from yaya.core.source_names import PRIMER
 from yaya.prepare.chunks import Chunk
@@ -24,10 +23,6 @@ class ReadStep:
 
     def __init__(self, chunk: Chunk, ledger: Ledger):
         self.chunk, self.ledger = chunk, ledger
-        self.remarks: list[tuple[str, str, str]] = []  # kind, English, Chinese
-        self.quarantined: list[dict[str, Any]] = []  # examples of what is set aside
-        self.kinds: Counter[str] = Counter()  # of all that is set aside
-        self.problems: dict[int, dict[str, str]] = {}  # source -> the first of its records that cannot be used
 
     def records(self) -> Iterator[Record]:
         """The chunk's documents, file by file; of a preview `limit` of them, spread over files and sources."""
@@ -57,7 +52,7 @@ class ReadStep:
         """What a reader makes of a file."""
         events = ReadEvents(
             lambda broken: self.set_aside(source, broken),
-            lambda *remark: self.remarks.append(remark),
+            lambda *remark: self.ledger.remarks.append(remark),
             lambda name, where, reason: self.leave_out(source, (name, where), reason),
         )
         for document in read_file(file, events, bool(self.chunk.config.main_text)):
@@ -76,24 +71,15 @@ class ReadStep:
         """Books a file or record that cannot be used, or holds nothing to learn."""
         sample, problem = mask_personal(broken.sample), broken.problem
         said = {"source": place(broken.source, broken.where), "kind": problem.kind, "en": problem.en, "zh": problem.zh}
-        self.problems.setdefault(source, said)
+        self.ledger.problems.setdefault(source, said)
         if problem.kind in LEFT_OUT:
             self.leave_out(source, (broken.source, broken.where), problem.kind, sample)
             return
         self.ledger.sources[source].update({"in": 1, "quarantined": 1})
-        self.kinds[problem.kind] += 1
+        self.ledger.kinds[problem.kind] += 1
         self.ledger.write(broken.source, broken.where, f"quarantined: {broken.reason}", sample)
-        if len(self.quarantined) < SHOWN:
-            self.quarantined.append(said | {"text": sample})
-
-    def told(self) -> dict[str, Any]:
-        """What readers told, as JSON."""
-        return {
-            "remarks": self.remarks,
-            "quarantined": self.quarantined,
-            "kinds": dict(self.kinds),
-            "problems": {str(number): said for number, said in self.problems.items()},
-        }
+        if len(self.ledger.quarantined) < SHOWN:
+            self.ledger.quarantined.append(said | {"text": sample})
 
 
 def spread(found: Sequence[tuple[int, Iterator[Record]]], limit: int) -> Iterator[Record]:

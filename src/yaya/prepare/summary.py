@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,44 +20,39 @@ from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, nothing_in
 from yaya.prepare.settings import PrepareConfig
 
 SIDE = 1500  # characters of a near-duplicate that are shown
-Results = Sequence[dict[str, Any]]  # what the passes gave back, chunk by chunk
 
 
-def say_remarks(cleaned: Results) -> Counter[str]:
+def say_remarks(ledger: Ledger) -> Counter[str]:
     """Says what the readers noticed, each kind a few times."""
     remarks = Remarks()
-    for result in cleaned:
-        for remark in result["remarks"]:
-            remarks.add(*remark)
+    for remark in ledger.remarks:
+        remarks.add(*remark)
     remarks.close()
     return remarks.counts
 
 
-def say_set_aside(cleaned: Results) -> None:
+def say_set_aside(ledger: Ledger) -> None:
     """Says what could not be read, the first few of each kind with their places."""
     kinds: Counter[str] = Counter({"unknown shape": SAID_AT_MOST})  # those were said when they were read
     shown = []
-    for q in (q for result in cleaned for q in result["quarantined"]):
+    for q in ledger.quarantined:
         kinds[q["kind"]] += 1
         if kinds[q["kind"]] <= SAID_AT_MOST:
             shown.append(q)
     for q in shown:
         en, zh = FIXES[q["kind"]]
         say(f"Set aside: {q['source']}: {q['en']}. {en}", f"没有读：{q['source']}：{q['zh']}。{zh}")
-    count = sum(counts["quarantined"] for counts in Ledger.of(cleaned).sources.values())
+    count = ledger.kinds.total()
     if shown and count > len(shown):
         more = f"{count - len(shown):,}"
         say(f"... and {more} more, all in dropped-*.parquet.", f"……还有 {more} 处，都在 dropped-*.parquet 里。")
 
 
-def refuse_empty_sources(config: PrepareConfig, cleaned: Results) -> None:
+def refuse_empty_sources(config: PrepareConfig, ledger: Ledger) -> None:
     """A source without one usable document is a mistake that the user wants to know of."""
-    ledger = Ledger.of(cleaned)
     for number, source in enumerate(config.sources):
-        counts = ledger.sources[number]
-        if not counts["clean"] and not counts["judged"]:
-            found = (result["problems"].get(str(number)) for result in cleaned)
-            raise nothing_in(source, next(filter(None, found), None))
+        if not ledger.sources[number]["clean"] and not ledger.sources[number]["judged"]:
+            raise nothing_in(source, ledger.problems.get(number))
     if not any(counts["clean"] for counts in ledger.sources.values()):
         why = ", ".join(f"{reason} ({count:,})" for reason, count in ledger.reasons.most_common(3))
         raise UserError(
@@ -67,21 +61,20 @@ def refuse_empty_sources(config: PrepareConfig, cleaned: Results) -> None:
         )
 
 
-def accounts(config: PrepareConfig, cleaned: Results, written: Results) -> dict[str, Any]:
-    """The metrics of the manifest: records, bytes, filters, sources and splits; they balance or it is our mistake."""
-    ledger = Ledger.of((*cleaned, *written))
+def metrics_of(config: PrepareConfig, ledger: Ledger) -> dict[str, Any]:
+    """The metrics of the manifest. All accounts balance, or it is our mistake: AssertionError."""
     sources: dict[str, Counter[str]] = {}
     for number, counts in ledger.sources.items():
         name = config.sources[number] if config.sources else PRIMER
         sources[name] = sources.get(name, Counter()) + counts
     whole: Counter[str] = sum(sources.values(), Counter())
-    check_balance(whole, ledger)
-    splits: dict[str, dict[str, Counter[str]]] = {}
-    for result in written:
-        for split, kinds in result["splits"].items():
-            for kind, counts in kinds.items():
-                total = splits.setdefault(split, {}).setdefault(kind, Counter(documents=0, characters=0, bytes=0))
-                total.update(counts)
+    assert whole["in"] == whole["kept"] + whole["dropped"] + whole["quarantined"] + whole["merged"], whole
+    size = whole["bytes"]
+    for name, account in ledger.accounts.items():
+        assert account.bytes_in == size, (name, account, size)
+        assert account.bytes_in + account.added == account.bytes_out + account.removed, (name, account)
+        size = account.bytes_out
+    assert size == whole["kept_bytes"], (size, whole)
     return {
         "records": {
             "in": whole["in"],
@@ -90,47 +83,34 @@ def accounts(config: PrepareConfig, cleaned: Results, written: Results) -> dict[
             "quarantined": whole["quarantined"],
             "merged": whole["merged"],
         },
-        "set_aside": dict(sum((Counter(result["kinds"]) for result in cleaned), Counter())),
+        "set_aside": dict(ledger.kinds),
         "conversations": whole["conversations"],  # of those kept; the rest are texts
         "bytes": {"in": whole["bytes"], "out": whole["kept_bytes"]},
-        "augmented": dict(sum((Counter(result["augmented"]) for result in written), Counter())),
+        "augmented": dict(ledger.augmented),
         "filters": {name: vars(account) for name, account in ledger.accounts.items()},
         "sources": {name: dict(counts) for name, counts in sources.items()},
-        "splits": {split: {kind: dict(counts) for kind, counts in kinds.items()} for split, kinds in splits.items()},
+        "splits": {
+            split: {kind: dict(counts) for kind, counts in kinds.items()} for split, kinds in ledger.splits.items()
+        },
     }
 
 
-def check_balance(whole: Counter[str], ledger: Ledger) -> None:
-    """Each record has one fate, and what leaves one step enters the next. whole: counts over all sources."""
-    assert whole["in"] == whole["kept"] + whole["dropped"] + whole["quarantined"] + whole["merged"], whole
-    size = whole["bytes"]
-    for name, account in ledger.accounts.items():
-        assert account.bytes_in == size, (name, account, size)
-        assert account.bytes_in + account.added == account.bytes_out + account.removed, (name, account)
-        size = account.bytes_out
-    assert size == whole["kept_bytes"], (size, whole)
-
-
-def examples(work: Handover, cleaned: Results, written: Results) -> dict[str, Any]:
+def examples(work: Handover, chunks: int, ledger: Ledger) -> dict[str, Any]:
     """What the page shows of the run: changes, drops, near-duplicates, scripts and lengths."""
-    ledger = Ledger.of((*cleaned, *written))
-    lengths: Counter[int] = Counter()
-    for result in cleaned:
-        lengths.update({int(bits): count for bits, count in result["lengths"].items()})
-    histogram = np.sum([result["bytes"] for result in written], axis=0)
+    lengths = {int(bits): count for bits, count in ledger.lengths.items()}
     return {
         "changes": ledger.changes,
         "drops": ledger.drops,
-        "quarantined": [q for result in cleaned for q in result["quarantined"]][:SHOWN],
-        "twins": twins(work, len(cleaned)),
-        "languages": scripts(histogram),
+        "quarantined": ledger.quarantined[:SHOWN],
+        "twins": twins(work, chunks),
+        "languages": scripts(ledger.bytes),
         "lengths": [{"from": 1 << n >> 1, "to": (1 << n) - 1, "documents": lengths[n]} for n in sorted(lengths)],
     }
 
 
 def twins(work: Handover, chunks: int) -> list[dict[str, Any]]:
     """Some near-duplicates side by side, the least alike first: those are what one doubts."""
-    first, likeness = np.load(work.of_whole("first")), np.load(work.of_whole("likeness"))
+    first, likeness = np.load(work.whole("first.npy")), np.load(work.whole("likeness.npy"))
     found = np.flatnonzero((likeness > 0) & (likeness < EXACT))
     found = found[np.argsort(likeness[found], kind="stable")][:SHOWN]
     rows = work.clean_rows(np.unique(np.concatenate([found, first[found]])), chunks)

@@ -8,7 +8,6 @@ Writes: `train-00000.parquet`, `validation-00000.parquet` (`train-p2-`, `train-a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -71,9 +70,9 @@ class WritePass:
         dropped = files.enter_context(RowWriter(task.out / f"dropped-{task.number:05}.parquet", DROPPED))
         self.accounts = {name: Account() for name in task.steps}
         self.ledger = Ledger(dropped, self.accounts)
-        self.augmented: Counter[str] = Counter()  # copies by method
-        self.first = np.load(task.work.of_whole("first"), mmap_mode="r")
-        self.likeness = np.load(task.work.of_whole("likeness"), mmap_mode="r")
+        self.first = np.load(task.work.whole("first.npy"), mmap_mode="r")
+        stop = task.start + len(np.load(task.work.chunk(task.number, "ids.npy"), mmap_mode="r"))
+        self.likeness = np.load(task.work.whole("likeness.npy"), mmap_mode="r")[task.start : stop].tolist()
 
     def records(self) -> Iterator[Record]:
         """The chunk's documents after all steps."""
@@ -88,7 +87,7 @@ class WritePass:
     def read(self) -> Iterator[Record]:
         """What the first pass kept."""
         number = self.task.start
-        for batch in pq.ParquetFile(self.task.work.clean(self.task.number)).iter_batches(ROWS):
+        for batch in pq.ParquetFile(self.task.work.chunk(self.task.number, "clean.parquet")).iter_batches(ROWS):
             for row in batch.to_pylist():
                 document = Document(row["text"], row["messages"], row["source"], row["where"])
                 yield Record(document, row["set"], row["id"], number)
@@ -96,10 +95,11 @@ class WritePass:
 
     def merge(self, records: Iterator[Record], step: str) -> Iterator[Record]:
         """Without copies of other documents. step: duplicates for exact ones, near_duplicates for those alike."""
+        account = self.accounts[step]
         for record in records:
-            size, likeness = record.document.size, float(self.likeness[record.number])
+            size, likeness = record.document.size, self.likeness[record.number - self.task.start]
             copy = likeness == EXACT if step == "duplicates" else 0 < likeness < EXACT
-            self.accounts[step].book(size, None if copy else size)
+            account.book(size, None if copy else size)
             if copy:
                 what = "duplicate of" if likeness == EXACT else f"{likeness:.0%} like"
                 self.ledger.drop(record, step, f"{what} {self.task.names[int(self.first[record.number])]}", "merged")
@@ -113,7 +113,7 @@ class WritePass:
             document, source = record.document, record.source
             if document.text is not None:
                 if source not in boilerplate:
-                    boilerplate[source] = np.load(self.task.work.repeated(source))
+                    boilerplate[source] = np.load(self.task.work.whole(f"repeated-{source}.npy"))
                 text = lines.without(document.text, source, boilerplate[source])
                 if text != document.text and (not text or text.isspace()):
                     self.accounts["repeated_lines"].book(document.size, None)
@@ -151,7 +151,7 @@ class WritePass:
             before = record.bytes_written
             trained = next((portion for portion in record.portions if portion.split == "train"), None)
             if trained is not None:
-                record.portions += self.copies(trained.of or trained)
+                record.portions = [*record.portions, *self.copies(trained.of or trained)]
             self.accounts["augment"].book(before, record.bytes_written)
             yield record
 
@@ -159,7 +159,7 @@ class WritePass:
         """Changed copies of a training document."""
         document = portion.document
         for number, (method, copy) in enumerate(augment.copies(self.task.augment, document, portion.id), 1):
-            self.augmented[method] += 1
+            self.ledger.augmented[method] += 1
             changed = next((a, b) for a, b in zip(document.texts, copy.texts, strict=True) if a != b)
             self.ledger.show_change("augment", document, changed, f"augment_{method}")
             yield Portion(f"train-a{number}", copy, xxhash.xxh3_128_digest(copy.content), method=method)
@@ -184,19 +184,13 @@ class WritePass:
 
     def copy_dropped(self) -> None:
         """What the first pass dropped comes first."""
-        for batch in pq.ParquetFile(self.task.work.dropped(self.task.number)).iter_batches(ROWS):
+        for batch in pq.ParquetFile(self.task.work.chunk(self.task.number, "dropped.parquet")).iter_batches(ROWS):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 self.ledger.write(*row)
 
     def told(self) -> dict[str, Any]:
         """What the pass tells, as JSON; its files must be closed."""
-        splits: dict[str, dict[str, Counter[str]]] = {}
         for name, writer in self.writers.items():
-            found = splits.setdefault(name.partition("-")[0], {kind: Counter() for kind in writer.counts})
-            for kind, counts in writer.counts.items():
-                found[kind].update(counts)
-        return self.ledger.told() | {
-            "augmented": dict(self.augmented),
-            "splits": {split: {kind: dict(n) for kind, n in kinds.items()} for split, kinds in splits.items()},
-            "bytes": np.sum([writer.bytes for writer in self.writers.values()], axis=0).tolist(),
-        }
+            self.ledger.add_split(name.partition("-")[0], writer.counts)
+            self.ledger.bytes += writer.bytes
+        return self.ledger.told()

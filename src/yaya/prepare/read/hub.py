@@ -120,29 +120,16 @@ def offline() -> bool:
 
 
 def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile], dict[str, Any]]:
-    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline."""
-    from huggingface_hub import HfApi, hf_hub_url, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline.
+
+    No files where there is no such revision; UserError where there is no such dataset, or the hub cannot be reached.
+    """
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
     if offline():
-        try:
-            folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
-        except LocalEntryNotFoundError:
-            raise UserError(
-                f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
-                f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
-            ) from None
-        found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
-        card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
-        return folder.name, files, head_of(card)
+        return in_cache(name, revision)
     api = HfApi()
     try:
         commit = api.dataset_info(name, revision=revision).sha or revision
@@ -181,6 +168,24 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile
     ]
     readme = next((f for f in files if f.path == "README.md"), None)
     return commit, files, head_of(text_of(readme)) if readme else {}
+
+
+def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
+    """(commit, files, card) of a dataset as the local cache holds it; UserError where it does not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
+            f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
+        ) from None
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
+    card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
+    return folder.name, files, head_of(card)
 
 
 def unreachable(endpoint: str, error: Exception) -> UserError:
@@ -319,6 +324,7 @@ class RangeFile(io.RawIOBase):
         super().close()
 
     def readinto(self, buffer: Any) -> int:
+        """Fills the buffer as far as one answer goes; 0 at the end. UserError when RETRIES in a row have failed."""
         wanted = min(len(buffer), self.size - self.at)
         if wanted <= 0:
             return 0

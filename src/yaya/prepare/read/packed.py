@@ -70,6 +70,7 @@ class Streams(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fills the buffer with unpacked bytes; 0 at the end, EOFError where the file is cut off."""
         while not self.left:
             self.packed = self.packed or self.disk.read(BLOCK)
             if not self.packed and self.tool is not None:

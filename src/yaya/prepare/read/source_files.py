@@ -40,7 +40,6 @@ CONVERT = {
     ".mobi": ".epub", ".azw": ".epub", ".azw3": ".epub", ".fb2": ".epub", ".chm": ".epub",
 }  # fmt: skip
 BARE_DUMP = re.compile(r"R[CS]_\d{4}-\d{2}$")  # Reddit's months: RC_2019-04.zst
-MANY_HAN = 0.3  # of the characters beyond ASCII, in real GB18030 or Big5 text; mistaken Latin-1 has almost none
 LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
 
 

@@ -52,6 +52,7 @@ class Dialect:
     spaces: bool = False  # after each separator
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of each row; csv.Error for a quote that is never closed."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,

@@ -134,6 +134,7 @@ def namespaces(siteinfo: ET.Element) -> Iterator[tuple[int, str]]:
 
 
 def entry_of(page: ET.Element, site: Site) -> Entry:
+    """An article from its `<page>`, in its newest revision; what is missing is empty."""
     space = page.tag[: -len("page")]
     title = page.findtext(f"{space}title") or ""
     revision = page.findall(f"{space}revision")[-1:]  # full histories have the oldest first

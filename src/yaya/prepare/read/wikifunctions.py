@@ -32,6 +32,7 @@ OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 def calculated(node: ast.expr) -> float:
+    """The value of a sum as Python parses it; ValueError for anything but numbers and OPERATORS."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

@@ -169,6 +169,7 @@ def ordinal(a: Arguments, page: WikiPage) -> str:
 
 
 def percentage(a: Arguments, page: WikiPage) -> str:
+    """{{percentage | part | whole | decimals}}; nothing where that is no number."""
     if not a[1]:
         return f"{a[0]}%"
     try:
