@@ -49,10 +49,16 @@ SMALL = 20_000_000  # bytes of input up to which other processes are not worth t
 
 
 def make(config: PrepareConfig, work: Handover, parts: list[Chunk], draft: Draft, workers: int) -> None:
-    """The line, its accounts and its page: from chunks of the input to the files in `draft.path`."""
+    """The line, from chunks of the input to the files in `draft.path`, with its accounts and its page.
+
+    work: where the passes leave files for each other; what a run that was stopped left there is used. UserError where
+    a source holds nothing, or nothing is left.
+    """
     ledger = Ledger()
-    for told in with_bar(run_all(clean_chunk, parts, work, "clean", config.engine, workers), len(parts)):
-        ledger.add(told)
+    with Bar(KIND, len(parts), "") as bar:
+        for told in run_all(clean_chunk, parts, work, "clean", config.engine, workers):
+            ledger.add(told)
+            bar.advance(1, f"{ledger.total('in'):,}")
     draft.metrics["remarks"] = dict(summary.say_remarks(ledger))
     summary.refuse_empty_sources(config, ledger)
     summary.say_set_aside(ledger)
@@ -68,18 +74,8 @@ def make(config: PrepareConfig, work: Handover, parts: list[Chunk], draft: Draft
     write_report(draft.path, draft.metrics, as_dict(config), draft.path / "report.html")
 
 
-def with_bar(results: Iterable[dict[str, Any]], count: int) -> Iterable[dict[str, Any]]:
-    """What the chunks give back as they are done, with a bar where there are many."""
-    with Bar(KIND, count, "") as bar:
-        documents = 0
-        for result in results:
-            documents += sum(counts.get("in", 0) for counts in result["sources"].values())
-            bar.advance(1, f"{documents:,}")
-            yield result
-
-
 def save_known(config: PrepareConfig, work: Handover) -> None:
-    """The runs of words of all evaluation sets, for every chunk to look for."""
+    """Saves the runs of words of all evaluation sets, for every chunk to look for."""
     wanted = config.decontaminate or []
     sets: dict[str, Iterable[str]] = known_sets() if KNOWN in wanted else {}
     for name in wanted:
@@ -90,7 +86,7 @@ def save_known(config: PrepareConfig, work: Handover) -> None:
 
 
 def questions_in(name: str) -> list[str]:
-    """All strings of the files of one evaluation set."""
+    """All strings of the files of one evaluation set; UserError for a file that cannot be read."""
     out: list[str] = []
     for file, _ in files_of([name], "prepare.decontaminate"):
         try:
@@ -137,12 +133,12 @@ def check(config: PrepareConfig) -> None:
 
 
 def resolve(config: PrepareConfig, inputs: dict[str, Any]) -> PrepareConfig:
-    """The config with its preset's choices filled in."""
+    """The config with what it leaves open filled by its preset."""
     return resolved(config)
 
 
 def source_parents(config: PrepareConfig) -> dict[str, str]:
-    """Name -> digest by content of what comes from outside."""
+    """Name -> digest by content of what comes from outside; UserError for a source that is not there."""
     from yaya import primer
 
     named = {name: "prepare.decontaminate" for name in config.decontaminate or ()}
@@ -157,7 +153,7 @@ def source_parents(config: PrepareConfig) -> dict[str, str]:
 
 
 def outdated(found: Artifact) -> tuple[str, str] | None:
-    """What to say of a corpus that older rules made; it is used all the same."""
+    """What to say, in English and Chinese, of a corpus that older rules made; it is used all the same."""
     rules = found.metrics.get("rules", 1)
     if rules >= RULES or is_primer(found.config.get("sources")):  # the primer has a version of its own
         return None
@@ -180,7 +176,7 @@ def keep_own_texts(found: Artifact) -> None:
 
 
 def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
-    """Makes the corpus in `draft.path`; the counts go to `draft.metrics`."""
+    """Makes the corpus in `draft.path`, its counts in `draft.metrics`. UserError for what the user can mend."""
     check(config)
     draft.metrics["rules"] = RULES
     work = Handover(draft.path / "work")
@@ -195,7 +191,7 @@ def run(config: PrepareConfig, inputs: dict[str, Any], draft: Draft) -> None:
 
 
 def preview(config: PrepareConfig, out: Path, seed: int) -> None:
-    """Looks at `config.preview` documents, spread over the files of all sources; what it makes is a report."""
+    """Writes a page on `config.preview` documents, spread over the files of all sources, to `out`; no corpus."""
     config = resolved(config)
     check(config)
     shutil.rmtree(out, ignore_errors=True)

@@ -98,6 +98,10 @@ class Ledger:
             self.add_split(split, kinds)
         self.bytes += np.array(told.get("bytes", 0))
 
+    def total(self, fate: str) -> int:
+        """Records of all sources. fate: in, kept, dropped, merged, quarantined."""
+        return sum(counts[fate] for counts in self.sources.values())
+
     def add_split(self, split: str, kinds: dict[str, Counter[str]]) -> None:
         """Adds the counts of a file of a split."""
         for kind, counts in kinds.items():

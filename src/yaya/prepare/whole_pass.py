@@ -34,7 +34,8 @@ def decide(
     rules, epochs, mixture = share_out(config, work, chunks, kept)
     wanted = (config.deduplicate, config.near_duplicates, config.repeated_lines, config.weights, config.augment.copies)
     steps = tuple(name for name, on in zip(STEPS, wanted, strict=True) if on)
-    names = names_of(work, np.unique(first[~kept]), chunks)
+    rows = work.clean_rows(np.unique(first[~kept]), chunks, ["source", "where"])
+    names = {n: f"{row['source']}, {row['where']}" if row["where"] else row["source"] for n, row in rows.items()}
     starts = work.load("ids", chunks).starts
     tasks = []
     for number in range(chunks):
@@ -67,9 +68,3 @@ def share_out(
             rules[kind] = rule_for(kind, found[mixing.are_drawn(found, epochs[sets[chosen]])], "hash", few, many)
     told = mixing.told(config.sources, config.weights, of_source, epochs)
     return rules, dict(enumerate(epochs.tolist())), told
-
-
-def names_of(work: Handover, documents: np.ndarray, chunks: int) -> dict[int, str]:
-    """Where documents stand, as a user would look for them."""
-    rows = work.clean_rows(documents, chunks, ["source", "where"])
-    return {n: f"{row['source']}, {row['where']}" if row["where"] else row["source"] for n, row in rows.items()}
