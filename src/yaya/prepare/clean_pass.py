@@ -32,7 +32,7 @@ TOGETHER = 100_000  # characters of documents whose words are looked at together
 
 
 def clean_chunk(chunk: Chunk) -> dict[str, Any]:
-    """Carries one chunk from its source to the hand-over; gives back what the pass tells, as JSON."""
+    """Carries one chunk from its sources into the hand-over. Returns the pass's ledger as JSON."""
     started = time.perf_counter()
     number, work = chunk.number, chunk.work
     with (
@@ -45,7 +45,7 @@ def clean_chunk(chunk: Chunk) -> dict[str, Any]:
 
 
 class CleanPass:
-    """One chunk on its way through the first steps; each takes records and yields those that go on."""
+    """The first steps on one chunk: each takes records and yields those that go on."""
 
     def __init__(self, chunk: Chunk, dropped: RowWriter):
         config = self.config = chunk.config
@@ -58,7 +58,7 @@ class CleanPass:
         self.reading = ReadStep(chunk, self.ledger)
 
     def run(self, clean: RowWriter) -> dict[str, Any]:
-        """All steps; clean documents go to `clean`. What the pass tells, as JSON."""
+        """Runs all steps and writes clean documents to `clean`. Returns the ledger as JSON."""
         fingerprints = Fingerprints(self.chunk)
         for batch in together(self.clean(self.reading.records())):
             if self.config.decontaminate or self.config.near_duplicates:
@@ -71,7 +71,7 @@ class CleanPass:
         return self.ledger.told()
 
     def clean(self, records: Iterator[Record]) -> Iterator[Record]:
-        """The filters of clean/filters.py."""
+        """Applies the filters of clean/filters.py: changes records, drops some."""
         for record in records:
             outcome = self.cleaner.clean(record.document)
             if outcome.dropped_by:
@@ -86,7 +86,7 @@ class CleanPass:
             yield record
 
     def decontaminate(self, batch: list[Record]) -> Iterator[Record]:
-        """Without documents that hold a question of an evaluation set; the primer holds out its own."""
+        """Drops documents that contain a question of an evaluation set. The primer holds out its own, so it passes."""
         if self.known is None:
             yield from batch
             return
@@ -105,7 +105,7 @@ class CleanPass:
                 yield record
 
     def write(self, record: Record, clean: RowWriter) -> None:
-        """A row of clean.parquet."""
+        """Writes a row of clean.parquet and gives the record its id."""
         document, characters = record.document, sum(map(len, record.document.texts))
         record.id = xxhash.xxh3_128_digest(document.content)
         self.ledger.lengths[str(characters.bit_length())] += 1
@@ -114,13 +114,13 @@ class CleanPass:
         clean.add(row, characters)
 
     def drop(self, record: Record, step: str, why: str) -> None:
-        """A record that was judged, or is empty."""
+        """Drops a record, and counts it as judged unless it is empty."""
         self.ledger.drop(record, step, why)
         self.ledger.sources[record.source]["judged"] += step != "empty"
 
 
 class Fingerprints:
-    """What the second pass knows of each clean document: arrays with a row for each, in order."""
+    """What the second pass needs to know of each clean document: arrays with one row each, in order."""
 
     def __init__(self, chunk: Chunk):
         self.chunk, self.config = chunk, chunk.config
@@ -129,7 +129,7 @@ class Fingerprints:
         self.lines: dict[int, list[np.ndarray]] = {}
 
     def add(self, records: list[Record]) -> None:
-        """Records with their ids and, for near-duplicates, their words."""
+        """Adds records that have their ids and, for near-duplicates, their words."""
         if self.config.near_duplicates and records:
             self.signatures.append(near.signatures(shingles_of(records)))
         for record in records:
@@ -155,7 +155,7 @@ class Fingerprints:
 
 
 def together(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Batches of about TOGETHER characters: words of short documents are found much faster many at a time."""
+    """Batches of about TOGETHER characters: the words of short documents are found much faster many at a time."""
     batch: list[Record] = []
     characters = 0
     for record in records:
@@ -169,7 +169,7 @@ def together(records: Iterator[Record]) -> Iterator[list[Record]]:
 
 
 def find_words(batch: list[Record]) -> None:
-    """Hashes of the words of each text of each record; what a filter has found already is taken over."""
+    """Sets `words` of each record: hashes of the words of each text. What a filter has found already is reused."""
     rest = []
     for record in batch:
         if len(record.readings) == 1 and record.readings[0].has_tokens:
@@ -183,7 +183,7 @@ def find_words(batch: list[Record]) -> None:
 
 
 def shingles_of(records: list[Record]) -> list[np.ndarray]:
-    """What near-duplicates are found by; a document without words, or one of the primer, is like none but its copies."""
+    """What near-duplicates are found by. A document without words, or of the primer, resembles only its copies."""
     replies = [near.last_reply(r.document.messages) if r.document.messages else 0 for r in records]
     found = near.shingles_of_each([record.words[last] for record, last in zip(records, replies, strict=True)])
     for n, (record, last) in enumerate(zip(records, replies, strict=True)):

@@ -20,7 +20,7 @@ EXACT = 2.0  # in place of a Jaccard: the two are one
 
 
 def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the document that is kept in place of each, itself or an earlier one; Jaccard of the two). Both (D,), also saved."""
+    """Returns, and saves, which document is kept in place of each (itself or an earlier one), and their Jaccard: (D,)."""
     ids = work.load("ids", chunks).whole()
     first = exact(ids) if config.deduplicate else np.arange(len(ids))
     np.save(work.whole("exact.npy"), first)
@@ -84,7 +84,7 @@ def all_pairs(work: Handover) -> tuple[np.ndarray, np.ndarray]:
 
 
 def save_repeated_lines(work: Handover, sources: int, chunks: int) -> None:
-    """Finds the boilerplate of each source."""
+    """Saves the boilerplate of each source: hashes of lines that many of its texts have."""
     of_source = [np.bincount(np.load(work.chunk(n, "sets.npy")), minlength=sources) for n in range(chunks)]
     for source, documents in enumerate(np.sum(of_source, axis=0).tolist()):
         paths = [work.chunk(n, f"lines-{source}.npy") for n in range(chunks)]

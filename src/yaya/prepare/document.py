@@ -62,25 +62,25 @@ class Document:
 
 @dataclass(slots=True)
 class Portion:
-    """What of a document goes into one file of a split, and its id. of: the whole, where mixing takes a part of it."""
+    """What of a document goes into one file of a split."""
 
     split: str  # train, validation; train-p2 where it is read again, train-a1 for a changed copy
     document: Document
     id: bytes
     cut: bool = False  # from a text that is divided, not taken as a whole
     method: str = ""  # how a copy was changed
-    of: Portion | None = None
+    of: Portion | None = None  # the whole portion, where this is the part of it that mixing reads
 
     @classmethod
     def of_text(cls, split: str, document: Document, text: str, of: Portion | None = None) -> Portion:
-        """A part of a document's text."""
+        """A portion with a part of a document's text."""
         part = document.with_texts([text])
         return cls(split, part, xxhash.xxh3_128_digest(part.content), cut=True, of=of)
 
 
 @dataclass(slots=True)
 class Record:
-    """A document on its way through the steps, and what they find out about it."""
+    """A document on its way through the steps, with what they find out about it."""
 
     document: Document
     source: int  # number of its source

@@ -1,6 +1,4 @@
-"""The accounts of a pass. Each step books here what it did: bytes that it took out or added, records that it dropped and why,
-and some examples for the report.
-"""
+"""The accounts of a pass: each step books what it did to records and bytes, and keeps examples for the report."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ class Account:
 
 @dataclass
 class Ledger:
-    """The accounts of one pass over one chunk, or the sum of several passes over all chunks."""
+    """The accounts of one pass over one chunk; or, after `add`, the sum over passes and chunks."""
 
     dropped: RowWriter | None = None  # where what is dropped is written
     accounts: dict[str, Account] = field(default_factory=dict)  # by step, in order
@@ -68,19 +66,17 @@ class Ledger:
     # What was written
     lengths: Counter[str] = field(default_factory=Counter)  # clean documents by the bits of their number of characters
     augmented: Counter[str] = field(default_factory=Counter)  # copies by method
-    splits: dict[str, dict[str, Counter[str]]] = field(
-        default_factory=dict
-    )  # split -> kind -> documents, characters ...
+    splits: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)  # split -> kind -> documents, bytes ...
     bytes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # how often each byte occurs
 
     def told(self) -> dict[str, Any]:
-        """What a pass gives back, as JSON."""
+        """The ledger as JSON: what a pass returns."""
         accounts = {name: vars(account) for name, account in self.accounts.items()}
         rest = {name: value for name, value in vars(self).items() if name not in ("dropped", "accounts")}
         return rest | {"filters": accounts, "bytes": self.bytes.tolist()}
 
     def add(self, told: dict[str, Any]) -> None:
-        """Adds what a pass gave back; of examples only the first ones."""
+        """Adds the ledger that a pass returned (an older version's told less). Of examples, the first ones stay."""
         for name, values in told["filters"].items():
             self.accounts.setdefault(name, Account()).add(values)
         for number, counts in told["sources"].items():
@@ -108,7 +104,7 @@ class Ledger:
             self.splits.setdefault(split, {}).setdefault(kind, Counter()).update(counts)
 
     def drop(self, record: Record, step: str, why: str, fate: str = "dropped") -> None:
-        """A record that goes no further; its beginning is kept, with personal data masked. fate: dropped or merged."""
+        """Books a record that goes no further and keeps its beginning, masked. fate: dropped or merged."""
         document = record.document
         sample = mask_personal("\n".join(document.texts)[:SAMPLE])
         self.sources[record.source][fate] += 1
@@ -118,7 +114,7 @@ class Ledger:
         self.show_drop(step, place(document.source, document.where), why, sample)
 
     def write(self, source: str, where: str, reason: str, sample: str) -> None:
-        """A row of `dropped-*.parquet`."""
+        """Writes a row of `dropped-*.parquet`."""
         assert self.dropped is not None
         self.dropped.add((source, where, reason, sample), len(sample))
 
@@ -131,7 +127,7 @@ class Ledger:
     def show_change(
         self, step: str, document: Document, texts: tuple[str, str], by: str = "", mask_after: bool = True
     ) -> None:
-        """Keeps an example of what a step changed, while there are few. texts: before and after; by: the step, closer."""
+        """Keeps an example of a change, while there are few. texts: before and after. by: the step, more exactly."""
         shown = self.changes.setdefault(step, [])
         if len(shown) < SHOWN:
             before, after = around_change(*texts)

@@ -41,9 +41,9 @@ def times(id: bytes, epochs: float) -> int:
 
 
 def drawn(portion: Portion, epochs: float) -> list[Portion]:
-    """What is read of a portion: whole times, and of a text that is cut a part of it once more. Perhaps nothing.
+    """The portions that are read of one: all of it `epochs` times, the fraction as a part of a cut text. Maybe none.
 
-    What validates is read once at most; then it has the same mixture as training.
+    What validates is read once at most, so validation has the mixture of training.
     """
     if epochs == 1:
         return [portion]

@@ -1,4 +1,4 @@
-"""The step `read`: a chunk's files, or its part of the primer, become records; what readers tell beside them is booked."""
+"""The step `read`: a chunk's files, or its part of the primer, become records. What readers report is booked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNFINISHED = 8  # files of a preview that are kept open, for more of their docum
 
 
 class ReadStep:
-    """Reads one chunk."""
+    """Reads one chunk, and books in the ledger what comes in, what is left out and what is set aside."""
 
     def __init__(self, chunk: Chunk, ledger: Ledger):
         self.chunk, self.ledger = chunk, ledger
@@ -49,7 +49,7 @@ class ReadStep:
             yield Record(Document(None, primer.conversation(seed, n), PRIMER, f"conversation {n}"), source)
 
     def of_file(self, file: SourceFile, source: int) -> Iterator[Record]:
-        """What a reader makes of a file."""
+        """The documents that the reader of its kind finds in a file."""
         events = ReadEvents(
             lambda broken: self.set_aside(source, broken),
             lambda *remark: self.ledger.remarks.append(remark),

@@ -26,7 +26,7 @@ class Rule:
     limit: bytes = b""  # 16 bytes, or none
 
     def divide(self, document: Document, id: bytes) -> list[Portion]:
-        """The document as a whole in one split, or where each text is cut its two parts, the end of it first."""
+        """The whole document as one portion; or, where each text is cut, its end for validation and the rest."""
         if self.tail is None:
             return [Portion("validation" if id < self.limit else "train", document, id)]
         text = document.text or ""

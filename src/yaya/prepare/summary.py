@@ -1,4 +1,4 @@
-"""What prepare tells of a run: the metrics of its manifest, the examples of its page, and a few lines on the screen."""
+"""What prepare tells about a run: metrics for the manifest, examples for the page, a few lines on the screen."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def say_set_aside(ledger: Ledger) -> None:
 
 
 def refuse_empty_sources(config: PrepareConfig, ledger: Ledger) -> None:
-    """A source without one usable document is a mistake that the user wants to know of."""
+    """UserError for a source without one usable document, and where cleaning leaves nothing."""
     for number, source in enumerate(config.sources):
         if not ledger.sources[number]["clean"] and not ledger.sources[number]["judged"]:
             raise nothing_in(source, ledger.problems.get(number))
@@ -62,7 +62,7 @@ def refuse_empty_sources(config: PrepareConfig, ledger: Ledger) -> None:
 
 
 def metrics_of(config: PrepareConfig, ledger: Ledger) -> dict[str, Any]:
-    """The metrics of the manifest. All accounts balance, or it is our mistake: AssertionError."""
+    """The metrics for the manifest. AssertionError where accounts do not balance: that is a mistake in the code."""
     sources: dict[str, Counter[str]] = {}
     for number, counts in ledger.sources.items():
         name = config.sources[number] if config.sources else PRIMER

@@ -1,4 +1,4 @@
-"""The second pass: dedup -> split -> mix, decided over all chunks together. It sees only arrays, no text.
+"""The second pass: dedup -> split -> mix are decided over all chunks together. It sees arrays only, no text.
 
 Reads:  the arrays of the first pass.
 Does:   finds duplicates and boilerplate, the rule of the split for texts and for conversations, and how often each
@@ -26,7 +26,7 @@ Mixture = list[dict[str, Any]]
 def decide(
     config: PrepareConfig, work: Handover, out: Path, chunks: int, workers: int
 ) -> tuple[list[WriteTask], Mixture]:
-    """(What is left to do for each chunk, the mixture as the manifest tells it: empty without weights)."""
+    """Returns the third pass's task for each chunk, and the mixture for the manifest (empty without weights)."""
     first, _ = dedup.merge(work, config, chunks, workers)
     kept = first == np.arange(len(first))
     if config.repeated_lines:
@@ -48,7 +48,10 @@ def decide(
 def share_out(
     config: PrepareConfig, work: Handover, chunks: int, kept: np.ndarray
 ) -> tuple[dict[str, Rule], dict[int, float], Mixture]:
-    """(Kind of document -> its rule of the split, source -> how often it is read, the mixture). kept: (D,) bool."""
+    """Returns the split's rule for each kind of document, how often each source is read, and the mixture.
+
+    kept: (D,) bool, which documents are no duplicates.
+    """
     ids = work.load("ids", chunks)
     chats = work.load("chats", chunks).whole()
     of_kind = {"text": np.flatnonzero(kept & ~chats), "chat": np.flatnonzero(kept & chats)}

@@ -49,7 +49,7 @@ class WriteTask:
 
 
 def write_chunk(task: WriteTask) -> dict[str, Any]:
-    """Carries one chunk from the hand-over into the splits; gives back what the pass tells, as JSON."""
+    """Carries one chunk from the hand-over into the splits. Returns the pass's ledger as JSON."""
     with ExitStack() as files:
         run = WritePass(task, files)
         run.copy_dropped()
@@ -60,7 +60,7 @@ def write_chunk(task: WriteTask) -> dict[str, Any]:
 
 
 class WritePass:
-    """One chunk on its way through the last steps; each takes records and yields those that go on."""
+    """The last steps on one chunk: each takes records and yields those that go on."""
 
     def __init__(self, task: WriteTask, files: ExitStack):
         self.task, self.files = task, files
@@ -75,7 +75,7 @@ class WritePass:
         self.likeness = np.load(task.work.whole("likeness.npy"), mmap_mode="r")[task.start : stop].tolist()
 
     def records(self) -> Iterator[Record]:
-        """The chunk's documents after all steps."""
+        """The chunk's records after all steps that the config asks for."""
         records = self.read()
         for step in ("duplicates", "near_duplicates"):
             records = self.merge(records, step) if step in self.accounts else records
@@ -85,7 +85,7 @@ class WritePass:
         return self.augment(records) if "augment" in self.accounts else records
 
     def read(self) -> Iterator[Record]:
-        """What the first pass kept."""
+        """The clean documents that the first pass wrote."""
         number = self.task.start
         for batch in pq.ParquetFile(self.task.work.chunk(self.task.number, "clean.parquet")).iter_batches(ROWS):
             for row in batch.to_pylist():
@@ -94,7 +94,7 @@ class WritePass:
                 number += 1
 
     def merge(self, records: Iterator[Record], step: str) -> Iterator[Record]:
-        """Without copies of other documents. step: duplicates for exact ones, near_duplicates for those alike."""
+        """Drops copies of other documents. step: duplicates for exact copies, near_duplicates for similar ones."""
         account = self.accounts[step]
         for record in records:
             size, likeness = record.document.size, self.likeness[record.number - self.task.start]
@@ -107,7 +107,7 @@ class WritePass:
                 yield record
 
     def remove_repeated_lines(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Texts without the lines that many of their source have."""
+        """Removes lines that occur in many texts of one source; drops a text that has no others."""
         boilerplate: dict[int, np.ndarray] = {}
         for record in records:
             document, source = record.document, record.source
@@ -126,13 +126,13 @@ class WritePass:
             yield record
 
     def split(self, records: Iterator[Record]) -> Iterator[Record]:
-        """With their portions for training and validation."""
+        """Divides each record into portions for training and validation."""
         for record in records:
             record.portions = self.task.rules[record.document.kind].divide(record.document, record.id)
             yield record
 
     def mix(self, records: Iterator[Record]) -> Iterator[Record]:
-        """With the portions that are read, as often as their source is; without those of which nothing is."""
+        """Repeats or shortens portions by how often their source is read; drops a record of which nothing is read."""
         account = self.accounts.get("mixing")
         for record in records:
             epochs = self.task.epochs.get(record.source, 1.0)
@@ -146,7 +146,7 @@ class WritePass:
                 self.ledger.drop(record, "mixing", "more than its share")
 
     def augment(self, records: Iterator[Record]) -> Iterator[Record]:
-        """With changed copies of what is trained on."""
+        """Adds changed copies of the training portion."""
         for record in records:
             before = record.bytes_written
             trained = next((portion for portion in record.portions if portion.split == "train"), None)
@@ -156,7 +156,7 @@ class WritePass:
             yield record
 
     def copies(self, portion: Portion) -> Iterator[Portion]:
-        """Changed copies of a training document."""
+        """Changed copies of one portion, each for a file of its own."""
         document = portion.document
         for number, (method, copy) in enumerate(augment.copies(self.task.augment, document, portion.id), 1):
             self.ledger.augmented[method] += 1
@@ -165,7 +165,7 @@ class WritePass:
             yield Portion(f"train-a{number}", copy, xxhash.xxh3_128_digest(copy.content), method=method)
 
     def write(self, record: Record) -> None:
-        """A record's portions, each a row of its split."""
+        """Writes each portion of a record as a row of its split."""
         counts = self.ledger.sources[record.source]
         counts["kept"] += 1
         counts["conversations"] += record.document.kind == "chat"
@@ -176,20 +176,20 @@ class WritePass:
             self.writer(portion.split).add(row, sum(map(len, document.texts)))
 
     def writer(self, split: str) -> SplitWriter:
-        """The file of a split, opened when its first row comes."""
+        """The file of a split, opened on first use."""
         if split not in self.writers:
             path = self.task.out / f"{split}-{self.task.number:05}.parquet"
             self.writers[split] = self.files.enter_context(SplitWriter(path))
         return self.writers[split]
 
     def copy_dropped(self) -> None:
-        """What the first pass dropped comes first."""
+        """Copies what the first pass dropped; it comes first."""
         for batch in pq.ParquetFile(self.task.work.chunk(self.task.number, "dropped.parquet")).iter_batches(ROWS):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 self.ledger.write(*row)
 
     def told(self) -> dict[str, Any]:
-        """What the pass tells, as JSON; its files must be closed."""
+        """The ledger as JSON, with the counts of all files. Call it when they are closed."""
         for name, writer in self.writers.items():
             self.ledger.add_split(name.partition("-")[0], writer.counts)
             self.ledger.bytes += writer.bytes
