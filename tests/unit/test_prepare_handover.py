@@ -81,13 +81,13 @@ def test_a_sum_of_ledgers_has_the_first_examples_and_the_first_problem_of_each_s
     for part in range(3):
         one = Ledger(accounts={"empty": Account()})
         one.accounts["empty"].book(7, None)
-        one.sources[1].update(kept=2, dropped=1)
+        one.sources[1]["kept"] = 2
         one.problems[1] = {"kind": str(part)}
         for n in range(8):
-            one.show_drop("empty", f"{part}.{n}", "nothing to see", "")
+            one.take_out(1, (f"{part}.{n}", ""), ("empty", "nothing to see"), "")
         whole.add(json.loads(json.dumps(one.told())))
     assert whole.accounts["empty"] == Account(documents_in=3, dropped=3, bytes_in=21, removed=21)
-    assert whole.sources == {1: {"kept": 6, "dropped": 3}} and whole.total("kept") == 6
+    assert whole.sources == {1: {"kept": 6, "dropped": 24}} and whole.total("kept") == 6
     assert [row["source"] for row in whole.drops["empty"]] == [f"0.{n}" for n in range(8)] + ["1.0", "1.1"]
     assert len(whole.drops["empty"]) == SHOWN and whole.problems == {1: {"kind": "0"}}
 

@@ -14,6 +14,7 @@ from yaya.prepare.parquet import RowWriter
 
 SHOWN = 10  # examples of each step
 SAMPLE = 300  # characters of a dropped document that are kept
+READING = "reading"  # the step that finds no document where one could be
 AROUND = 80  # characters shown on both sides of a change
 Examples = dict[str, list[dict[str, str]]]  # by step
 
@@ -107,22 +108,25 @@ class Ledger:
         """Books a record that goes no further and keeps its beginning, masked. fate: dropped or merged."""
         document = record.document
         sample = mask_personal("\n".join(document.texts)[:SAMPLE])
-        self.sources[record.source][fate] += 1
+        self.take_out(record.source, (document.source, document.where), (step, why), sample, fate)
+
+    def take_out(
+        self, source: int, at: tuple[str, str], reason: tuple[str, str], sample: str, fate: str = "dropped"
+    ) -> None:
+        """Books a record that goes no further, and keeps an example while there are few. reason: step, and why."""
+        step, why = reason
+        self.sources[source][fate] += 1
         if fate == "dropped":
             self.reasons[f"{step}: {why}"] += 1
-        self.write(document.source, document.where, f"{step}: {why}", sample)
-        self.show_drop(step, place(document.source, document.where), why, sample)
+        self.write(*at, f"{step}: {why}", sample)
+        shown = self.drops.setdefault(step, [])
+        if len(shown) < SHOWN and (sample or step != READING):  # a redirect, say, has nothing to show
+            shown.append({"source": place(*at), "reason": why, "text": sample})
 
     def write(self, source: str, where: str, reason: str, sample: str) -> None:
         """Writes a row of `dropped-*.parquet`."""
-        assert self.dropped is not None
-        self.dropped.add((source, where, reason, sample), len(sample))
-
-    def show_drop(self, step: str, at: str, why: str, sample: str) -> None:
-        """Keeps an example of what a step dropped, while there are few."""
-        shown = self.drops.setdefault(step, [])
-        if len(shown) < SHOWN:
-            shown.append({"source": at, "reason": why, "text": sample})
+        if self.dropped is not None:
+            self.dropped.add((source, where, reason, sample), len(sample))
 
     def show_change(
         self, step: str, document: Document, texts: tuple[str, str], by: str = "", mask_after: bool = True

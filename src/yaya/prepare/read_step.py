@@ -11,7 +11,7 @@ from yaya.core.source_names import PRIMER
 from yaya.prepare.chunks import Chunk
 from yaya.prepare.clean.personal import mask_personal
 from yaya.prepare.document import LEFT_OUT, Broken, Document, ReadEvents, Record, place
-from yaya.prepare.ledger import SHOWN, Ledger
+from yaya.prepare.ledger import READING, SHOWN, Ledger
 from yaya.prepare.read.source_files import SourceFile
 from yaya.prepare.read.sources import read_file
 
@@ -60,12 +60,8 @@ class ReadStep:
 
     def leave_out(self, source: int, at: tuple[str, str], reason: str, sample: str = "") -> None:
         """Books a record that is no document, or nothing to learn."""
-        self.ledger.sources[source].update({"in": 1, "dropped": 1})
-        self.ledger.reasons[f"reading: {reason}"] += 1
-        self.ledger.write(*at, f"reading: {reason}", sample)
-        self.ledger.drops.setdefault("reading", [])
-        if sample:
-            self.ledger.show_drop("reading", place(*at), reason, sample)
+        self.ledger.sources[source]["in"] += 1
+        self.ledger.take_out(source, at, (READING, reason), sample)
 
     def set_aside(self, source: int, broken: Broken) -> None:
         """Books a file or record that cannot be used, or holds nothing to learn."""
