@@ -9,8 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from yaya.prepare.document import Report
-from yaya.prepare.read.files import SourceFile
+from yaya.prepare.document import ReadEvents
+from yaya.prepare.read.source_files import SourceFile
 from yaya.prepare.read.sources import read_file
 
 MARKS = ("{{", "}}", "[[", "]]", "<ref", "</", "{|", "|}", "|-", "''", "&nbsp;", "[http", "File:", "Category:")
@@ -26,10 +26,10 @@ HOLES = {
 path = Path(sys.argv[1])
 left_out: Counter[str] = Counter()
 broken: list[str] = []
-report = Report(lambda b: broken.append(b.reason), lambda *_: None, lambda _s, _w, why: left_out.update([why]))
+events = ReadEvents(lambda b: broken.append(b.reason), lambda *_: None, lambda _s, _w, why: left_out.update([why]))
 started = time.perf_counter()
 file = SourceFile(path, path.name, "wiki", path.stat().st_size, named=True)
-articles = [(document.where, document.text or "") for document in read_file(file, report)]
+articles = [(document.where, document.text or "") for document in read_file(file, events)]
 seconds = time.perf_counter() - started
 size = sum(len(text.encode()) for _, text in articles)
 print(f"{len(articles)} articles, {size / 1e6:.2f} MB of text in {seconds:.1f} s; left out: {dict(left_out)}; {broken}")

@@ -140,7 +140,7 @@ def test_bombs_are_not_unpacked(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["a.html.gz", "a.json.gz", "a.epub.gz", "a.docx.gz", "a.pdf.gz"])
 def test_what_must_be_read_whole_has_a_limit(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("yaya.prepare.read.files.LARGEST", 1000)
+    monkeypatch.setattr("yaya.prepare.read.source_files.LARGEST", 1000)
     write(tmp_path / "d" / name, gzip.compress(b"[\n" + b" " * 100_000))
     write(tmp_path / "d" / "z.txt", "good")
     documents, (broken,) = read(tmp_path / "d")
@@ -149,7 +149,7 @@ def test_what_must_be_read_whole_has_a_limit(tmp_path, monkeypatch, name):
 
 
 def test_a_packed_parquet_file_has_a_limit_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.read.files.LARGEST", 1000)
+    monkeypatch.setattr("yaya.prepare.read.source_files.LARGEST", 1000)
     write(tmp_path / "d" / "a.parquet.gz", gzip.compress(b"PAR1" + bytes(100_000) + b"PAR1"))
     (broken,) = read(tmp_path / "d")[1]
     assert broken.problem.kind == "too large"

@@ -62,15 +62,15 @@ KEYS = {"preset": "chat", "repeated_lines": True}
 
 
 @pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "PIECE_BYTES", 40_000)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 40_000)
 
 
 @pytest.fixture(scope="module")
 def alone(sources, tmp_path_factory) -> dict[str, bytes]:
     """What one process makes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "PIECE_BYTES", 40_000)
+        patch.setattr(chunks, "CHUNK_BYTES", 40_000)
         draft = prepare(tmp_path_factory.mktemp("one") / "out", *sources, workers=1, **KEYS)
     records = balanced(draft)
     assert records["quarantined"] == 2 and records["merged"] >= 90
@@ -79,13 +79,13 @@ def alone(sources, tmp_path_factory) -> dict[str, bytes]:
     return found
 
 
-def test_two_workers_make_the_same_bytes_as_one(sources, alone, small_pieces, tmp_path):
+def test_two_workers_make_the_same_bytes_as_one(sources, alone, small_chunks, tmp_path):
     draft = prepare(tmp_path / "out", *sources, workers=2, **KEYS)
     balanced(draft)
     assert results(draft.path) == alone
 
 
-def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_pieces, tmp_path, monkeypatch):
+def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_chunks, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -109,7 +109,7 @@ def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_piece
 PROGRAM = """
 import sys
 from yaya.prepare import chunks
-chunks.PIECE_BYTES = 40_000
+chunks.CHUNK_BYTES = 40_000
 from yaya.cli import main
 if __name__ == "__main__":
     main(sys.argv[1:])

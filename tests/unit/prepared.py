@@ -13,7 +13,7 @@ from tests.conftest import context
 from yaya.core import config as core_config
 from yaya.core.artifact import Draft
 from yaya.prepare import corpus
-from yaya.prepare.document import Broken, Document, Report
+from yaya.prepare.document import Broken, Document, ReadEvents
 from yaya.prepare.read.sources import Remarks, files_of, read_file
 from yaya.prepare.settings import PrepareConfig, resolved
 
@@ -22,9 +22,9 @@ def read(*paths: Path, main: bool = True) -> tuple[list[Document], list[Broken]]
     """What sources hold, and what is set aside in them. Remarks are said as in a run."""
     broken: list[Broken] = []
     remarks = Remarks()
-    report = Report(broken.append, remarks.add, lambda *left_out: None)
+    events = ReadEvents(broken.append, remarks.add, lambda *left_out: None)
     files = files_of([str(path) for path in paths])
-    found = [document for file, _ in files for document in read_file(file, report, main)]
+    found = [document for file, _ in files for document in read_file(file, events, main)]
     remarks.close()
     return found, broken
 

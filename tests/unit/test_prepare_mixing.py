@@ -13,8 +13,11 @@ from tests.conftest import context
 
 from yaya.core.artifact import Draft
 from yaya.core.messages import UserError
-from yaya.prepare import chunks, corpus, mixing, pieces
+from yaya.prepare import chunks, corpus, mixing
+from yaya.prepare.handover import Handover
+from yaya.prepare.ledger import Ledger
 from yaya.prepare.read.sources import files_of
+from yaya.prepare.read_step import ReadStep
 from yaya.prepare.settings import PrepareConfig, resolved
 
 
@@ -256,8 +259,9 @@ def test_a_preview_shows_as_many_documents_as_were_asked_for(tmp_path, documents
 
 def test_a_preview_is_spread_over_files_and_sources(tmp_path):
     files = [texts(tmp_path / f"{n}.jsonl", 50, f"word{n}") for n in range(9)]
-    work = pieces.Work(chunks.sample(chunks.pieces(config_of(files), tmp_path, 0, files_of(names(files))), 90)[0])
-    assert Counter(document.source for document in work.documents()) == dict.fromkeys(names(files), 10)
+    whole = chunks.cut(config_of(files), Handover(tmp_path), 0, files_of(names(files)))
+    records = ReadStep(chunks.sample(whole, 90)[0], Ledger()).records()
+    assert Counter(record.document.source for record in records) == dict.fromkeys(names(files), 10)
 
 
 def names(files: list[Path]) -> list[str]:

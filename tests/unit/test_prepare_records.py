@@ -12,7 +12,7 @@ from prepared import balanced, lines, prepare, read, rows, write
 
 from yaya.core.messages import UserError
 from yaya.prepare import chunks
-from yaya.prepare.document import Broken, Report, Unusable
+from yaya.prepare.document import Broken, ReadEvents, Unusable
 from yaya.prepare.parquet import DOCUMENTS
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.records import contents_of
@@ -579,7 +579,7 @@ def test_nested_trees(tmp_path):
 
 
 def test_a_table_of_posts_is_not_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr("yaya.prepare.chunks.PIECE_BYTES", 1000)
+    monkeypatch.setattr("yaya.prepare.chunks.CHUNK_BYTES", 1000)
     texts = [{"text": f"{n} " * 50} for n in range(100)]
     for name, table in (
         ("posts", [row | {"text": t["text"]} for row, t in zip(TREE * 10, texts, strict=False)]),
@@ -734,13 +734,13 @@ def test_threads_of_unknown_authors_and_likes_from_a_table(tmp_path):
 
 @pytest.mark.parametrize("odd", [{"other": 1}, {"body": "x", "parent_id": "t1_0", "id": "1"}])
 def test_what_a_part_of_a_file_begins_with_says_nothing_about_the_file(tmp_path, monkeypatch, odd):
-    monkeypatch.setattr("yaya.prepare.chunks.PIECE_BYTES", 1000)
+    monkeypatch.setattr("yaya.prepare.chunks.CHUNK_BYTES", 1000)
     records = [odd | {"pad": "p" * 20} if n % 2 else {"text": f"text {n:03} is one of many texts"} for n in range(200)]
     (file, _) = files_of([str(lines(tmp_path / "a.jsonl", records))])[0]
     parts = list(chunks.parts(file))
     assert any((part.first - 1) % 2 for part in parts[1:])
     broken: list[Broken] = []
-    report = Report(broken.append, lambda *remark: None, lambda *left_out: None)
-    found = [document for part in parts for document in read_file(part, report)]
+    events = ReadEvents(broken.append, lambda *remark: None, lambda *left_out: None)
+    found = [document for part in parts for document in read_file(part, events)]
     assert len(found) == sum("text" in record for record in records)
     assert {b.problem.kind for b in broken} == {"unknown shape"} and len(broken) == len(records) - len(found)

@@ -10,7 +10,7 @@ import zstandard
 from prepared import prepare, rows, write
 from prepared import read as read_all
 
-from yaya.prepare.document import Document, Report
+from yaya.prepare.document import Document, ReadEvents
 from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.records import SHAPES, contents_of
 from yaya.prepare.read.sources import files_of, read_file, sources
@@ -44,7 +44,7 @@ def test_folder_is_read_sorted_and_without_hidden_files(tmp_path):
 def test_reading_is_lazy(tmp_path):
     (file, _), *_ = files_of([str(write(tmp_path / "a.jsonl", '{"text": "a"}\n' * 9 + "no JSON\n"))])
     broken = []
-    documents = read_file(file, Report(broken.append, lambda *remark: None, lambda *record: None))
+    documents = read_file(file, ReadEvents(broken.append, lambda *remark: None, lambda *record: None))
     assert next(documents).text == "a" and not broken
     assert len(list(documents)) == 8 and len(broken) == 1
 
@@ -222,7 +222,7 @@ def test_html_in_its_declared_charset(tmp_path):
 
 
 def test_every_kind_of_file_has_a_reader(tmp_path):
-    from yaya.prepare.read.files import KINDS
+    from yaya.prepare.read.source_files import KINDS
 
     assert set(sources(True)) == set(KINDS.values())
 

@@ -8,8 +8,8 @@ import pytest
 from prepared import balanced, chat, lines, prepare, read, rows, write
 
 from yaya.prepare.read import texts
+from yaya.prepare.read.endoftext import stories, without_marks
 from yaya.prepare.read.markdown import Code, without_comments
-from yaya.prepare.read.stories import stories, without_marks
 
 MARKS = [
     "<|endoftext|>",

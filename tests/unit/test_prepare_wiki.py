@@ -8,12 +8,12 @@ import pytest
 from prepared import balanced, prepare, rows, write
 
 from yaya.prepare.read.wikinames import site_of
-from yaya.prepare.read.wikinumbers import Page
+from yaya.prepare.read.wikinumbers import WikiPage
 from yaya.prepare.read.wikitext import to_text
 
 
 def said(wikitext: str, language: str = "", title: str = "Title", date: str = "2014-10-26") -> str:
-    return to_text(wikitext, Page(site_of(language, ()), title, date))
+    return to_text(wikitext, WikiPage(site_of(language, ()), title, date))
 
 
 def dump(*pages: str, siteinfo: str = "", language: str = "") -> str:

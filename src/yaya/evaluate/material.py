@@ -11,6 +11,7 @@ from typing import Any
 from yaya.core.files import read_json
 from yaya.core.messages import UserError
 from yaya.core.recipe import read_recipe
+from yaya.core.source_names import is_primer
 from yaya.evaluate import sample_texts
 from yaya.evaluate.report_labels import STAGES
 from yaya.tokenize.shards import corpus_files
@@ -49,7 +50,7 @@ class Material:
 
     @property
     def is_primer(self) -> bool:
-        return "prepare" in self.manifests and self.config("prepare").get("sources") in ([], None, ["primer"])
+        return "prepare" in self.manifests and is_primer(self.config("prepare").get("sources"))
 
 
 def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mapping[str, Path]) -> Material:

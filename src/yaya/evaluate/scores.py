@@ -15,6 +15,7 @@ from typing import Any
 from yaya.core.artifact import Artifact, Draft
 from yaya.core.config import key
 from yaya.core.messages import UserError, program, say
+from yaya.core.source_names import is_primer
 from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.evaluate import tasks
 from yaya.inference.engine import Engine
@@ -85,7 +86,7 @@ def score_model(
     stride = config.stride or max(1, engine.context_length // 2)
     scores: dict[str, Any] = tasks.validation_loss(engine.model, engine.tokenizer, shard, stride)
     replies: list[dict[str, Any]] = []
-    if inputs["prepare"].config.get("sources") not in ([], ["primer"]):
+    if not is_primer(inputs["prepare"].config.get("sources")):
         scores["repetition_rate"] = tasks.continuation_loops(engine, shard)
     else:
         title = f"evaluate {stage}"

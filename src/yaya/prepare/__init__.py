@@ -1,1 +1,1 @@
-"""Raw text becomes a corpus: sources -> documents -> clean -> split. Also the primer, which needs no sources."""
+"""Raw text becomes a corpus: read -> clean -> dedup -> split -> mix -> augment -> write. Begin with corpus.py."""

@@ -1,10 +1,10 @@
-"""Cuts the input into pieces of about equal size: whole small files together, parts of large files that can be cut."""
+"""Cuts the input into chunks of about equal size: small files together, parts of large files that can be cut."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,37 +13,57 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from yaya.core.messages import say
-from yaya.prepare.document import PRIMER
-from yaya.prepare.pieces import PIECE_BYTES, Piece
-from yaya.prepare.read.files import SourceFile, is_packed, opening
-from yaya.prepare.read.hub import Remote
+from yaya.core.source_names import PRIMER
+from yaya.prepare.handover import Handover
+from yaya.prepare.read.hub import HubFile
+from yaya.prepare.read.source_files import SourceFile, is_packed, opening
 from yaya.prepare.read.threads import is_post
 from yaya.prepare.settings import PrepareConfig
 
-PRIMER_PIECE = 20_000  # documents
+CHUNK_BYTES = 16_000_000  # of input
+PRIMER_CHUNK = 20_000  # documents
 OF_MANY = ("lines", "json", "csv", "parquet", "wiki", "warc")  # kinds of files that hold many documents
 
 
-def pieces(config: PrepareConfig, folder: Path, seed: int, files: list[tuple[SourceFile, int]]) -> list[Piece]:
-    """All pieces of the input in order. files: each with the number of its source."""
-    out: list[Piece] = []
+@dataclass(frozen=True)
+class Chunk:
+    """Files (or parts of files) that are read one after another, or a range of the primer.
+
+    It knows by itself what to read and where to write, so any process on any machine can work on it.
+    """
+
+    number: int
+    work: Handover
+    config: PrepareConfig
+    files: tuple[SourceFile, ...] = ()
+    sources: tuple[int, ...] = ()  # number of the source of each file
+    primer: tuple[int, int, int, int] = (0, 0, 0, 0)  # first and last story, first and last conversation
+    primer_source: int = 0  # number of the primer as a source
+    seed: int = 0
+    limit: int = 0  # documents in all, for a preview; 0: all
+
+
+def cut(config: PrepareConfig, work: Handover, seed: int, files: list[tuple[SourceFile, int]]) -> list[Chunk]:
+    """All chunks of the input in order. files: each with the number of its source."""
+    out: list[Chunk] = []
     waiting: list[tuple[SourceFile, int]] = []
     size = 0
 
     def flush() -> None:
         nonlocal waiting, size
         if waiting:
-            chosen, sets = zip(*waiting, strict=True)
-            out.append(Piece(len(out), folder, config, chosen, sets, seed=seed))
+            chosen, sources = zip(*waiting, strict=True)
+            out.append(Chunk(len(out), work, config, chosen, sources, seed=seed))
         waiting, size = [], 0
 
     for number, source in enumerate(config.sources or [PRIMER]):
         if source == PRIMER:
             flush()
-            out += primer_pieces(config, folder, seed, number, len(out))
+            start = Chunk(len(out), work, config, primer_source=number, seed=seed)
+            out += primer_chunks(start, config.stories, config.conversations)
             continue
         for part in parts_of([file for file, of in files if of == number], config.hub_megabytes):
-            if size and size + part.size > PIECE_BYTES:
+            if size and size + part.size > CHUNK_BYTES:
                 flush()
             waiting.append((part, number))
             size += part.size
@@ -54,38 +74,34 @@ def pieces(config: PrepareConfig, folder: Path, seed: int, files: list[tuple[Sou
 def parts_of(files: list[SourceFile], hub_megabytes: int) -> Iterator[SourceFile]:
     """Parts of a source's files; of a hub's only the first, until so many MB are reached (0: all)."""
     limit, taken = hub_megabytes * 1_000_000, 0
-    remote = [file for file in files if isinstance(file.path, Remote)]
+    remote = [file for file in files if isinstance(file.path, HubFile)]
     whole = sum(file.size for file in remote)
     if limit and whole > limit:
         base = remote[0].name.split("/", 2)
         name, of = "/".join(base[:2]), f"{whole / 1e6:,.0f} MB"
         say(f"{name}: reading the first {hub_megabytes:,} of {of}", f"{name}：一共 {of}，先读 {hub_megabytes:,} MB")
     for file in files:
-        if limit and taken >= limit and isinstance(file.path, Remote):
+        if limit and taken >= limit and isinstance(file.path, HubFile):
             continue
         for part in parts(file):
             yield part
-            taken += part.size if isinstance(file.path, Remote) else 0
-            if limit and taken >= limit and isinstance(file.path, Remote):
+            taken += part.size if isinstance(file.path, HubFile) else 0
+            if limit and taken >= limit and isinstance(file.path, HubFile):
                 break
 
 
-def primer_pieces(config: PrepareConfig, folder: Path, seed: int, source: int, start: int) -> list[Piece]:
-    """Ranges of the primer's stories and conversations."""
-    out: list[Piece] = []
-    for stories, count in ((True, config.stories), (False, config.conversations)):
-        for first in range(0, count, PRIMER_PIECE):
-            last = min(count, first + PRIMER_PIECE)
-            span = (first, last, 0, 0) if stories else (0, 0, first, last)
-            number = start + len(out)
-            out.append(Piece(number, folder, config, primer=span, primer_set=source, seed=seed))
-    return out
+def primer_chunks(start: Chunk, stories: int, conversations: int) -> Iterator[Chunk]:
+    """Ranges of the primer's stories, then of its conversations. start: the first chunk, still without a range."""
+    spans = [(at, min(stories, at + PRIMER_CHUNK), 0, 0) for at in range(0, stories, PRIMER_CHUNK)]
+    spans += [(0, 0, at, min(conversations, at + PRIMER_CHUNK)) for at in range(0, conversations, PRIMER_CHUNK)]
+    for number, span in enumerate(spans, start.number):
+        yield replace(start, number=number, primer=span)
 
 
-def sample(pieces: list[Piece], documents: int) -> list[Piece]:
-    """One piece of evenly spread files of each source, to take `documents` from; those come first that have few."""
-    files = [pair for piece in pieces for pair in zip(piece.files, piece.sets, strict=True)]
-    primers = [piece for piece in pieces if not piece.files]
+def sample(chunks: list[Chunk], documents: int) -> list[Chunk]:
+    """One chunk of evenly spread files of each source, to take `documents` from; those come first that have few."""
+    files = [pair for chunk in chunks for pair in zip(chunk.files, chunk.sources, strict=True)]
+    primers = [chunk for chunk in chunks if not chunk.files]
     share = max(1, documents // max(1, len({n for _, n in files}) + bool(primers)))
     sources: list[list[tuple[SourceFile, int]]] = []
     for source in {number for _, number in files}:
@@ -95,15 +111,15 @@ def sample(pieces: list[Piece], documents: int) -> list[Piece]:
         sources.append(sorted(own, key=lambda pair: (pair[0].kind in OF_MANY, pair[0].size)))
     sources.sort(key=lambda own: (any(file.kind in OF_MANY for file, _ in own), sum(file.size for file, _ in own)))
     chosen = list(chain.from_iterable(sources))
-    first = replace(primers[0] if primers else pieces[0], number=0, limit=max(documents, len(sources) + bool(primers)))
-    stories, talks = (max((piece.primer[n] for piece in primers), default=0) for n in (1, 3))
+    first = replace(primers[0] if primers else chunks[0], number=0, limit=max(documents, len(sources) + bool(primers)))
+    stories, talks = (max((chunk.primer[n] for chunk in primers), default=0) for n in (1, 3))
     span = (0, min(stories, documents), 0, min(talks, documents))
-    return [replace(first, files=tuple(f for f, _ in chosen), sets=tuple(n for _, n in chosen), primer=span)]
+    return [replace(first, files=tuple(f for f, _ in chosen), sources=tuple(n for _, n in chosen), primer=span)]
 
 
 def parts(file: SourceFile) -> Iterator[SourceFile]:
     """A large file of lines or Parquet as parts; anything else as it is."""
-    if file.size < 1.5 * PIECE_BYTES or is_packed(file):
+    if file.size < 1.5 * CHUNK_BYTES or is_packed(file):
         yield file
     elif file.kind == "parquet":
         yield from row_groups(file)
@@ -127,7 +143,7 @@ def row_groups(file: SourceFile) -> Iterator[SourceFile]:
     size = 0.0
     for number, group in enumerate(sizes):
         size += group * scale
-        if size >= PIECE_BYTES or number == len(sizes) - 1:
+        if size >= CHUNK_BYTES or number == len(sizes) - 1:
             yield replace(file, size=math.ceil(size), start=start, stop=number + 1, first=row + 1)
             row += sum(meta.row_group(n).num_rows for n in range(start, number + 1))
             start, size = number + 1, 0.0
@@ -135,7 +151,7 @@ def row_groups(file: SourceFile) -> Iterator[SourceFile]:
 
 def line_ranges(file: SourceFile) -> Iterator[SourceFile]:
     """Parts between line ends, with the number of their first line, which one pass over the bytes counts."""
-    count = -(-file.size // PIECE_BYTES)
+    count = -(-file.size // CHUNK_BYTES)
     step = -(-file.size // count)
     start, line = 0, 1
     assert isinstance(file.path, Path)

@@ -14,8 +14,8 @@ from yaya.pages import charts, excerpts, layout
 from yaya.pages.layout import Pair, by_name, dicts, is_number
 from yaya.prepare.data_labels import FILTERS, MIXING, PARTS, SCRIPTS, filter_name, kind_name, method_name, reason_name
 
-ROOM = Path(__file__).parent  # of the template report_data.html.j2
-STYLE = ROOM / "report.css"
+ROOM = Path(__file__).parent  # of the template data_parts.html.j2
+STYLE = ROOM / "data_page.css"
 SHOWN = 10  # examples of one kind
 EXCERPT = 140  # characters; an example of a change that is longer has been cut out of a text
 SIDE = 1400  # the same for near-duplicates
@@ -25,7 +25,7 @@ DROPPED = 240  # characters that are shown of a dropped document
 def write_report(folder: Path, metrics: dict[str, Any], config: dict[str, Any], out: Path) -> None:
     """Writes the page to `out`. folder: where examples.json is."""
     shown = data(metrics, config, read_json(folder / "examples.json"))
-    write_atomic(out, layout.render(ROOM / "report.html.j2", {"data": shown}, styles=[STYLE]))
+    write_atomic(out, layout.render(ROOM / "data_page.html.j2", {"data": shown}, styles=[STYLE]))
 
 
 def data(metrics: dict[str, Any], config: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:

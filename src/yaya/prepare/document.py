@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-PRIMER = "primer"  # the source that comes with yaya
+import xxhash
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from yaya.prepare.clean.quality import Reading
+
 Message = dict[str, str]
 Content = str | list[Message]
 
@@ -51,6 +58,41 @@ class Document:
             return Document(texts[0], None, self.source, self.where)
         messages = [{"role": m["role"], "content": text} for m, text in zip(self.messages, texts, strict=True)]
         return Document(None, messages, self.source, self.where)
+
+
+@dataclass(slots=True)
+class Portion:
+    """What of a document goes into one file of a split."""
+
+    split: str  # train, validation; train-p2 where it is read again, train-a1 for a changed copy
+    document: Document
+    id: bytes
+    cut: bool = False  # from a text that is divided, not taken as a whole
+    method: str = ""  # how a copy was changed
+    of: Portion | None = None  # the whole portion, where this is the part of it that mixing reads
+
+    @classmethod
+    def of_text(cls, split: str, document: Document, text: str, of: Portion | None = None) -> Portion:
+        """A portion with a part of a document's text."""
+        part = document.with_texts([text])
+        return cls(split, part, xxhash.xxh3_128_digest(part.content), cut=True, of=of)
+
+
+@dataclass(slots=True)
+class Record:
+    """A document on its way through the steps, with what they find out about it."""
+
+    document: Document
+    source: int  # number of its source
+    id: bytes = b""  # xxh3 of the content: by it a document is recognised, split and drawn
+    number: int = -1  # in the whole input, of what is clean
+    readings: Sequence[Reading] = ()  # its texts, with what filters found in them
+    words: Sequence[np.ndarray] = ()  # hashes of the words of each text
+    portions: Sequence[Portion] = ()
+
+    @property
+    def bytes_written(self) -> int:
+        return sum([portion.document.size for portion in self.portions])
 
 
 class Unusable(Exception):
@@ -119,8 +161,8 @@ class Broken:
 
 
 @dataclass
-class Report:
-    """Where readers tell what is no document."""
+class ReadEvents:
+    """What readers tell beside documents, each kind to whoever wants to know it."""
 
     broken: Callable[[Broken], None]  # a file or record that is set aside or left out
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese

@@ -1,7 +1,7 @@
 """One function over many items: in this process, on all cores, or on a Ray cluster. The results come in order.
 
 The function reads and writes files by itself (on a cluster: on a file system that all nodes see) and returns a small
-dict, which is kept in `folder`; so a run that was killed goes on with what is not there yet.
+dict, which is kept in the hand-over; so a run that was killed goes on with what is not there yet.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from yaya.core.files import write_atomic
 from yaya.core.messages import UserError
 from yaya.core.ray_cluster import connect_ray
+from yaya.prepare.handover import Handover
 
 Function = Callable[[Any], dict[str, Any]]
 AHEAD = 2  # items per worker that wait, so that none is idle
 
 
 def run_all(
-    function: Function, items: Sequence[Any], folder: Path, name: str, engine: str = "local", workers: int = 1
+    function: Function, items: Sequence[Any], work: Handover, task: str, engine: str = "local", workers: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """`function(item)` for each item; what an earlier run finished is taken from `folder/NAME-00000.json`."""
-    kept = [folder / f"{name}-{number:05}.json" for number in range(len(items))]
+    """`function(item)` for each item; what an earlier run finished is taken from its `work.result(task, number)`."""
+    kept = [work.result(task, number) for number in range(len(items))]
     to_do = [number for number, path in enumerate(kept) if not path.exists()]
     made = ENGINES[engine](function, [items[number] for number in to_do], workers)
     try:
@@ -42,6 +42,19 @@ def run_all(
         made.close()
 
 
+def in_order(
+    submit: Callable[[Any], Any], result: Callable[[Any], dict[str, Any]], items: Sequence[Any], most: int
+) -> Iterator[dict[str, Any]]:
+    """The results of all items, of which at most so many are submitted at a time."""
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(submit(item))
+        if len(waiting) > most:
+            yield result(waiting.popleft())
+    while waiting:
+        yield result(waiting.popleft())
+
+
 def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
     """In this process, or in spawned ones where there is work for more than one."""
     workers = min(workers, len(items))
@@ -50,13 +63,7 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
         return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
     try:
-        waiting: deque[Future[dict[str, Any]]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from in_order(lambda item: pool.submit(function, item), Future.result, items, AHEAD * workers)
     except BrokenProcessPool:
         raise UserError(
             "A worker of prepare was killed, most often because memory ran out. Try again with fewer: prepare.workers=1",
@@ -76,15 +83,8 @@ def _leave_interrupts() -> None:
 def on_ray(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
     """On the Ray cluster at RAY_ADDRESS, or one that is started here. workers: tasks at a time, 0 for all CPUs."""
     ray = connect_ray()
-    task = ray.remote(function)
     limit = workers or int(ray.cluster_resources().get("CPU", 1))
-    waiting: deque[Any] = deque()
-    for item in items:
-        waiting.append(task.remote(item))
-        if len(waiting) > AHEAD * limit:
-            yield ray.get(waiting.popleft())
-    while waiting:
-        yield ray.get(waiting.popleft())
+    yield from in_order(ray.remote(function).remote, ray.get, items, AHEAD * limit)
 
 
 ENGINES: dict[str, Callable[[Function, Sequence[Any], int], Any]] = {"local": on_cores, "ray": on_ray}

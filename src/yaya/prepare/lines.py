@@ -32,7 +32,7 @@ def hashes_of(document: Document, source: int) -> np.ndarray:
 
 
 def repeated(paths: Sequence[Path], documents: int) -> np.ndarray:
-    """Sorted hashes of the lines that are boilerplate, from the pieces' files, a part of all hashes at a time."""
+    """Sorted hashes of the lines that are boilerplate, from the chunks' files, a part of all hashes at a time."""
     total = sum(np.load(path, mmap_mode="r").shape[0] for path in paths)
     parts = max(1, -(-total // AT_ONCE))
     least = max(DOCUMENTS, int(SHARE * documents))

@@ -7,11 +7,13 @@ new (Muennighoff et al., arXiv 2305.16264, section 5). The total stays what it i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from yaya.core.messages import UserError, say
+from yaya.prepare.document import Portion
 
 
 def check(weights: Sequence[float], sources: Sequence[str]) -> None:
@@ -36,6 +38,28 @@ def times(id: bytes, epochs: float) -> int:
     """How often one document is read: the whole epochs, and by its id (of its own bytes) perhaps once more."""
     whole = int(epochs)
     return whole + (int.from_bytes(id[8:12], "big") < (epochs - whole) * 2**32)
+
+
+def drawn(portion: Portion, epochs: float) -> list[Portion]:
+    """The portions that are read of one: all of it `epochs` times, the fraction as a part of a cut text. Maybe none.
+
+    What validates is read once at most, so validation has the mixture of training.
+    """
+    if epochs == 1:
+        return [portion]
+    document, text = portion.document, portion.document.text or ""
+    if portion.split == "validation":
+        if not portion.cut:
+            return [portion] if times(portion.id, epochs) else []
+        held = text[: round(len(text) * min(1.0, epochs))]
+        return [portion if held == text else Portion.of_text("validation", document, held)] if held else []
+    whole = int(epochs) if portion.cut else times(portion.id, epochs)
+    names = ["train", *(f"train-p{number}" for number in range(2, whole + 2))]
+    out = [portion if name == portion.split else replace(portion, split=name) for name in names[:whole]]
+    part = text[: round(len(text) * (epochs % 1))] if portion.cut else ""
+    if part.strip():
+        out.append(Portion.of_text(names[whole], document, part, of=portion))
+    return out
 
 
 def are_drawn(ids: np.ndarray, epochs: np.ndarray) -> np.ndarray:

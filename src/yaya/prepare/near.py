@@ -127,13 +127,13 @@ def _with_first(size: int) -> tuple[np.ndarray, np.ndarray]:
     return earlier[wanted], later[wanted]
 
 
-class Rows(Protocol):
+class FetchesRows(Protocol):
     """An array, or one that lies in several files."""
 
     def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
-def alike(signatures: Rows, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def alike(signatures: FetchesRows, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The pairs whose estimated Jaccard reaches the threshold, and the estimates. signatures: (D, H)."""
     estimates = np.empty(len(pairs), np.float32)
     for at in range(0, len(pairs), PAIRS_AT_ONCE):

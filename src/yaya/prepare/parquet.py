@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from yaya.prepare.document import Message
+from yaya.prepare.handover import MESSAGE
 
 ROWS = 10_000
 CHARACTERS = 8_000_000  # a row group of very long documents ends earlier
 
-MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
@@ -27,10 +26,9 @@ DOCUMENTS = pa.schema(
         ("augmented", pa.string()),  # how a copy was changed; "" for what is as it was
     ]
 )
-DROPPED = pa.schema([("source", pa.string()), ("where", pa.string()), ("reason", pa.string()), ("sample", pa.string())])
 
 
-class Shard:
+class RowWriter:
     """One Parquet file under way: `add` rows, they are written group by group."""
 
     def __init__(self, path: Path, schema: pa.Schema):
@@ -42,13 +40,11 @@ class Shard:
             path, schema, compression="zstd", use_dictionary=repeated, write_statistics=False
         )
 
-    def __enter__(self) -> Shard:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
             self.flush()
         self.writer.close()
 
@@ -72,15 +68,16 @@ class Shard:
         )
 
 
-class DocumentShard(Shard):
+class SplitWriter(RowWriter):
     """A split: its documents, and counts of documents, characters and bytes by kind."""
 
     def __init__(self, path: Path):
         super().__init__(path, DOCUMENTS)
-        self.counts: dict[str, Counter[str]] = {"text": Counter(), "chat": Counter()}
+        self.counts = {kind: Counter(documents=0, characters=0, bytes=0) for kind in ("text", "chat")}
         self.bytes = np.zeros(256, np.int64)
 
     def batch(self) -> pa.RecordBatch:
+        """The rows as columns, counted."""
         ids, kinds, texts, chats, sources, methods = zip(*self.rows, strict=True)
         text, chat = pa.array(texts, pa.string()), message_lists(chats)
         contents = chat.values.field("content")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from yaya.core.config import key
+from yaya.core.source_names import is_primer
 from yaya.prepare.augment import AugmentConfig
-from yaya.prepare.document import PRIMER
 from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
 
 KNOWN = "known"
@@ -162,7 +162,7 @@ class PrepareConfig:
 def resolved(config: PrepareConfig) -> PrepareConfig:
     """The config with what it leaves open filled by its preset."""
     preset = PRESETS[config.preset]
-    if config.sources in ([], [PRIMER]):  # its likenesses are wanted, and it holds out its own questions
+    if is_primer(config.sources):  # its likenesses are wanted, and it holds out its own questions
         preset = preset | {"near_duplicates": False, "decontaminate": []}
     open_keys = [field.name for field in fields(config) if field.name in preset and getattr(config, field.name) is None]
     return replace(config, **{name: preset[name] for name in open_keys})

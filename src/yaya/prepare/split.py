@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yaya.prepare.document import Document, Portion
+
 MANY = 200  # documents, from which on a hash gives a fair share
 FEW_SHARE, MANY_SHARE, PRIMER_SHARE = 0.1, 0.05, 0.01
 
@@ -23,8 +25,16 @@ class Rule:
     tail: float | None
     limit: bytes = b""  # 16 bytes, or none
 
-    def validates(self, id: bytes) -> bool:
-        return id < self.limit
+    def divide(self, document: Document, id: bytes) -> list[Portion]:
+        """The whole document as one portion; or, where each text is cut, its end for validation and the rest."""
+        if self.tail is None:
+            return [Portion("validation" if id < self.limit else "train", document, id)]
+        text = document.text or ""
+        cut = boundary(len(text), self.tail)
+        if not 0 < cut < len(text):
+            return [Portion("train", document, id, cut=True)]
+        parts = (("validation", text[cut:]), ("train", text[:cut]))
+        return [Portion.of_text(split, document, part) for split, part in parts]
 
 
 def rule_for(kind: str, ids: np.ndarray, mode: str, few: float, many: float) -> Rule:

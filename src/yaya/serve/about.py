@@ -10,10 +10,10 @@ from typing import Any
 
 from yaya.core.han import language_of
 from yaya.core.messages import visible, width
+from yaya.core.source_names import PRIMER, is_primer
 from yaya.evaluate.origin import corpus_of, reads_only_texts, table
 from yaya.evaluate.sample_texts import read_rows
 from yaya.prepare.clean.personal import mask_personal
-from yaya.prepare.document import PRIMER
 from yaya.tokenize.shards import corpus_files
 
 SHOWN = 3  # questions in each language
@@ -45,7 +45,7 @@ def about(model: Path) -> About:
     if not config:
         return About()
     sources = config.get("sources") or [PRIMER]
-    files = corpus_files(corpus, "validation") if sources != [PRIMER] else []
+    files = [] if is_primer(sources) else corpus_files(corpus, "validation")
     rows = [row for path in files[:: 1 + len(files) // FILES] for row in read_rows(path)]
     return About(pick_starters([row for row in rows if row.get("source") != PRIMER], PRIMER in sources))
 

@@ -20,6 +20,7 @@ from yaya.core.config import key
 from yaya.core.files import file_digest
 from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar
+from yaya.core.source_names import is_primer
 from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.tokenize import chat_template
 from yaya.tokenize.tokenizer import Tokenizer, train
@@ -53,7 +54,7 @@ class TokenizeConfig:
 
 def resolve(config: TokenizeConfig, inputs: Inputs) -> TokenizeConfig:
     """Fills what is left to the run: vocabulary size and the cut between Han characters."""
-    primer = inputs["prepare"].config.get("sources") in ([], ["primer"])
+    primer = is_primer(inputs["prepare"].config.get("sources"))
     if config.vocab_size is None:
         size = sum(path.stat().st_size for split in SPLITS for path in corpus_files(inputs["prepare"].path, split))
         # About one token for each 2 KB of (compressed) text: rarer ones would never be learned. More than 8,192 would

@@ -102,6 +102,7 @@ def simplify_particles(text: str, distinguishes: bool) -> str:
     """Simplified text whose 著 is 着 where it must be. distinguishes: its author wrote both."""
 
     def one(found: re.Match[str]) -> str:
+        """着 or 著 for this 著, by what stands before and behind it."""
         at = found.end()
         before = text[max(0, at - 3) : at - 1]
         if ALWAYS_WRITTEN.search(before):

@@ -15,6 +15,7 @@ from yaya.prepare.clean import chinese, quality, text
 from yaya.prepare.clean.personal import Masker
 from yaya.prepare.clean.quality import Reading
 from yaya.prepare.document import Document
+from yaya.prepare.ledger import Account
 
 if TYPE_CHECKING:
     from yaya.prepare.settings import PrepareConfig
@@ -124,20 +125,6 @@ def active(config: PrepareConfig) -> dict[str, Filter]:
         ("personal", bool(c.mask_personal), lambda: personal(c.allow)),
     ]
     return {name: make() for name, on, make in table if on}
-
-
-@dataclass
-class Account:
-    """What one filter did. Bytes balance: bytes_in + added = bytes_out + removed."""
-
-    documents_in: int = 0
-    changed: int = 0
-    dropped: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    added: int = 0
-    removed: int = 0
-    seconds: float = 0.0
 
 
 @dataclass

@@ -81,6 +81,7 @@ class Masker:
         self.counts: dict[str, int] = {}
 
     def mask(self, text: str) -> str:
+        """The text with a placeholder for each value that is personal and not allowed."""
         spans = personal_in(text)
         if not spans:
             return text

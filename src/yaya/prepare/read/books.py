@@ -11,18 +11,18 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile, read_bytes
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.signatures import what_it_is
+from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.zipped import damaged, library, member, other_kind, parse_xml, password, unzipped
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 
 
-def read_epub(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_epub(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """A book's chapters in reading order, as one document. EPUB 3.3, W3C."""
     with unzipped(file, ".epub") as book:
         locked = locked_members(book)
@@ -37,7 +37,7 @@ def read_epub(file: SourceFile, report: Report) -> Iterator[Document]:
     if problems and not any(texts):
         raise problems[0].problem
     for broken in problems:
-        report.broken(broken)
+        events.broken(broken)
     yield Document("\n\n".join(text for text in texts if text), None, file.name, "")
 
 
@@ -79,27 +79,13 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
     return {urllib.parse.unquote(e.get("URI") or "") for e in tree.iter() if local(e) == "CipherReference"}
 
 
-def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
-    """The text layer, page by page; a scan without one is set aside."""
+def read_pdf(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
+    """The text layer as one document; a scan without one raises Unusable. Pages without text are told in `events`."""
     pypdf = library("pypdf", "pypdf", file)
     said = Heard()
-    data = read_bytes(file)
-    what = what_it_is(data)
-    if what and "(.pdf)" not in what[0]:
-        raise other_kind(what, ".pdf")
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise password("this PDF", "这个 PDF ")
-        count = len(reader.pages)
-    except Unusable:
-        raise
-    except pypdf.errors.DependencyError:
-        library("cryptography", "cryptography", file)
-        raise
-    except Exception as error:  # damaged files raise almost anything
-        raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
+    reader = open_pdf(pypdf, file)
     texts, problems, pictures = [], [], []
+    count = len(reader.pages)
     if (wanted := pages_promised(reader)) > count:
         lost = damaged(f"pages are missing: {wanted - count} of {wanted}", f"{wanted} 页里缺了 {wanted - count} 页")
         problems.append(Broken(file.name, "", lost))
@@ -112,18 +98,39 @@ def read_pdf(file: SourceFile, report: Report) -> Iterator[Document]:
                 raise ValueError(said[-1])
             if not texts[-1] and has_picture(page):
                 pictures.append(number + 1)
-        except Exception as error:  # so do damaged pages
+        except Exception as error:  # damaged pages raise almost anything
             why = str(error).split("\n")[0][:200]
             problem = damaged(f"this page cannot be read: {why}", f"这一页读不了：{why}")
             problems.append(Broken(file.name, f"page {number + 1}", problem))
     if not any(texts) and not problems:
         raise Unusable("no text layer", "a scan without text", "扫描件，没有文字层")
     for broken in problems:
-        report.broken(broken)
+        events.broken(broken)
     for page_number in pictures:
-        report.left_out(file.name, f"page {page_number}", "a picture without text")
+        events.left_out(file.name, f"page {page_number}", "a picture without text")
     if any(texts):
         yield Document("\n\n".join(text for text in texts if text), None, file.name, "")
+
+
+def open_pdf(pypdf: Any, file: SourceFile) -> Any:
+    """The library's reader of a PDF whose pages can be counted; Unusable for a locked, damaged or other file."""
+    data = read_bytes(file)
+    what = what_it_is(data)
+    if what and "(.pdf)" not in what[0]:
+        raise other_kind(what, ".pdf")
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(data))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise password("this PDF", "这个 PDF ")
+        len(reader.pages)
+    except Unusable:
+        raise
+    except pypdf.errors.DependencyError:
+        library("cryptography", "cryptography", file)
+        raise
+    except Exception as error:  # damaged files raise almost anything
+        raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
+    return reader
 
 
 class Heard(list[str]):

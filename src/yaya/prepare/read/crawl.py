@@ -10,24 +10,24 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile, bytes_read, opening
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.html import html_to_text, main_text
 from yaya.prepare.read.readers import decode_page
+from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
 
 LARGEST_RECORD = 32 << 20  # bytes; a larger one is set aside
 LONGEST_HEADER = 1 << 16
 START = re.compile(rb"WARC/\d\.\d\s*$")
 
 
-def read_warc(file: SourceFile, report: Report, main: bool) -> Iterator[Document]:
+def read_warc(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Document]:
     """The pages of a WARC file as their main text, the documents of a WET file as they are; `where` is the address."""
-    with opening(file, report, LARGEST_RECORD) as stream:  # nothing is read of a packed record that is damaged
-        for number, headers, body in records(file, stream, report):
+    with opening(file, events, LARGEST_RECORD) as stream:  # nothing is read of a packed record that is damaged
+        for number, headers, body in records(file, stream, events):
             kind, address = headers.get("warc-type", ""), headers.get("warc-target-uri", "").strip("<>")
             where = f"record {number}" + (f" ({address})" if address else "")
             if number % 100 == 0:
-                report.inside(bytes_read(stream))
+                events.inside(bytes_read(stream))
             try:
                 if kind == "conversion":
                     yield Document(body.decode("utf-8"), None, file.name, where)
@@ -37,12 +37,12 @@ def read_warc(file: SourceFile, report: Report, main: bool) -> Iterator[Document
                         yield Document(text, None, file.name, where)
             except UnicodeDecodeError as error:
                 problem = Unusable("bad encoding", f"not UTF-8: {error.reason}", f"不是 UTF-8：{error.reason}")
-                report.broken(Broken(file.name, where, problem, body[:300].decode("utf-8", "replace")))
+                events.broken(Broken(file.name, where, problem, body[:300].decode("utf-8", "replace")))
             except Unusable as problem:
-                report.broken(Broken(file.name, where, problem, body[:300].decode("utf-8", "replace")))
+                events.broken(Broken(file.name, where, problem, body[:300].decode("utf-8", "replace")))
 
 
-def records(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tuple[int, dict[str, str], bytes]]:
+def records(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[tuple[int, dict[str, str], bytes]]:
     """(number, headers in lower case, body) of each record. What is none is passed over; a file that is cut off raises
     EOFError."""
     number, lost = 0, False
@@ -55,7 +55,7 @@ def records(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tup
         number, lost = number + 1, False
         if not START.match(line):
             problem = Unusable("damaged", "no WARC record begins here", "这里不是 WARC 记录的开头")
-            report.broken(Broken(file.name, f"record {number}", problem, line[:300].decode("utf-8", "replace")))
+            events.broken(Broken(file.name, f"record {number}", problem, line[:300].decode("utf-8", "replace")))
             lost = True  # up to the next that begins
             continue
         headers: dict[str, str] = {}
@@ -67,14 +67,14 @@ def records(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tup
         size = headers.get("content-length", "")
         if not re.fullmatch("[0-9]{1,18}", size):
             problem = Unusable("damaged", "a WARC record without its length", "WARC 记录缺少长度")
-            report.broken(Broken(file.name, f"record {number}", problem))
+            events.broken(Broken(file.name, f"record {number}", problem))
             lost = True
             continue
         length = int(size)
         if length > LARGEST_RECORD:
             size = f"{length / 1e6:,.0f} MB"
             problem = Unusable("too large", f"a record of {size}", f"一条记录有 {size}")
-            report.broken(Broken(file.name, headers.get("warc-target-uri", ""), problem))
+            events.broken(Broken(file.name, headers.get("warc-target-uri", ""), problem))
             skip(stream, length)
             continue
         body = stream.read(length)

@@ -31,7 +31,7 @@ HELD_OUT = ("test", "valid", "dev", "eval")
 
 
 @dataclass(frozen=True)
-class Remote:
+class HubFile:
     """A file on a hub; picklable, so that any process can open it. The token is looked up where it is opened."""
 
     hub: str  # "hf" or "ms"
@@ -43,12 +43,12 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class RemoteFile:
+class ListedFile:
     """What a listing says of one file."""
 
     path: str
     size: int
-    place: Remote | Path  # a path in the local cache when offline
+    place: HubFile | Path  # a path in the local cache when offline
 
 
 def is_hub(source: str) -> bool:
@@ -56,7 +56,7 @@ def is_hub(source: str) -> bool:
     return source.startswith(("hf:", "ms:"))
 
 
-def list_dataset(source: str) -> tuple[str, list[RemoteFile]]:
+def list_dataset(source: str) -> tuple[str, list[ListedFile]]:
     """Revision and data files of `hub:owner/name[/config][:split]`, in order of their paths."""
     hub, _, rest = source.partition(":")
     rest, _, split = rest.partition(":")
@@ -81,7 +81,7 @@ def list_dataset(source: str) -> tuple[str, list[RemoteFile]]:
     return revision, chosen
 
 
-def choose(files: Iterable[RemoteFile], config: str, split: str, card: dict[str, Any]) -> list[RemoteFile]:
+def choose(files: Iterable[ListedFile], config: str, split: str, card: dict[str, Any]) -> list[ListedFile]:
     """The files of one config and split: by the card's `configs`, else by the names of folders and files."""
     data = sorted((file for file in files if file.path.lower().endswith(DATA)), key=lambda file: file.path)
     patterns = patterns_of(card, config, split)
@@ -119,30 +119,17 @@ def offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def huggingface(name: str, revision: str = "main") -> tuple[str, list[RemoteFile], dict[str, Any]]:
-    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline."""
-    from huggingface_hub import HfApi, hf_hub_url, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile], dict[str, Any]]:
+    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline.
+
+    No files where there is no such revision; UserError where there is no such dataset, or the hub cannot be reached.
+    """
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
     if offline():
-        try:
-            folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
-        except LocalEntryNotFoundError:
-            raise UserError(
-                f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
-                f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
-            ) from None
-        found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        files = [RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
-        card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
-        return folder.name, files, head_of(card)
+        return in_cache(name, revision)
     api = HfApi()
     try:
         commit = api.dataset_info(name, revision=revision).sha or revision
@@ -170,15 +157,35 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[RemoteFile
             raise
         raise unreachable(api.endpoint, error) from None
     files = [
-        RemoteFile(
+        ListedFile(
             f.path,
             f.size,
-            Remote("hf", hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint), f.size),
+            HubFile(
+                "hf", hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint), f.size
+            ),
         )
         for f in listed
     ]
     readme = next((f for f in files if f.path == "README.md"), None)
     return commit, files, head_of(text_of(readme)) if readme else {}
+
+
+def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
+    """(commit, files, card) of a dataset as the local cache holds it; UserError where it does not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
+            f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
+        ) from None
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
+    card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
+    return folder.name, files, head_of(card)
 
 
 def unreachable(endpoint: str, error: Exception) -> UserError:
@@ -190,13 +197,13 @@ def unreachable(endpoint: str, error: Exception) -> UserError:
     )
 
 
-def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
+def modelscope(name: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
     """(revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host.
 
     Its branch moves and no commit is told for the whole, so the revision is a digest of what the listing says of each file.
     """
     endpoint = ms_endpoint()
-    files: list[RemoteFile] = []
+    files: list[ListedFile] = []
     told = hashlib.sha256()
     seen: set[str] = set()
     page, size = 1, 100
@@ -214,7 +221,7 @@ def modelscope(name: str) -> tuple[str, list[RemoteFile], dict[str, Any]]:
                 url = f"{endpoint}/api/v1/datasets/{name}/repo?{where}"
                 content = file.get("Sha256") or file.get("Revision") or file.get("CommittedDate")
                 told.update(f"{file['Path']}\0{file['Size']}\0{content}\n".encode())
-                files.append(RemoteFile(file["Path"], int(file["Size"]), Remote("ms", url, int(file["Size"]))))
+                files.append(ListedFile(file["Path"], int(file["Size"]), HubFile("ms", url, int(file["Size"]))))
         if len(listed) < size or not new:  # a server that does not count pages answers all of them alike
             return told.hexdigest(), files, {}
         page += 1
@@ -267,7 +274,7 @@ def head_of(card: str) -> dict[str, Any]:
     return head if isinstance(head, dict) else {}
 
 
-def text_of(file: RemoteFile) -> str:
+def text_of(file: ListedFile) -> str:
     with file.place.open("rb") if isinstance(file.place, Path) else file.place.open() as stream:
         return stream.read(1 << 20).decode("utf-8", "replace")
 
@@ -317,6 +324,7 @@ class RangeFile(io.RawIOBase):
         super().close()
 
     def readinto(self, buffer: Any) -> int:
+        """Fills the buffer as far as one answer goes; 0 at the end. UserError when RETRIES in a row have failed."""
         wanted = min(len(buffer), self.size - self.at)
         if wanted <= 0:
             return 0

@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from yaya.prepare.document import Broken, Report, Unusable
+from yaya.prepare.document import Broken, ReadEvents, Unusable
 from yaya.prepare.read.encodings import OLD, SEEN, bad_bytes, decode, decode_kept, encoding_of, wide_encoding
-from yaya.prepare.read.files import SourceFile, opening
+from yaya.prepare.read.source_files import SourceFile, opening
 
 BEGINNING = 100_000  # bytes that settle the encoding, where there is anything beyond ASCII in them
 LONGEST_LINE = 32 << 20  # bytes; a longer one is set aside
@@ -24,7 +24,7 @@ SURE = 4  # characters that are valid UTF-8 by no accident
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a damaged packed file raises
 
 
-def numbered_lines(file: SourceFile, stream: IO[bytes], report: Report) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, or of its part, as bytes; UTF-16 is turned into UTF-8 on the way. Endless ones are set aside."""
     if file.whole:
         first = stream.readline(LONGEST_LINE + 1)
@@ -43,7 +43,7 @@ def numbered_lines(file: SourceFile, stream: IO[bytes], report: Report) -> Itera
                 line = stream.readline(LONGEST_LINE)
                 size += len(line)
             problem = Unusable("too large", f"a line of {size / 1e6:,.0f} MB", f"这一行有 {size / 1e6:,.0f} MB")
-            report.broken(Broken(file.name, f"line {number}", problem))
+            events.broken(Broken(file.name, f"line {number}", problem))
         else:
             yield number, line
         number += 1
@@ -77,8 +77,8 @@ def wide_lines(first: bytes, stream: IO[bytes], encoding: str) -> Iterator[bytes
 class LineDecoder:
     """Turns lines into text: as UTF-8, until one is not; then the whole file is looked at, and the user is told."""
 
-    def __init__(self, file: SourceFile, report: Report, beginning: bytes):
-        self.file, self.report = file, report
+    def __init__(self, file: SourceFile, events: ReadEvents, beginning: bytes):
+        self.file, self.events = file, events
         self.encoding = ""  # not settled
         if not beginning.isascii() and not wide_encoding(beginning):
             try:
@@ -94,7 +94,7 @@ class LineDecoder:
         except Unusable:
             found = "utf-8"  # none fits: each line says for itself what is wrong
         self.encoding = found if found in OLD else "utf-8"
-        remark_encoding(self.file, self.encoding, self.report)
+        remark_encoding(self.file, self.encoding, self.events)
 
     def decode(self, line: bytes) -> str:
         """The text of a line; Unusable names its first byte that does not fit."""
@@ -143,11 +143,11 @@ def lines_beyond_ascii(file: SourceFile) -> bytes:
     return b"".join(found)
 
 
-def remark_encoding(file: SourceFile, encoding: str, report: Report) -> None:
+def remark_encoding(file: SourceFile, encoding: str, events: ReadEvents) -> None:
     """Counts a file that is not UTF-8."""
     name = OLD.get(encoding)
     if name:
-        report.remark(
+        events.remark(
             f"read as {name}",
             f"{file.name}: read as {name}, because it is not UTF-8",
             f"{file.name}：不是 UTF-8，按 {name} 读取",

@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 
-from yaya.prepare.document import Document, Report
-from yaya.prepare.read.files import SourceFile, read_bytes
+from yaya.prepare.document import Document, ReadEvents
+from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.texts import documents_of, text_of
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
@@ -24,13 +24,13 @@ TITLE = re.compile(r"^title[ \t]*:[ \t]*(\S.*)$", re.MULTILINE)
 HEADING = re.compile(r"^# |\A[^\n]+\n=+[ \t]*\r?$", re.MULTILINE)
 
 
-def read_markdown(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_markdown(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """A Markdown file without its front matter, of which the title is kept, and without HTML comments."""
     data = read_bytes(file)
-    text = text_of(file, data, report)
+    text = text_of(file, data, events)
     if text.strip() or not data.strip():  # else all of it was set aside
         text = without_comments(without_front_matter(text))
-        yield from documents_of(file, text, report, Code(text))
+        yield from documents_of(file, text, events, Code(text))
 
 
 def without_front_matter(text: str) -> str:

@@ -50,6 +50,7 @@ class Level:
 
     @classmethod
     def of(cls, element: ET.Element) -> Level:
+        """A level as its `w:lvl` describes it; Word's defaults for what is missing."""
         return cls(
             number(value(element, "start"), 1),
             value(element, "numFmt") or "decimal",

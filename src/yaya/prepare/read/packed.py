@@ -24,7 +24,7 @@ DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.
 
 
 @dataclass(frozen=True)
-class Packing:
+class Compression:
     """One way to pack: what files begin with, what streams in the middle begin with, and what unpacks one."""
 
     magic: bytes
@@ -32,17 +32,17 @@ class Packing:
     tool: Callable[[], Any]
 
 
-GZIP = Packing(
+GZIP = Compression(
     b"\x1f\x8b",
     re.compile(rb"\x1f\x8b\x08[\x00-\x1f][\x00-\xff]{4}[\x00\x02\x04][\x00-\x0d\xff]"),
     lambda: zlib.decompressobj(31),
 )
 PACKINGS = (
     GZIP,
-    Packing(b"BZh", re.compile(rb"BZh[1-9]1AY&SY"), bz2.BZ2Decompressor),
-    Packing(b"\xfd7zXZ", re.compile(rb"\xfd7zXZ\x00"), lzma.LZMADecompressor),
+    Compression(b"BZh", re.compile(rb"BZh[1-9]1AY&SY"), bz2.BZ2Decompressor),
+    Compression(b"\xfd7zXZ", re.compile(rb"\xfd7zXZ\x00"), lzma.LZMADecompressor),
     # Windows as long as Reddit's dumps have: 2 GB
-    Packing(
+    Compression(
         b"\x28\xb5\x2f\xfd",
         re.compile(rb"\x28\xb5\x2f\xfd"),
         lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj(),
@@ -56,7 +56,7 @@ class Streams(io.RawIOBase):
     hold: bytes of a stream that are kept back until it is whole, so that nothing is read of a damaged one.
     """
 
-    def __init__(self, disk: IO[bytes], packing: Packing, hold: int = 0):
+    def __init__(self, disk: IO[bytes], packing: Compression, hold: int = 0):
         self.disk, self.packing, self.hold = disk, packing, hold
         self.held: list[bytes] = []
         self.size = 0  # bytes unpacked of the stream that goes on
@@ -70,6 +70,7 @@ class Streams(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fills the buffer with unpacked bytes; 0 at the end, EOFError where the file is cut off."""
         while not self.left:
             self.packed = self.packed or self.disk.read(BLOCK)
             if not self.packed and self.tool is not None:

@@ -1,4 +1,4 @@
-"""One reader for each kind of file: file -> documents, lazily. What is broken goes to the report."""
+"""One reader for each kind of file: file -> documents, lazily. What is broken is told in `events`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from yaya.core.messages import UserError
-from yaya.prepare.document import FIXES, LEFT_OUT, Broken, Content, Document, Report, Unusable, place
+from yaya.prepare.document import FIXES, LEFT_OUT, Broken, Content, Document, ReadEvents, Unusable, place
 from yaya.prepare.read import json_values
 from yaya.prepare.read.encodings import BROKEN, LABELS, decode_kept, encoding_of, is_damaged_utf8, wide_encoding
-from yaya.prepare.read.files import SourceFile, Unpacked, bytes_read, opening, read_bytes
+from yaya.prepare.read.endoftext import stories, without_marks
 from yaya.prepare.read.html import html_to_text, main_text
-from yaya.prepare.read.hub import Remote
+from yaya.prepare.read.hub import HubFile
 from yaya.prepare.read.json_values import is_record, records_in, values
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_lines, numbered_lines, remark_encoding
 from yaya.prepare.read.records import contents_of
-from yaya.prepare.read.stories import stories, without_marks
+from yaya.prepare.read.source_files import SourceFile, Unpacked, bytes_read, opening, read_bytes
 from yaya.prepare.read.threads import dialogues, is_post
 
 PLAIN = rb"\n \u0041 +AGE- xn--a-ecp.ru"  # the same in every charset of web pages, but not in all that Python knows
 PARQUET_BATCH = 200  # rows in memory at once
 
 
-def read_html(file: SourceFile, report: Report, main: bool) -> Iterator[Document]:
+def read_html(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Document]:
     """A page: its main text, or all that a browser shows."""
-    text = decode_page(read_bytes(file), "", lambda encoding: remark_encoding(file, encoding, report))
+    text = decode_page(read_bytes(file), "", lambda encoding: remark_encoding(file, encoding, events))
     yield Document(main_text(text) if main else html_to_text(text), None, file.name, "")
 
 
@@ -53,10 +53,10 @@ def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], Non
     return BROKEN.sub("\ufffd", decode_kept(page, encoding))
 
 
-def read_json(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_json(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """One record, a list of records, or one record per line: the first line tells which, not the name."""
     if not file.whole:
-        yield from documents(file, parsed_lines(file, report), report)
+        yield from documents(file, parsed_lines(file, events), events)
         return
     with opening(file) as stream:
         first = stream.readline(LONGEST_LINE)
@@ -67,29 +67,29 @@ def read_json(file: SourceFile, report: Report) -> Iterator[Document]:
     elif b"\0" in first + more and not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         encoding_of(first + more)  # says that this is binary
     if is_json_lines(first.removeprefix(b"\xef\xbb\xbf").strip(), more, file.kind):
-        yield from documents(file, parsed_lines(file, report), report)
+        yield from documents(file, parsed_lines(file, events), events)
         return
     data = read_bytes(file)
     encoding = encoding_of(data)
-    remark_encoding(file, encoding, report)
+    remark_encoding(file, encoding, events)
     text = decode_kept(data, encoding)
     if text.strip():
-        yield from documents(file, records_of(file, text, report), report)
+        yield from documents(file, records_of(file, text, events), events)
 
 
-def records_of(file: SourceFile, text: str, report: Report) -> Iterator[tuple[str, Any]]:
+def records_of(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tuple[str, Any]]:
     """(where, record) for the records of a whole JSON text: a list, an object that holds some, or some after each other."""
     try:
         whole = orjson.loads(text)
     except orjson.JSONDecodeError:
-        yield from good_values(file, text, report)
+        yield from good_values(file, text, events)
         return
     if isinstance(whole, list):
         yield from ((f"record {n}", record) for n, record in enumerate(whole, 1))
         return
     found = records_in(whole)
     if not file.named and found == [("", whole)] and not is_record(whole):
-        report.remark(
+        events.remark(
             "config", f"{file.name}: no record of text or chat, skipped", f"{file.name}：不是文本或对话记录，跳过"
         )
         return  # a folder's settings file, not data
@@ -97,14 +97,14 @@ def records_of(file: SourceFile, text: str, report: Report) -> Iterator[tuple[st
         yield f"{name}, record {number}" if name else f"record {number}", record
 
 
-def good_values(file: SourceFile, text: str, report: Report) -> Iterator[tuple[str, Any]]:
+def good_values(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tuple[str, Any]]:
     """(where, record) of what can be read of a broken JSON text, or of one that Python writes; the rest is set aside."""
     number = 0
     for found in values(text):
         if isinstance(found.value, Unusable):
             number += 1
             where = f"record {number} (line {found.line})"
-            report.broken(Broken(file.name, where, found.value, found.sample))
+            events.broken(Broken(file.name, where, found.value, found.sample))
             continue
         for name, record in records_in(found.value):
             number += 1
@@ -123,11 +123,11 @@ def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
     return False
 
 
-def parsed_lines(file: SourceFile, report: Report) -> Iterator[tuple[str, Any]]:
+def parsed_lines(file: SourceFile, events: ReadEvents) -> Iterator[tuple[str, Any]]:
     """(where, record) for each good line."""
-    decoder = LineDecoder(file, report, first_lines(file))
-    with opening(file, report) as stream:
-        for number, raw in numbered_lines(file, stream, report):
+    decoder = LineDecoder(file, events, first_lines(file))
+    with opening(file, events) as stream:
+        for number, raw in numbered_lines(file, stream, events):
             line = raw.strip()
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
@@ -135,11 +135,11 @@ def parsed_lines(file: SourceFile, report: Report) -> Iterator[tuple[str, Any]]:
                 continue
             where = f"line {number}"
             if number % 1000 == 0:
-                report.inside(bytes_read(stream) - file.start)
+                events.inside(bytes_read(stream) - file.start)
             try:
                 yield where, parse(line, decoder)
             except Unusable as problem:
-                report.broken(Broken(file.name, where, problem, line[:300].decode("utf-8", "replace")))
+                events.broken(Broken(file.name, where, problem, line[:300].decode("utf-8", "replace")))
 
 
 def parse(line: bytes, decoder: LineDecoder) -> Any:
@@ -152,16 +152,16 @@ def parse(line: bytes, decoder: LineDecoder) -> Any:
     return json_values.parse(decoder.decode(line))  # names the byte, where that is the reason
 
 
-def read_parquet(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_parquet(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """One record per row; only the columns that matter are read. A row group that is damaged costs no other."""
     with opening(file) as stream:
         table = pq.ParquetFile(
             pa.BufferReader(read_bytes(file)) if isinstance(stream, Unpacked) else pa.PythonFile(stream)
         )
-        yield from documents(file, parquet_rows(file, table, report), report)
+        yield from documents(file, parquet_rows(file, table, events), events)
 
 
-def parquet_rows(file: SourceFile, table: pq.ParquetFile, report: Report) -> Iterator[tuple[str, Any]]:
+def parquet_rows(file: SourceFile, table: pq.ParquetFile, events: ReadEvents) -> Iterator[tuple[str, Any]]:
     """(where, record) of each row of the file, or of its part."""
     names = table.schema_arrow.names
     columns = None if is_post(dict.fromkeys(names)) else columns_of(names)
@@ -175,15 +175,15 @@ def parquet_rows(file: SourceFile, table: pq.ParquetFile, report: Report) -> Ite
                     yield f"row {number}", row
                     number += 1
         except (OSError, pa.ArrowException) as error:
-            if isinstance(file.path, Remote):
+            if isinstance(file.path, HubFile):
                 raise  # it is the transfer
             why = str(error).split("\n")[0][:200]
             problem = Unusable("damaged", f"cannot be read: {why}", f"读不了：{why}")
-            report.broken(Broken(file.name, f"rows {number} to {after - 1}", problem))
+            events.broken(Broken(file.name, f"rows {number} to {after - 1}", problem))
         number = after
 
 
-def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Report) -> Iterator[Document]:
+def documents(file: SourceFile, records: Iterable[tuple[str, Any]], events: ReadEvents) -> Iterator[Document]:
     """Documents of a file's records. A first record of unknown shape means that the whole file is of that shape.
 
     A file that the user named stops the run; of a folder it is set aside, and said.
@@ -195,7 +195,7 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
         return
     records = itertools.chain([head], records)
     if is_post(head[1]) and not understood:
-        yield from dialogues(file, records, report)
+        yield from dialogues(file, records, events)
         return
     for where, record in records:
         for content in contents_of(record):
@@ -205,12 +205,12 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], report: Repo
                     said = f"{at}: {content.en}. {fix[0]}", f"{at}：{content.zh}。{fix[1]}"
                     if file.named:
                         raise UserError(*said)
-                    report.remark(content.kind, *said)
-                    report.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
+                    events.remark(content.kind, *said)
+                    events.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
                     return
                 understood |= content.kind in LEFT_OUT
                 sample = orjson.dumps(record, default=str).decode()[:300]
-                report.broken(Broken(file.name, where, content, sample))
+                events.broken(Broken(file.name, where, content, sample))
                 continue
             understood = True
             yield from divided(file, content, where)

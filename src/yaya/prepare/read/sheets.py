@@ -10,8 +10,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from yaya.prepare.document import Broken, Document, Report
-from yaya.prepare.read.files import SourceFile, read_bytes
+from yaya.prepare.document import Broken, Document, ReadEvents
+from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.tables import Row, from_rows
 from yaya.prepare.read.zipped import damaged, library, member, parse_xml, unzipped
 
@@ -26,7 +26,7 @@ CURRENCY = re.compile(r"\[\$([^\]-]+)(?:-[^\]]*)?\]|\"([^\"]+)\"|([€$£¥₹�
 ERRORS = frozenset({"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"})
 
 
-def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_xlsx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """Each sheet: records where its columns say so, else a text of its rows. Hidden sheets are left out, and counted."""
     openpyxl = library("openpyxl", "openpyxl", file)
     warnings.filterwarnings("ignore", module="openpyxl")  # of styles and charts that it does not read
@@ -39,15 +39,15 @@ def read_xlsx(file: SourceFile, report: Report) -> Iterator[Document]:
         except Exception as error:  # the library raises what its XML library raises
             raise damaged(f"no readable Excel file: {error}", f"不是可读的 Excel 文件：{error}") from None
         for name in [name for name in names_in(archive) if name not in book.sheetnames]:
-            report.broken(Broken(file.name, f"sheet {name}", damaged("the sheet is missing", "缺少这个工作表")))
+            events.broken(Broken(file.name, f"sheet {name}", damaged("the sheet is missing", "缺少这个工作表")))
         for sheet in book.worksheets:
             if sheet.sheet_state != "visible":
-                report.left_out(file.name, f"sheet {sheet.title}", "hidden sheet")
+                events.left_out(file.name, f"sheet {sheet.title}", "hidden sheet")
                 continue
             data = member(archive, sheet._worksheet_path.lstrip("/"))
-            remark_uncomputed(file, sheet.title, data, report)
+            remark_uncomputed(file, sheet.title, data, events)
             title = "" if UNNAMED.fullmatch(sheet.title) else sheet.title
-            yield from from_rows(file, sheet_rows(file, sheet, data, report), report, title)
+            yield from from_rows(file, sheet_rows(file, sheet, data, events), events, title)
 
 
 def names_in(archive: zipfile.ZipFile) -> list[str]:
@@ -58,7 +58,7 @@ def names_in(archive: zipfile.ZipFile) -> list[str]:
     return [e.get("name") or "" for e in parse_xml(member(archive, path), path).iter() if e.tag.endswith("}sheet")]
 
 
-def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Iterator[Row]:
+def sheet_rows(file: SourceFile, sheet: Any, data: bytes, events: ReadEvents) -> Iterator[Row]:
     """The rows that hold anything; a value that stands in merged cells belongs to each of their rows."""
     merged = merged_cells(data)
     held: dict[int, tuple[str, int]] = {}  # column -> text of merged cells around this row, and their last row
@@ -81,7 +81,7 @@ def sheet_rows(file: SourceFile, sheet: Any, data: bytes, report: Report) -> Ite
                 yield Row(f"sheet {sheet.title}, row {number}", values)
     except Exception as error:  # damaged XML: the library raises almost anything
         problem = damaged(f"the sheet breaks off here: {error}", f"工作表在这里中断：{error}")
-        report.broken(Broken(file.name, f"sheet {sheet.title}, row {number + 1}", problem))
+        events.broken(Broken(file.name, f"sheet {sheet.title}, row {number + 1}", problem))
 
 
 def merged_cells(data: bytes) -> dict[tuple[int, int], int]:
@@ -147,11 +147,11 @@ def plain(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) >= 1e-3 else f"{value:.6g}"
 
 
-def remark_uncomputed(file: SourceFile, sheet: str, data: bytes, report: Report) -> None:
+def remark_uncomputed(file: SourceFile, sheet: str, data: bytes, events: ReadEvents) -> None:
     """Says that formulas have no values: the file was written by a program that does not compute."""
     count = len(UNCOMPUTED.findall(data))
     if count:
-        report.remark(
+        events.remark(
             "formulas",
             f"{file.name}, sheet {sheet}: formulas without a value: {count:,}. Open the file in Excel or LibreOffice and save it",
             f"{file.name}，工作表 {sheet}：{count:,} 个公式没有值。请用 Excel 或 LibreOffice 打开并保存一次",

@@ -1,7 +1,7 @@
 """Sources -> documents, lazily: one reader for each kind of file.
 
 Reads:  files, folders and datasets on a hub; packed or not, which their first bytes tell.
-Does:   yields documents; what is broken goes to the report, and the reading goes on.
+Does:   yields documents; what is broken is told in `events`, and the reading goes on.
 Writes: nothing.
 """
 
@@ -18,20 +18,21 @@ from typing import Any
 import pyarrow as pa
 
 from yaya.core.messages import UserError, plural, say
-from yaya.prepare.document import FIXES, PRIMER, Broken, Document, Report, Unusable
+from yaya.core.source_names import PRIMER
+from yaya.prepare.document import FIXES, Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
-from yaya.prepare.read.files import CONVERT, SourceFile, list_files
-from yaya.prepare.read.hub import Remote
+from yaya.prepare.read.hub import HubFile
 from yaya.prepare.read.markdown import read_markdown
 from yaya.prepare.read.readers import read_html, read_json, read_parquet
 from yaya.prepare.read.sheets import read_xlsx
+from yaya.prepare.read.source_files import CONVERT, SourceFile, list_files
 from yaya.prepare.read.tables import read_csv
 from yaya.prepare.read.texts import read_text
 from yaya.prepare.read.wiki import read_wiki
 from yaya.prepare.read.word import read_docx
 
-Reader = Callable[[SourceFile, Report], Iterator[Document]]
+Reader = Callable[[SourceFile, ReadEvents], Iterator[Document]]
 
 
 def sources(main: bool) -> dict[str, Reader]:
@@ -67,7 +68,7 @@ def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[S
         if others:
             say_skipped(source, others)
         for file in files:
-            real = file.path.url if isinstance(file.path, Remote) else os.path.realpath(file.path)
+            real = file.path.url if isinstance(file.path, HubFile) else os.path.realpath(file.path)
             if real not in seen:
                 seen.add(real)
                 out.append((file, number))
@@ -99,23 +100,23 @@ def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
     )
 
 
-def read_file(file: SourceFile, report: Report, main: bool = True) -> Iterator[Document]:
+def read_file(file: SourceFile, events: ReadEvents, main: bool = True) -> Iterator[Document]:
     """Documents of one file; what stops the reading sets the rest of it aside. main: of web pages only the main text."""
     count = 0
     try:
-        for document in sources(main)[file.kind](file, report):
+        for document in sources(main)[file.kind](file, events):
             count += 1
             yield document
     except Unusable as unusable:
-        report.broken(Broken(file.name, "", unusable))
+        events.broken(Broken(file.name, "", unusable))
     except OSError as error:
         if error.errno is None:
-            report.broken(damage(file, count, error))
+            events.broken(damage(file, count, error))
             return
         why = error.strerror
-        report.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
+        events.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
     except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        report.broken(damage(file, count, error))
+        events.broken(damage(file, count, error))
 
 
 def damage(file: SourceFile, count: int, error: Exception) -> Broken:

@@ -8,9 +8,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from yaya.prepare.document import Report
+from yaya.prepare.document import ReadEvents
 from yaya.prepare.read.encodings import decode
-from yaya.prepare.read.files import SourceFile, opening, read_bytes
+from yaya.prepare.read.source_files import SourceFile, opening, read_bytes
 from yaya.prepare.read.tables import csv_rows
 
 
@@ -20,7 +20,7 @@ def all_strings(file: SourceFile) -> list[str]:
         with opening(file) as stream:
             return strings_in(pq.read_table(pa.BufferReader(stream.read())).to_pylist())
     if file.kind == "csv":
-        silent = Report(lambda broken: None, lambda *remark: None, lambda *left_out: None)
+        silent = ReadEvents(lambda broken: None, lambda *remark: None, lambda *left_out: None)
         with opening(file) as stream:
             return [cell for row in csv_rows(file, stream, silent) for cell in row.cells]
     text = decode(read_bytes(file))

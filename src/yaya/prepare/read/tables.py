@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from yaya.core import han
 from yaya.core.han import language_of
-from yaya.prepare.document import Broken, Document, Report, Unusable
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.encodings import BROKEN, binary
-from yaya.prepare.read.files import SourceFile, bytes_read, opening
 from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_lines, numbered_lines
 from yaya.prepare.read.readers import documents
 from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.signatures import what_it_is
+from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
 from yaya.prepare.read.threads import is_post
 
 LOOKED_AT = 50  # rows that tell what a table is
@@ -54,6 +54,7 @@ class Dialect:
     spaces: bool = False  # after each separator
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of each row; csv.Error for a quote that is never closed."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -64,21 +65,21 @@ class Dialect:
         )
 
 
-def read_csv(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_csv(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """One record per row, named by the first; commas, semicolons, tabs or bars between, whichever the file has."""
-    with opening(file, report) as stream:
-        yield from from_rows(file, csv_rows(file, stream, report), report, strict=True)
+    with opening(file, events) as stream:
+        yield from from_rows(file, csv_rows(file, stream, events), events, strict=True)
 
 
-def csv_rows(file: SourceFile, stream: object, report: Report) -> Iterator[Row]:
+def csv_rows(file: SourceFile, stream: object, events: ReadEvents) -> Iterator[Row]:
     """The rows of a file; those that cannot be read carry their problem."""
     beginning = first_lines(file)
     if what_it_is(beginning):
         raise binary(beginning)
-    decoder = LineDecoder(file, report, beginning)
+    decoder = LineDecoder(file, events, beginning)
     lines: Iterator[tuple[int, bytes]] = (
         (number, line.replace(b"\0", b""))
-        for number, line in numbered_lines(file, stream, report)  # type: ignore[arg-type]
+        for number, line in numbered_lines(file, stream, events)  # type: ignore[arg-type]
     )
     if b"\n" not in beginning and b"\r" in beginning:  # as old Macs end lines
         lines = enumerate((part + b"\n" for _, line in lines for part in line.split(b"\r")), 1)
@@ -88,9 +89,9 @@ def csv_rows(file: SourceFile, stream: object, report: Report) -> Iterator[Row]:
     dialect = dialect_of(sample)
     if sample and is_separator_line(sample[0]):
         head = head[1:]
-    for count, row in enumerate(Rows(itertools.chain(head, lines), decoder, dialect)):
+    for count, row in enumerate(CsvRows(itertools.chain(head, lines), decoder, dialect)):
         if count % 1000 == 0:
-            report.inside(bytes_read(stream))  # type: ignore[arg-type]
+            events.inside(bytes_read(stream))  # type: ignore[arg-type]
         yield row
 
 
@@ -158,7 +159,7 @@ def raw_cells(line: str, delimiter: str) -> list[str]:
     return [line.rstrip("\r\n")] if quoted else cells
 
 
-class Rows:
+class CsvRows:
     """The rows of a CSV file. Quotes that are not closed, or that are no quotes, cost no more than their own line."""
 
     def __init__(self, lines: Iterator[tuple[int, bytes]], decoder: LineDecoder, dialect: Dialect):
@@ -217,7 +218,7 @@ class Rows:
 
 
 def from_rows(
-    file: SourceFile, rows: Iterator[Row], report: Report, title: str = "", strict: bool = False
+    file: SourceFile, rows: Iterator[Row], events: ReadEvents, title: str = "", strict: bool = False
 ) -> Iterator[Document]:
     """Records, where the names of the columns are known; else the table as text. strict: surplus cells are a flaw."""
     beginning = list(itertools.islice(rows, LOOKED_AT))
@@ -226,15 +227,15 @@ def from_rows(
     names = distinct(beginning[at].cells) if at is not None else []
     above = beginning[: at or 0]
     rest = itertools.chain(beginning if at is None else beginning[at + 1 :], rows)
-    checked = good_rows(file, rest, len(names) if strict else 0, report)
+    checked = good_rows(file, rest, len(names) if strict else 0, events)
     first = next(checked, None)
     if first is None:
         return
     checked = itertools.chain([first], checked)
     if is_known(names) or not has_words(beginning) or (not names and len(first.cells) > 1):
-        yield from documents(file, ((row.where, record_of(names, row)) for row in checked), report)
+        yield from documents(file, ((row.where, record_of(names, row)) for row in checked), events)
         return
-    say_table(file, names, report)
+    say_table(file, names, events)
     if len(names) <= 1:
         yield from (Document(" ".join(row.cells).strip(), None, file.name, row.where) for row in checked)
         return
@@ -280,7 +281,7 @@ def distinct(cells: list[str]) -> list[str]:
     return out
 
 
-def good_rows(file: SourceFile, rows: Iterable[Row], width: int, report: Report) -> Iterator[Row]:
+def good_rows(file: SourceFile, rows: Iterable[Row], width: int, events: ReadEvents) -> Iterator[Row]:
     """The rows without those that are set aside: for a problem, or for more cells than there are names (0: any number)."""
     for row in rows:
         problem = row.problem
@@ -295,7 +296,7 @@ def good_rows(file: SourceFile, rows: Iterable[Row], width: int, report: Report)
             yield row
         else:
             sample = BROKEN.sub("\ufffd", ", ".join(row.cells))[:300]
-            report.broken(Broken(file.name, row.where, problem, sample))
+            events.broken(Broken(file.name, row.where, problem, sample))
 
 
 def record_of(names: list[str], row: Row) -> dict[str, str | None]:
@@ -311,13 +312,13 @@ def has_words(rows: list[Row]) -> bool:
     )
 
 
-def say_table(file: SourceFile, names: list[str], report: Report) -> None:
+def say_table(file: SourceFile, names: list[str], events: ReadEvents) -> None:
     """Says that a table is read as text."""
     some = ", ".join(name for name in names[:6] if name) + (", ..." if len(names) > 6 else "")
     how = (f"a table, each row with its column names ({some})", f"表格读取，每一行都带上列名（{some}）")
     if len(names) <= 1:
         how = ("text, a document a row", "文本读取，每行一篇")
-    report.remark(
+    events.remark(
         "table",
         f"{file.name}: read as {how[0]}. Conversations need columns such as question and answer",
         f"{file.name}：按{how[1]}。对话需要 question、answer 这样的列名",

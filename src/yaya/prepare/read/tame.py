@@ -108,6 +108,7 @@ class Flat:
         return found and found.end()
 
     def begin(self, name: str, tag: str) -> None:
+        """Begins an element; its tag is left out where too many are open already."""
         fits = self.written < MAX_DEPTH and (name not in STYLES or self.styles < MAX_STYLES)
         self.stack.append((name, fits))
         self.open[name] = self.open.get(name, 0) + 1

@@ -6,42 +6,42 @@ import codecs
 from collections.abc import Iterator
 from typing import IO
 
-from yaya.prepare.document import Broken, Document, Report
+from yaya.prepare.document import Broken, Document, ReadEvents
 from yaya.prepare.read.encodings import BROKEN, bad_bytes, decode_kept, encoding_of
-from yaya.prepare.read.files import SourceFile, opening
+from yaya.prepare.read.endoftext import MARK_ALONE, IsCode, dividing, stories
 from yaya.prepare.read.line_by_line import remark_encoding
-from yaya.prepare.read.stories import MARK_ALONE, IsCode, dividing, stories
+from yaya.prepare.read.source_files import SourceFile, opening
 
 LONG_TEXT = 16 << 20  # bytes of a text file from which on it is read as several documents
 PART = 1 << 20  # bytes of each
 HELD = 64  # characters at the end of a part without a line end: a mark may be cut in two there
 
 
-def read_text(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_text(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """The whole file as one document, or divided at marks between stories; a very long one in parts."""
-    with opening(file, report) as stream:
+    with opening(file, events) as stream:
         data = stream.read(LONG_TEXT + 1)
         if len(data) > LONG_TEXT:
             encoding = encoding_of(data[: data.rfind(b"\n") + 1] or data)
-            remark_encoding(file, encoding, report)
-            yield from long_text(file, chunks(data, stream, encoding), encoding, report)
+            remark_encoding(file, encoding, events)
+            yield from long_text(file, chunks(data, stream, encoding), encoding, events)
             return
-    text = text_of(file, data, report)
+    text = text_of(file, data, events)
     if text.strip() or not data.strip():
-        yield from documents_of(file, text, report)
+        yield from documents_of(file, text, events)
 
 
-def text_of(file: SourceFile, data: bytes, report: Report) -> str:
+def text_of(file: SourceFile, data: bytes, events: ReadEvents) -> str:
     """A file's text, without the lines that hold a broken byte."""
     encoding = encoding_of(data)
-    remark_encoding(file, encoding, report)
+    remark_encoding(file, encoding, events)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
-        return good_lines(file, decode_kept(data, encoding), encoding, report)
+        return good_lines(file, decode_kept(data, encoding), encoding, events)
 
 
-def good_lines(file: SourceFile, text: str, encoding: str, report: Report, first: int = 1, before: int = 0) -> str:
+def good_lines(file: SourceFile, text: str, encoding: str, events: ReadEvents, first: int = 1, before: int = 0) -> str:
     """The text with an empty line in place of each that holds a broken byte: those are set aside.
 
     first: the number of its first line. before: bytes of the file before it.
@@ -55,7 +55,7 @@ def good_lines(file: SourceFile, text: str, encoding: str, report: Report, first
             at = before + len(line[: found.start()].encode(codec, "surrogateescape"))
             problem = bad_bytes(found[0].encode("ascii", "surrogateescape"), 0, codec.upper(), at)
             sample = BROKEN.sub("\ufffd", line[max(0, found.start() - 100) : found.start() + 200])
-            report.broken(Broken(file.name, f"line {first + n}", problem, sample))
+            events.broken(Broken(file.name, f"line {first + n}", problem, sample))
             lines[n] = ""
         before += len(line.encode(codec, "surrogateescape")) + 1
     return "\n".join(lines)
@@ -66,11 +66,11 @@ def codec_of(encoding: str) -> str:
     return encoding.removesuffix("-sig")
 
 
-def documents_of(file: SourceFile, text: str, report: Report, is_code: IsCode | None = None) -> Iterator[Document]:
+def documents_of(file: SourceFile, text: str, events: ReadEvents, is_code: IsCode | None = None) -> Iterator[Document]:
     """One document, or one for each story."""
     found = list(stories(text, is_code=is_code))
     if len(found) > 1:
-        remark_divided(file, len(found), mark_of(text, dividing(text, True, is_code)), report)
+        remark_divided(file, len(found), mark_of(text, dividing(text, True, is_code)), events)
     for line, story in found:
         yield Document(story, None, file.name, f"line {line}" if len(found) > 1 else "")
 
@@ -81,9 +81,9 @@ def mark_of(text: str, cuts: list[tuple[int, int]]) -> str:
     return found[0] if found else ""
 
 
-def remark_divided(file: SourceFile, count: int, mark: str, report: Report) -> None:
+def remark_divided(file: SourceFile, count: int, mark: str, events: ReadEvents) -> None:
     """Says that a file is many documents, and why."""
-    report.remark(
+    events.remark(
         "divided",
         f"{file.name}: {count:,} documents, because marks such as {mark} stand between them",
         f"{file.name}：{count:,} 篇文档，因为中间有 {mark} 之类的分隔标记",
@@ -105,24 +105,26 @@ def chunks(data: bytes, stream: IO[bytes], encoding: str) -> Iterator[str]:
     yield tool.decode(b"", final=True)
 
 
-def whole_lines(file: SourceFile, pieces: Iterator[str], encoding: str, report: Report) -> Iterator[tuple[str, bool]]:
+def whole_lines(
+    file: SourceFile, pieces: Iterator[str], encoding: str, events: ReadEvents
+) -> Iterator[tuple[str, bool]]:
     """(text, whether it is the last) of whole lines, without broken ones."""
     rest, lines, size = "", 1, 0  # the line that has not ended; lines and bytes before it
     for piece in pieces:
         rest += piece
         cut = rest.rfind("\n") + 1 or max(0, len(rest) - HELD)
         text, rest = rest[:cut], rest[cut:]
-        yield good_lines(file, text, encoding, report, lines, size), False
+        yield good_lines(file, text, encoding, events, lines, size), False
         lines += text.count("\n")
         size += len(text.encode(codec_of(encoding), "surrogateescape"))
-    yield good_lines(file, rest, encoding, report, lines, size), True
+    yield good_lines(file, rest, encoding, events, lines, size), True
 
 
-def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Report) -> Iterator[Document]:
+def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, events: ReadEvents) -> Iterator[Document]:
     """Stories, or parts that end at blank lines or at least at line ends; `where` is the line that each begins with."""
     text, line, count = "", 1, 0  # what is no document yet, and the line that it begins with
     mark = ""  # the first that divides the text
-    for piece, last in whole_lines(file, pieces, encoding, report):
+    for piece, last in whole_lines(file, pieces, encoding, events):
         text += piece
         cuts = dividing(text, last)
         mark = mark or (mark_of(text, cuts) if cuts else "")
@@ -136,7 +138,7 @@ def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, report: Re
         line += text.count("\n", 0, end)
         text = text[end:]
     if mark and count > 1:
-        remark_divided(file, count, mark, report)
+        remark_divided(file, count, mark, events)
 
 
 def cut_of(text: str) -> int:

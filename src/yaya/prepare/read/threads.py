@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from yaya.core.messages import plural
-from yaya.prepare.document import Document, Message, Report
+from yaya.prepare.document import Document, Message, ReadEvents
 from yaya.prepare.read.choices import number_of
 from yaya.prepare.read.dialogue import ROLES
-from yaya.prepare.read.files import SourceFile
 from yaya.prepare.read.marks import is_bad, is_null
+from yaya.prepare.read.source_files import SourceFile
 
 MOST_TURNS = 16
 GONE = frozenset({"", "[deleted]", "[removed]", "[ removed by reddit ]"})
@@ -156,7 +156,7 @@ def said(text: Any) -> str:
     return tweet[:end].strip()
 
 
-def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report) -> Iterator[Document]:
+def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEvents) -> Iterator[Document]:
     """The dialogues of a file's records, in the order in which they begin."""
     with tempfile.TemporaryDirectory(prefix="yaya-threads-") as folder:
         store = sqlite3.connect(Path(folder, "posts.sqlite"), isolation_level=None)
@@ -190,7 +190,7 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], report: Report
                 if len(messages) >= 2:
                     used, made = used + len(thread), made + 1
                     yield Document(None, messages, file.name, where)
-            report.remark(
+            events.remark(
                 "threads",
                 f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, a better one"
                 f" stands beside them, or {MOST_TURNS} come before them"

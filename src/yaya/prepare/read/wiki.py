@@ -10,10 +10,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
-from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile, bytes_read, opening
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
+from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
 from yaya.prepare.read.wikinames import REDIRECT, Site, site_of
-from yaya.prepare.read.wikitemplates import Page
+from yaya.prepare.read.wikitemplates import WikiPage
 from yaya.prepare.read.wikitext import to_text
 
 BLOCK = 1 << 16  # bytes
@@ -31,23 +31,23 @@ class Entry(NamedTuple):
     kind: str
 
 
-def read_wiki(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_wiki(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """The articles of a dump: title, empty line, prose. `where` is the title."""
 
     def broken(line: int, error: ET.ParseError) -> None:
         problem = Unusable("damaged", f"the XML is damaged: {error}", f"XML 已损坏：{error}")
-        report.broken(Broken(file.name, f"line {line}", problem))
+        events.broken(Broken(file.name, f"line {line}", problem))
 
-    with opening(file, report) as stream:
+    with opening(file, events) as stream:
         for number, entry in enumerate(entries(stream, broken), 1):
             if number % 100 == 0:
-                report.inside(bytes_read(stream))
+                events.inside(bytes_read(stream))
             where = f"page {entry.title}"
-            page = Page(entry.site, entry.title, entry.date)
+            page = WikiPage(entry.site, entry.title, entry.date)
             text = "" if entry.kind else to_text(entry.wikitext, page)
             kind = entry.kind or ("disambiguation" if page.disambiguates else "" if text else "nothing to see")
             if kind:
-                report.left_out(file.name, where, kind)
+                events.left_out(file.name, where, kind)
             else:
                 yield Document(f"{entry.title}\n\n{text}", None, file.name, where)
 
@@ -134,6 +134,7 @@ def namespaces(siteinfo: ET.Element) -> Iterator[tuple[int, str]]:
 
 
 def entry_of(page: ET.Element, site: Site) -> Entry:
+    """An article from its `<page>`, in its newest revision; what is missing is empty."""
     space = page.tag[: -len("page")]
     title = page.findtext(f"{space}title") or ""
     revision = page.findall(f"{space}revision")[-1:]  # full histories have the oldest first

@@ -6,9 +6,9 @@ import ast
 import operator
 from collections.abc import Callable
 
-from yaya.prepare.read.wikinumbers import Page, date_of
+from yaya.prepare.read.wikinumbers import WikiPage, date_of
 
-Function = Callable[[list[str], Page], str]  # its arguments, stripped; as many empty ones as it likes behind them
+Function = Callable[[list[str], WikiPage], str]  # its arguments, stripped; as many empty ones as it likes behind them
 
 
 def expression(text: str) -> str:
@@ -32,6 +32,7 @@ OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 def calculated(node: ast.expr) -> float:
+    """The value of a sum as Python parses it; ValueError for anything but numbers and OPERATORS."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -41,7 +42,7 @@ def calculated(node: ast.expr) -> float:
     raise ValueError
 
 
-def switch(a: list[str], page: Page) -> str:
+def switch(a: list[str], page: WikiPage) -> str:
     """{{#switch: x | a | b = text | #default = other}}."""
     matched = False
     default = ""
@@ -74,7 +75,7 @@ FUNCTIONS: dict[str, Function] = {
     "ucfirst": lambda a, page: a[0][:1].upper() + a[0][1:],
     "plural": lambda a, page: a[1] if a[0] == "1" else a[2] or a[1],
 }
-VARIABLES: dict[str, Callable[[Page], str]] = {
+VARIABLES: dict[str, Callable[[WikiPage], str]] = {
     **dict.fromkeys(
         ("pagename", "fullpagename", "basepagename", "subpagename", "articlepagename"), lambda page: page.title
     ),

@@ -17,7 +17,7 @@ NAMED = re.compile(r"\s*([^\W\d_][\w \-]{0,30}|\d{1,2})\s*=")
 
 
 @dataclass
-class Page:
+class WikiPage:
     """What templates may ask about their page: its wiki, its title, the day of its revision (2014-10-26; "" unknown)."""
 
     site: Site = field(default_factory=Site)
@@ -57,7 +57,7 @@ class Arguments:
         return next((self[key] for key in keys if self[key]), "")
 
 
-Template = Callable[[Arguments, Page], str]
+Template = Callable[[Arguments, WikiPage], str]
 
 
 # -- numbers and units
@@ -114,7 +114,7 @@ def written(number: str) -> str:
     return re.sub(r"^(\d+)\+(\d+/+\d+)$", r"\1 \2", number).replace("//", "/")
 
 
-def convert(a: Arguments, page: Page) -> str:
+def convert(a: Arguments, page: WikiPage) -> str:
     """{{convert|3|to|5|km|mi}}, {{convert|5|ft|6|in|m}}: the given value, not what it is converted to."""
     text, at = amount(a.values, page.site.language)
     unit, adjective = a[at], a["adj"] in ("on", "mid")
@@ -131,7 +131,7 @@ def convert(a: Arguments, page: Page) -> str:
     return text.strip()
 
 
-def value(a: Arguments, page: Page) -> str:
+def value(a: Arguments, page: WikiPage) -> str:
     """{{val|3.5|0.2|e=6|u=kg}}: uncertainty, power of ten, unit."""
     text, at = amount(a.values, page.site.language)
     if at == 1 and a[1]:
@@ -148,12 +148,12 @@ def power_of_ten(exponent: str) -> str:
     return f"×10{superscript(exponent)}"
 
 
-def signed(a: Arguments, page: Page) -> str:
+def signed(a: Arguments, page: WikiPage) -> str:
     """{{nts|12|prefix=$}}."""
     return f"{a['prefix']}{a[0]}{a['suffix']}"
 
 
-def fraction(a: Arguments, page: Page) -> str:
+def fraction(a: Arguments, page: WikiPage) -> str:
     """{{frac|3|4}}, {{frac|1|3|4}}, {{frac|2}}."""
     numbers = [number for number in a.values if number]
     if len(numbers) == 3:
@@ -161,14 +161,15 @@ def fraction(a: Arguments, page: Page) -> str:
     return "/".join(numbers if len(numbers) == 2 else ["1", *numbers])
 
 
-def ordinal(a: Arguments, page: Page) -> str:
+def ordinal(a: Arguments, page: WikiPage) -> str:
     if not a[0].replace(",", "").isdecimal():
         return a[0]
     tens, ones = a[0][-2:-1], a[0][-1]
     return a[0] + ("th" if tens == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(ones, "th"))
 
 
-def percentage(a: Arguments, page: Page) -> str:
+def percentage(a: Arguments, page: WikiPage) -> str:
+    """{{percentage | part | whole | decimals}}; nothing where that is no number."""
     if not a[1]:
         return f"{a[0]}%"
     try:
@@ -182,7 +183,7 @@ def money(sign: str) -> Template:
     return lambda a, page: sign + a[0]
 
 
-def quantity(a: Arguments, page: Page) -> str:
+def quantity(a: Arguments, page: WikiPage) -> str:
     """{{unité|10|km||h|-1}}: a number, then units, each with its power."""
     text, at = amount(a.values)
     text += power_of_ten(a["e"]) if a["e"] else ""
@@ -193,7 +194,7 @@ def quantity(a: Arguments, page: Page) -> str:
     return text + units
 
 
-def coordinates(a: Arguments, page: Page) -> str:
+def coordinates(a: Arguments, page: WikiPage) -> str:
     """{{coord|13|19|N|169|9|W}}, {{coord|43.65|-79.38}}; nothing where they stand beside the page's title only."""
     if a["display"] and "inline" not in a["display"]:
         return ""
@@ -210,12 +211,12 @@ def angle(parts: list[str]) -> str:
     return "".join(part + sign for part, sign in zip(parts[:-1], "°′″", strict=False)) + parts[-1]
 
 
-def gauge(a: Arguments, page: Page) -> str:
+def gauge(a: Arguments, page: WikiPage) -> str:
     """{{track gauge|1435mm}}, {{track gauge|1435}}."""
     return f"{a[0]} mm" if a[0].isdecimal() else re.sub(r"(?<=\d)(?=[a-z])", " ", a[0])
 
 
-def height(a: Arguments, page: Page) -> str:
+def height(a: Arguments, page: WikiPage) -> str:
     """{{height|ft=6|in=2}}."""
     return " ".join(f"{a[unit]} {unit}" for unit in ("m", "cm", "ft", "in") if a[unit])
 
@@ -247,7 +248,7 @@ MONTHS = {
 CALENDARS = {"zh": "年月日", "ja": "年月日", "ko": "년월일"}
 
 
-def date_of(year: str, month: str, day: str, page: Page, day_first: bool = False) -> str:
+def date_of(year: str, month: str, day: str, page: WikiPage, day_first: bool = False) -> str:
     """A date as its wiki writes it; the month may be a name, month and day may be missing."""
     language = page.site.language or "en"
     if language in CALENDARS and year.isdecimal():
@@ -267,7 +268,7 @@ def date_of(year: str, month: str, day: str, page: Page, day_first: bool = False
     return (" de " if language in ("es", "pt") else " ").join(part for part in (day, month, year) if part)
 
 
-def date(a: Arguments, page: Page) -> str:
+def date(a: Arguments, page: WikiPage) -> str:
     """{{birth date|1950|1|2}}: year, month, day; in French and others {{date|2|1|1950}}; or a date in words."""
     if re.fullmatch(r"\d{3,4}", a[0]):
         return date_of(a[0], a[1], a[2] if a[2].isdecimal() else "", page, a["df"][:1].lower() in ("y", "d"))
@@ -276,7 +277,7 @@ def date(a: Arguments, page: Page) -> str:
     return a[0]
 
 
-def date_of_death(a: Arguments, page: Page) -> str:
+def date_of_death(a: Arguments, page: WikiPage) -> str:
     """{{death date and age|1989|6|3|1902|9|22}}: death, birth."""
     years = years_between(a.values[3:6], a.values[:3])
     return date(a, page) + (f" (aged {years})" if years and page.site.language in ("", "en") else "")
@@ -290,12 +291,12 @@ def years_between(born: list[str], then: list[str]) -> str:
     return str(other[0] - first[0] - (other[1:] < first[1:]))
 
 
-def age(a: Arguments, page: Page) -> str:
+def age(a: Arguments, page: WikiPage) -> str:
     """{{age|1950|1|2}}: on the day when the page was written, or on another day."""
     return years_between(a.values[:3], a.values[3:6] or page.date.split("-"))
 
 
-def as_of(a: Arguments, page: Page) -> str:
+def as_of(a: Arguments, page: WikiPage) -> str:
     """{{as of|2010|5|lc=y}}."""
     day = date_of(a[0], a[1], a[2], page, day_first=a["df"].lower() != "us")
     if a["alt"] or a["bare"]:
@@ -312,7 +313,7 @@ def about(sign: str) -> Template:
     return lambda a, page: f"{sign} {a[0]}{' – ' if again else '–'}{again}{a[1]}" if a[1] else f"{sign} {a[0]}".strip()
 
 
-def old_style(a: Arguments, page: Page) -> str:
+def old_style(a: Arguments, page: WikiPage) -> str:
     """{{OldStyleDate|February 2|1905|January 20}}."""
     return f"{a[0]} [O.S. {a[2]}] {a[1]}" if a[2] else f"{a[0]} {a[1]}"
 
@@ -320,13 +321,13 @@ def old_style(a: Arguments, page: Page) -> str:
 def century(after: str = "") -> Template:
     """{{s-|XIX}}, {{sp-|XVIII|et|XIX}} in French."""
 
-    def read(a: Arguments, page: Page) -> str:
+    def read(a: Arguments, page: WikiPage) -> str:
         numbers = [f"{part}e" for part in a.values if re.fullmatch("[IVXL]+", part)]
         return f"{' et '.join(numbers)} siècle{'s' if len(numbers) > 1 else ''}{after}" if numbers else a[0]
 
     return read
 
 
-def clock(a: Arguments, page: Page) -> str:
+def clock(a: Arguments, page: WikiPage) -> str:
     """{{heure|10|30}}."""
     return f"{a[0]} h {a[1]}".strip()

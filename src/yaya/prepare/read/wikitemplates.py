@@ -14,8 +14,8 @@ from yaya.prepare.read.wikinumbers import (
     HOLE,
     WHITE,
     Arguments,
-    Page,
     Template,
+    WikiPage,
     about,
     age,
     as_of,
@@ -42,15 +42,15 @@ from yaya.prepare.read.wikinumbers import (
 # -- words, names and languages
 
 
-def first(a: Arguments, page: Page) -> str:
+def first(a: Arguments, page: WikiPage) -> str:
     return a.any(0, "text")
 
 
-def second(a: Arguments, page: Page) -> str:
+def second(a: Arguments, page: WikiPage) -> str:
     return a.any(1, "text")
 
 
-def last(a: Arguments, page: Page) -> str:
+def last(a: Arguments, page: WikiPage) -> str:
     """{{lang|fr|Jean}}, {{transl|ja|hepburn|Aoi}}."""
     return a.any("text", "texte") or next((part for part in reversed(a.values) if part), "")
 
@@ -58,7 +58,7 @@ def last(a: Arguments, page: Page) -> str:
 def all_of(between: str, before: str = "", after: str = "") -> Template:
     """Every argument, with something between, before and after them."""
 
-    def read(a: Arguments, page: Page) -> str:
+    def read(a: Arguments, page: WikiPage) -> str:
         text = between.join(part for part in a.values if part)
         return f"{before}{text}{after}" if text else ""
 
@@ -68,14 +68,14 @@ def all_of(between: str, before: str = "", after: str = "") -> Template:
 def around(before: str, after: str = "") -> Template:
     """The first argument between two signs."""
 
-    def read(a: Arguments, page: Page) -> str:
+    def read(a: Arguments, page: WikiPage) -> str:
         text = first(a, page)
         return f"{before}{text}{after}" if text else ""
 
     return read
 
 
-def quotation(a: Arguments, page: Page) -> str:
+def quotation(a: Arguments, page: WikiPage) -> str:
     """A quotation on lines of its own, and who said it."""
     said = [part for part in a.values if part and not re.fullmatch(r"\d+px", part)]
     text = said[0] if said else a.any("text", "quote", "texte", "texto")
@@ -84,19 +84,19 @@ def quotation(a: Arguments, page: Page) -> str:
     return f"\n{text}\n{'— ' + ', '.join(names) if names else ''}\n" if text else ""
 
 
-def citation(a: Arguments, page: Page) -> str:
+def citation(a: Arguments, page: WikiPage) -> str:
     """In French what somebody said, in English a reference."""
     return around("« ", " »")(a, page) if page.site.language in ("", "fr") and a[0] else ""
 
 
-def nihongo(a: Arguments, page: Page) -> str:
+def nihongo(a: Arguments, page: WikiPage) -> str:
     """{{nihongo|English|kanji|rōmaji|more|after}}."""
     name = a.any(0, 2, 1)
     inside = ", ".join(part for part in (a[1], a[2], a[3]) if part and part != name)
     return (f"{name} ({inside})" if inside else name) + (f" {a[4]}" if a[4] else "")
 
 
-def nihongo3(a: Arguments, page: Page) -> str:
+def nihongo3(a: Arguments, page: WikiPage) -> str:
     """{{nihongo3|English|kanji|rōmaji}}: rōmaji first."""
     name = a.any(2, 0, 1)
     inside = ", ".join(part for part in (a[1], a[0], a[3]) if part and part != name)
@@ -109,13 +109,13 @@ CHINESE = {
 }  # fmt: skip
 
 
-def chinese(a: Arguments, page: Page) -> str:
+def chinese(a: Arguments, page: WikiPage) -> str:
     """{{zh|s=蓝湖|t=藍湖|p=Lán Hú}}."""
     said = [(CHINESE[key], text) for key, text in a.named.items() if key in CHINESE and text]
     return "; ".join(text if a["labels"] == "no" else f"{label}: {text}" for label, text in said) or a[0]
 
 
-def korean(a: Arguments, page: Page) -> str:
+def korean(a: Arguments, page: WikiPage) -> str:
     return "; ".join(a[key] for key in ("hangul", "hanja", "rr", "mr") if a[key]) or a[0]
 
 
@@ -124,36 +124,36 @@ def elsewhere(shown: int) -> Template:
     return lambda a, page: a.any("lt", "label", "d", "texte", "fr", shown, 0)
 
 
-def author(a: Arguments, page: Page) -> str:
+def author(a: Arguments, page: WikiPage) -> str:
     """{{harvtxt|Boolos|Jeffrey|1974|p=1}} -> Boolos and Jeffrey (1974)."""
     year = next((place for place, part in enumerate(a.values) if part[:4].isdecimal()), len(a.values))
     names = " and ".join(", ".join(a.values[:year]).rsplit(", ", 1))
     return f"{names} ({a[year]})" if a[year] else names
 
 
-def spoken(a: Arguments, page: Page) -> str:
+def spoken(a: Arguments, page: WikiPage) -> str:
     """{{audio|file.ogg|the words}}."""
     return "" if a[1].lower() in ("listen", "pronunciation", "hören", "écouter") else a[1]
 
 
-def sic(a: Arguments, page: Page) -> str:
+def sic(a: Arguments, page: WikiPage) -> str:
     text = "".join(part for part in a.values if part != "!")
     return text if a["hide"] else f"{text} [sic]".strip()
 
 
-def life(a: Arguments, page: Page) -> str:
+def life(a: Arguments, page: WikiPage) -> str:
     """{{bd|1893年|12月26日|1976年|9月9日}} in Chinese."""
     return f"（{a[0]}{a[1]}－{a[2]}{a[3]}）"
 
 
-def verse(a: Arguments, page: Page) -> str:
+def verse(a: Arguments, page: WikiPage) -> str:
     """{{bibleverse|2|Kings|3:25|KJV}}."""
     parts = [part for part in a.values if part]
     end = next((place for place, part in enumerate(parts) if ":" in part), 1)
     return " ".join(parts[: end + 1])
 
 
-def ship(a: Arguments, page: Page) -> str:
+def ship(a: Arguments, page: WikiPage) -> str:
     """{{ship|French ship|Bouvet|1865|2}}: prefix, name, number, form."""
     return ship_name(*(a[place] for place in range(4)))
 
@@ -322,7 +322,7 @@ CENTURY = re.compile(r"[IVXL]+(?:er?|re)(?: siècle)?(?: av\. J\.-C\.)?")
 COUNTRY = re.compile(r"(?!TOC|POV|BLP)[A-Z]{3}|UK|US|EU")  # {{FRA}}: a flag and a name
 
 
-def template(body: str, page: Page, before: str) -> str:
+def template(body: str, page: WikiPage, before: str) -> str:
     """What `{{body}}` says after the letter `before`; a HOLE where it says nothing to read."""
     given, bar, rest = body.partition("|")
     given = given.strip(WHITE).replace("_", " ")
@@ -356,7 +356,7 @@ def of_a_language(given: str) -> Template | None:
     return first if re.fullmatch("[a-z]{2,3}S", given) else None
 
 
-def function(head: str, parts: list[str], page: Page, before: str) -> str:
+def function(head: str, parts: list[str], page: WikiPage, before: str) -> str:
     """`{{#if: a | b | c}}` and its like; `{{template:x}}` is `{{x}}`."""
     called = CALLED.match(head)
     if called:

@@ -20,7 +20,7 @@ from yaya.prepare.read.wikinames import (
     NO_TEXT_AT_THE_END,
     words,
 )
-from yaya.prepare.read.wikinumbers import HIDDEN_BAR, HIDDEN_EQUALS, HOLE, WHITE, Page, superscript
+from yaya.prepare.read.wikinumbers import HIDDEN_BAR, HIDDEN_EQUALS, HOLE, WHITE, WikiPage, superscript
 from yaya.prepare.read.wikitemplates import template
 
 DEEPEST = 100  # brackets inside each other; each level copies what is inside
@@ -59,12 +59,12 @@ SPACES = re.compile(r"[ \t]{2,}")
 BLANK = re.compile(r"\n{3,}")
 
 
-def to_text(wikitext: str, page: Page | None = None) -> str:
+def to_text(wikitext: str, page: WikiPage | None = None) -> str:
     """The prose of one page: paragraphs, headings on lines of their own, lists with a dash, code as it is.
 
     page: what is known about it; that it only lists what its title may mean is noted there.
     """
-    page = page or Page()
+    page = page or WikiPage()
     literals: list[str] = []
     for mark in ("\x00", HIDDEN_BAR, HIDDEN_EQUALS, HOLE):
         wikitext = wikitext.replace(mark, "")
@@ -138,7 +138,7 @@ def without_tag(found: re.Match[str]) -> str:
 # -- brackets
 
 
-def resolve(text: str, page: Page) -> str:
+def resolve(text: str, page: WikiPage) -> str:
     """Templates, tables, links and variants, from the inside out."""
     levels = Levels(page)
     at = 0
@@ -166,7 +166,7 @@ def starts_line(text: str, at: int) -> bool:
 class Levels:
     """The brackets that are open, what stands before each on its level, and the text of the innermost level so far."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: WikiPage) -> None:
         self.page = page
         self.variants = page.site.language in CONVERTED or not page.site.language
         self.opened: list[tuple[str, list[str]]] = []
@@ -236,7 +236,7 @@ def parameter(body: str) -> str:
     return body.partition("|")[2]
 
 
-def link(body: str, page: Page) -> str:
+def link(body: str, page: WikiPage) -> str:
     """`[[target|words]]` -> words; nothing for pictures, categories and the same page in another language."""
     target, _, shown = body.partition("|")
     prefix, colon, _ = target.partition(":")

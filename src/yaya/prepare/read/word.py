@@ -10,9 +10,9 @@ import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterable, Iterator
 
-from yaya.prepare.document import Broken, Document, Report, Unusable
-from yaya.prepare.read.files import SourceFile
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.numbering import Numbering, attribute, child, local
+from yaya.prepare.read.source_files import SourceFile
 from yaya.prepare.read.zipped import damaged, member, parse_xml, unzipped
 
 # What is not shown: what was deleted or moved away, placeholders' properties, codes of fields, comments, pronunciations.
@@ -41,7 +41,7 @@ WINGDINGS = {
 DEEPEST = 200  # elements within each other
 
 
-def read_docx(file: SourceFile, report: Report) -> Iterator[Document]:
+def read_docx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     """Paragraphs, lists, tables and text boxes in order, then the notes; a table's cells with bars between."""
     with unzipped(file, ".docx") as book:
         path = document_path(book)
@@ -50,7 +50,7 @@ def read_docx(file: SourceFile, report: Report) -> Iterator[Document]:
         if body is None:
             raise damaged("no document in it", "里面没有文档")
         folder = posixpath.dirname(path)
-        parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), report) for name in PARTS}
+        parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), events) for name in PARTS}
     text = Text(Numbering(parts["numbering"], parts["styles"]))
     blocks = [*text.blocks(body), block("".join(text.goes_on)), *text.notes(parts)]
     yield Document(join(blocks), None, file.name, "")
@@ -68,28 +68,28 @@ def document_path(book: zipfile.ZipFile) -> str:
     return "word/document.xml"
 
 
-def optional(file: SourceFile, book: zipfile.ZipFile, path: str, report: Report) -> ET.Element | None:
+def optional(file: SourceFile, book: zipfile.ZipFile, path: str, events: ReadEvents) -> ET.Element | None:
     """A part that not every document has, and that can be done without."""
     try:
         return parse_xml(member(book, path), path) if path in book.namelist() else None
     except Unusable as problem:
-        report.broken(Broken(file.name, path, problem))
+        events.broken(Broken(file.name, path, problem))
         return None
 
 
-class Block(str):
+class WordBlock(str):
     """A paragraph or a table. close: it follows the block before it without an empty line, as items of a list do."""
 
     close = False
 
 
-def block(text: str, close: bool = False) -> Block:
-    made = Block(text)
+def block(text: str, close: bool = False) -> WordBlock:
+    made = WordBlock(text)
     made.close = close
     return made
 
 
-def join(blocks: list[Block]) -> str:
+def join(blocks: list[WordBlock]) -> str:
     """Blocks with an empty line between; items of a list only with a line break."""
     out: list[str] = []
     before_close = False
@@ -109,9 +109,9 @@ class Text:
         self.fields: list[bool] = []  # for each field around this place: whether its code goes on
         self.goes_on: list[str] = []  # texts of paragraphs whose ends were deleted
 
-    def blocks(self, element: Iterable[ET.Element], depth: int = 0) -> list[Block]:
+    def blocks(self, element: Iterable[ET.Element], depth: int = 0) -> list[WordBlock]:
         """The paragraphs and tables within an element."""
-        out: list[Block] = []
+        out: list[WordBlock] = []
         for part in element if depth < DEEPEST else ():
             name = local(part)
             if name == "p":
@@ -124,7 +124,7 @@ class Text:
                 out += self.blocks(part, depth + 1)
         return out
 
-    def paragraph(self, element: ET.Element, depth: int) -> list[Block]:
+    def paragraph(self, element: ET.Element, depth: int) -> list[WordBlock]:
         """A paragraph with its number, then the text boxes that hang on it."""
         boxes: list[ET.Element] = []
         self.goes_on += self.inline(element, boxes, depth)
@@ -176,7 +176,7 @@ class Text:
         elif kind == "end" and self.fields:
             self.fields.pop()
 
-    def notes(self, parts: dict[str, ET.Element | None]) -> list[Block]:
+    def notes(self, parts: dict[str, ET.Element | None]) -> list[WordBlock]:
         """The foot- and endnotes that were referred to, in that order."""
         found = {
             (kind, attribute(note, "id")): note
@@ -191,7 +191,7 @@ class Text:
                 out.append(block(f"[{number}] {text}", close=True))
         return out
 
-    def table_blocks(self, element: ET.Element, depth: int) -> list[Block]:
+    def table_blocks(self, element: ET.Element, depth: int) -> list[WordBlock]:
         """A table as one block; one that only draws a frame around paragraphs as those."""
         rows = [list(within(row, "tc")) for row in within(element, "tr")]
         if all(len(row) <= 1 for row in rows):

@@ -10,8 +10,8 @@ from typing import Any
 
 from yaya.core.extras import need
 from yaya.prepare.document import Unusable
-from yaya.prepare.read.files import LARGEST, SourceFile, read_bytes
 from yaya.prepare.read.signatures import kind_of, what_it_is
+from yaya.prepare.read.source_files import LARGEST, SourceFile, read_bytes
 
 LARGEST_MEMBER = 64 << 20  # bytes of one file inside, unpacked
 

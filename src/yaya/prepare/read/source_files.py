@@ -14,8 +14,8 @@ from typing import IO
 
 from yaya.core.files import file_digest
 from yaya.core.messages import UserError, visible
-from yaya.prepare.document import Broken, Report, Unusable
-from yaya.prepare.read.hub import Remote, is_hub, list_dataset
+from yaya.prepare.document import Broken, ReadEvents, Unusable
+from yaya.prepare.read.hub import HubFile, is_hub, list_dataset
 from yaya.prepare.read.packed import PACKINGS, Streams
 
 KINDS = {
@@ -40,7 +40,6 @@ CONVERT = {
     ".mobi": ".epub", ".azw": ".epub", ".azw3": ".epub", ".fb2": ".epub", ".chm": ".epub",
 }  # fmt: skip
 BARE_DUMP = re.compile(r"R[CS]_\d{4}-\d{2}$")  # Reddit's months: RC_2019-04.zst
-MANY_HAN = 0.3  # of the characters beyond ASCII, in real GB18030 or Big5 text; mistaken Latin-1 has almost none
 LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
 
 
@@ -48,7 +47,7 @@ LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
 class SourceFile:
     """One file to read, or a part of it: `name` is its path as the user would type it."""
 
-    path: Path | Remote
+    path: Path | HubFile
     name: str
     kind: str
     size: int  # bytes on disk, of the part
@@ -175,12 +174,12 @@ class Unpacked(io.BufferedReader):
 
 
 @contextmanager
-def opening(file: SourceFile, report: Report | None = None, hold: int = 0) -> Iterator[IO[bytes]]:
-    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them goes to the report.
+def opening(file: SourceFile, events: ReadEvents | None = None, hold: int = 0) -> Iterator[IO[bytes]]:
+    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them is told in `events`.
 
     hold: as `Streams` has it.
     """
-    disk = file.path.open() if isinstance(file.path, Remote) else file.path.open("rb")
+    disk = file.path.open() if isinstance(file.path, HubFile) else file.path.open("rb")
     with disk:
         head = disk.read(6)
         disk.seek(0)
@@ -192,15 +191,15 @@ def opening(file: SourceFile, report: Report | None = None, hold: int = 0) -> It
             try:
                 yield stream
             finally:
-                if report is not None:
-                    say_lost(file, stream, report)
+                if events is not None:
+                    say_lost(file, stream, events)
 
 
-def say_lost(file: SourceFile, stream: Unpacked, report: Report) -> None:
+def say_lost(file: SourceFile, stream: Unpacked, events: ReadEvents) -> None:
     """Sets aside the damaged parts of a packed file."""
     for at, why in stream.lost:
         problem = Unusable("damaged", f"a packed part is damaged: {why}", f"一段压缩数据已损坏：{why}")
-        report.broken(Broken(file.name, f"byte {at:,}", problem))
+        events.broken(Broken(file.name, f"byte {at:,}", problem))
 
 
 def is_packed(file: SourceFile) -> bool:
