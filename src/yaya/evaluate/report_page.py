@@ -45,6 +45,8 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
     """The page as text."""
     m = read_material(run_folder, scores, places or {})
     parts = {
+        "stages": STAGES,
+        "planned": PLANNED,
         "summary": summary(m),
         "data": data(m),
         "tokens": tokens(m),
@@ -59,7 +61,6 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
         parts,
         rooms=[prepare_report.ROOM],
         styles=[prepare_report.STYLE, HERE / "report.css"],
-        filters={"stage": lambda name: STAGES.get(name, (name, name)), "planned": PLANNED.get},
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -24,7 +24,6 @@ def render(
     parts: Mapping[str, Any],
     rooms: Sequence[Path] = (),
     styles: Sequence[Path] = (),
-    filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
     """The page as text. rooms: other folders whose templates it includes; styles: CSS files beside page.css."""
     script = (HERE / "page.js").read_text("utf-8").strip()
@@ -35,7 +34,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {"number": number, "percent": percent, "size": size, "spell": spell, **(filters or {})}
+    page.filters |= {"number": number, "percent": percent, "size": size, "spell": spell, "setting": setting}
     return page.get_template(template.name).render(
         **parts,
         css=Markup("\n".join(path.read_text("utf-8").strip() for path in (HERE / "page.css", *styles))),
@@ -66,6 +65,11 @@ def size(value: Any) -> str:
             return f"{value:.3g} {unit}"
         value /= 1000
     return f"{value:,.3g} TB" if value < 999.5 else f"{value:,.0f} TB"
+
+
+def setting(value: Any) -> str:
+    """A key's value: `0.0031623` -> `0.003162`; auto where it was left open."""
+    return "auto" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def spell(seconds: Any) -> Pair:

@@ -15,7 +15,7 @@ from yaya.pages.layout import Pair
 from yaya.tune import tune_charts, verdict
 from yaya.tune.optuna_study import importance, standing
 from yaya.tune.runner import Record
-from yaya.tune.space import Dimension, show
+from yaya.tune.space import Dimension
 from yaya.tune.trial_plan import TrialPlan
 from yaya.tune.verdict import Verdict
 
@@ -45,8 +45,7 @@ def write_report(
 ) -> None:
     """Writes the page to `out`. records: the trials; again: the runs with other seeds."""
     parts = material(name, plan, dimensions, records, again, found)
-    filters = {"show": lambda value: "auto" if value is None else show(value)}
-    write_atomic(out, layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"], filters=filters))
+    write_atomic(out, layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"]))
 
 
 def material(
