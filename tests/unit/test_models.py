@@ -63,9 +63,9 @@ def test_a_run_without_a_model_yet(tool: list[str], told: Callable[..., str]) ->
 def test_a_run_that_is_being_trained(tool: list[str], told: Callable[..., str]) -> None:
     finished("runs/m/tokenize")
     with FileLock("runs/m/.lock"):
-        assert "runs/m has no finished model yet: a yaya is still working there. Wait" in told(*tool).replace("\\", "/")
-        assert "另一个 yaya 正在里面工作，请等它做完" in told(*tool, language="zh")
-    assert "only tokenize. To go on" in told(*tool)
+        assert "runs/m has no finished model yet: another yaya is still working there. Wait" in told(*tool).replace("\\", "/")
+        assert "另一个 yaya 正在里面运行，请等它结束" in told(*tool, language="zh")
+    assert "only tokenize. To continue" in told(*tool)
     assert not FileLock("runs/m/.lock").is_locked  # looking keeps nobody out
 
 
@@ -106,7 +106,7 @@ def test_no_such_run(told: Callable[..., str], here: Path) -> None:
 def test_a_folder_that_holds_no_model(name: str, told: Callable[..., str]) -> None:
     Path("box").mkdir()
     finished("runs/one/prepare")
-    assert "is a folder without a model: there is no config.json in it" in told("chat", name)
+    assert "contains no model: it has no config.json" in told("chat", name)
     assert "这个文件夹里没有模型：缺少 config.json" in told("chat", name, language="zh")
 
 

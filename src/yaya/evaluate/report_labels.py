@@ -1,4 +1,4 @@
-"""Names that the report shows, in English and in Chinese."""
+"""Names shown in the report, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from yaya.pages.layout import Pair
 
 STAGES: dict[str, Pair] = {
     "prepare": ("Preparing the data", "整理数据"),
-    "tokenize": ("Cutting into tokens", "切成 token"),
+    "tokenize": ("Tokenizing", "分词"),
     "pretrain": ("Pretraining", "预训练"),
     "finetune": ("Fine-tuning", "微调"),
     "evaluate": ("Examination", "考试"),
