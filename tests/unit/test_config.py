@@ -241,7 +241,9 @@ def test_what_a_key_may_be_is_told_in_plain_words(where: str, name: str) -> None
             build(CONFIGS[where], {name: value}, where)
         except UserError as error:
             if "must be one of" not in error.en:
-                assert not re.search(r"int|float|bool|str|dict|\|", error.en.split(" must be ")[1].split(", not ")[0])
+                assert not re.search(
+                    r"\b(int|float|bool|str|dict)\b|\|", error.en.split(" must be ")[1].split(", not ")[0]
+                )
                 assert not re.search(r"int|float|bool|str|list|dict", error.zh.split("应当是")[1].split("，而不是")[0])
 
 
@@ -425,7 +427,7 @@ def test_a_list_that_has_lost_its_quotes_to_the_shell() -> None:
 def test_a_list_that_is_not_closed(typed: str) -> None:
     with pytest.raises(UserError) as caught:
         build(CONFIGS["prepare"], {"sources": parse_assignment(f"sources={typed}")[1]}, "prepare")
-    assert caught.value.en.startswith(f"prepare.sources: {typed} is no list") and '=["a", "b"]' in caught.value.en
+    assert caught.value.en.startswith(f"prepare.sources: {typed} is not a list") and '=["a", "b"]' in caught.value.en
     assert caught.value.zh.startswith(f"prepare.sources：{typed} 不是完整的列表") and '=["甲", "乙"]' in caught.value.zh
 
 
@@ -574,7 +576,7 @@ def test_minutes_that_are_over_before_training(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     job = open_run({"name": "x", "minutes": 2})
     job.time = TimeBudget(2, job.time.started - 121)
-    with pytest.raises(UserError, match="2 minutes was over before training began"):
+    with pytest.raises(UserError, match="2 minutes ran out before training began"):
         job.plan(job.configs_of([STAGES["pretrain"]]), {})
 
 

@@ -441,7 +441,10 @@ def test_a_real_process_that_fails_says_why_and_one_that_hangs_is_killed(tmp_pat
         runner.Running(runner.Trial(0, "trial", {}, 0, tmp_path, ""), failing, Follower(tmp_path, "x"), 0.0), code
     )
     assert (
-        told is not None and "Recipe" in told and "not found" in told and "Traceback" not in (tmp_path / "output.txt").read_text()
+        told is not None
+        and "Recipe" in told
+        and "not found" in told
+        and "Traceback" not in (tmp_path / "output.txt").read_text()
     )
     hanging = Process([str(tmp_path), "pretrain"], tmp_path)
     hanging.kill()

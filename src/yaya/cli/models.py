@@ -57,14 +57,18 @@ def no_model_yet(run: Path) -> UserError:
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面运行，请等它结束。",
         )
     done = [path.name for path in finished_in(run)] + ["tune"] * (artifact.load(run / "tune") is not None)
-    has = (f"only {', '.join(done)}", f"只做完了 {'、'.join(done)}") if done else ("no finished stage", "什么都没做完")
+    has = (
+        (f". Finished so far: {', '.join(done)}", f"只做完了 {'、'.join(done)}")
+        if done
+        else (", nor any finished stage", "什么都没做完")
+    )
     recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
     words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
     if "tune" in done and not recipe.is_file() and best.is_file():
         words = [str(best), f"name={run.name}-best"]
     goes_on = shlex.join(words)
     return UserError(
-        f"{run} has no finished model yet, {has[0]}. To continue: {program()} run {goes_on}",
+        f"{run} has no finished model yet{has[0]}. To continue: {program()} run {goes_on}",
         f"{run} 里还没有训练好的模型，{has[1]}。继续运行：{program()} run {goes_on}",
     )
 

@@ -47,7 +47,7 @@ class RunConfig:
     seed: int = key(0, "random seed", "随机种子", least=0)
     device: str = key(
         "auto",
-        "auto, cpu, cuda, mps or xla (a TPU; docs/en/scale.md)",
+        "auto, cpu, cuda, mps or xla (TPU, see docs/en/scale.md)",
         "auto、cpu、cuda、mps 或 xla（TPU，见 docs/zh/scale.md）",
         ("auto", "cpu", "cuda", "mps", "xla"),
     )
@@ -60,7 +60,7 @@ class RunConfig:
     threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
     overwrite: bool = key(
         False,
-        "replace a finished training or its data if it would differ; with a single stage: always redo it",
+        "replace a finished training or its data if it would differ; a single stage: always redo",
         "允许替换与这次不同的训练结果及其数据；单独运行一个阶段时，总是重做",
     )
     from_run: str | None = key(None, "take missing inputs from this run", "缺少的输入取自这个运行", alias="from")

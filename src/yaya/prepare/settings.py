@@ -62,7 +62,7 @@ class PrepareConfig:
     )
     preset: str = key(
         "documents",
-        "documents: only clean; web: also apply quality rules; chat: also mask personal data",
+        "documents = only clean; web = also quality rules; chat = also mask personal data",
         "documents 只清洗，不评判；web 另加质量规则；chat 另加遮盖个人信息",
         tuple(PRESETS),
     )
@@ -70,7 +70,7 @@ class PrepareConfig:
     stories: int = key(20_000, "stories from the primer", "启蒙课本的故事数", least=0)
     validation: str = key(
         "auto",
-        f"what is held out: hash: whole documents, tail: the end of each text; auto: hash from {MANY} texts up",
+        f"held-out text: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
         f"验证集的取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇时用 hash",
         ("auto", "hash", "tail"),
     )
@@ -98,7 +98,7 @@ class PrepareConfig:
         "remove spaces at line ends and extra blank lines", "去掉行尾空格和多余空行"
     )
     emoji: str = key(
-        "keep", "emoji: keep, remove or name (:grinning face:)", "表情符号：keep 保留，remove 去掉，name 写成名字",
+        "keep", "keep, remove or name (:grinning face:)", "表情符号：keep 保留，remove 去掉，name 写成名字",
         ("keep", "remove", "name"),
     )  # fmt: skip
     urls: str = key("keep", "web addresses: keep or remove", "网址：keep 保留，remove 去掉", ("keep", "remove"))
@@ -109,7 +109,7 @@ class PrepareConfig:
     languages: list[str] = key(
         [], 'drop texts in other languages than these, e.g. ["zh", "en"] (extra: data)', '去掉这些语言以外的文本，如 ["zh", "en"]（需要 data 扩展）'
     )  # fmt: skip
-    blocklist: list[str] = key([], "drop documents that contain one of these words", "去掉含有这些词的文档")
+    blocklist: list[str] = key([], "drop documents with any of these words", "去掉含有这些词的文档")
 
     gopher_repetition: bool | None = preset_key("drop repetitive documents", "去掉内容重复啰嗦的文档")
     gopher_quality: bool | None = preset_key("drop what is not running text", "去掉不成文章的文档")
@@ -122,9 +122,7 @@ class PrepareConfig:
         "mask e-mail and IP addresses, phone, identity, card and account numbers",
         "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
-    allow: list[str] = key(
-        [], "numbers and addresses not to mask, such as your hotline", "不遮盖的号码和邮箱，比如店里的热线"
-    )
+    allow: list[str] = key([], "numbers and addresses to leave unmasked", "不遮盖的号码和邮箱，比如店里的热线")
 
     deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
     near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
@@ -145,16 +143,16 @@ class PrepareConfig:
         [], "each source's share in training, e.g. [3, 1] (none: as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
     )  # fmt: skip
     epochs_at_most: float = key(
-        4.0, "with weights, the most times that a source is repeated", "用了 weights 时，一个来源最多重复几遍", least=1
+        4.0, "with weights, maximum passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
     )  # fmt: skip
     augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的增广副本")
 
     hub_megabytes: int = key(
-        0, "most MB to read of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0
+        0, "maximum MB to read of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0
     )  # fmt: skip
     workers: int = key(0, "number of processes (0: one per core)", "进程数（0：每核一个）", least=0, decides=False)
     engine: str = key(
-        "local", "local: this machine; ray: a cluster (extra: ray)", "local：本机；ray：集群（需要 ray 扩展）", ("local", "ray"), decides=False
+        "local", "local, or ray for a cluster (extra: ray)", "local 本机，ray 集群（需要 ray 扩展）", ("local", "ray"), decides=False
     )  # fmt: skip
     preview: int = key(
         0, "only show this many documents, write no corpus", "只预览这么多篇，不生成语料", least=0, decides=False

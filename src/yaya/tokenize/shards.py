@@ -39,11 +39,13 @@ class TokenizeConfig:
     )
     han_run: int | None = key(
         None,
-        "most Han characters in one token (auto: 1 for the primer, else 4)",
+        "maximum Han characters per token (auto: 1 for the primer, else 4)",
         "一个 token 最多几个汉字（自动：启蒙课本 1，其他 4）",
         least=0,
     )
-    sample_bytes: int = key(50_000_000, "most bytes to train the tokenizer on", "训练分词器最多用多少字节", least=1000)
+    sample_bytes: int = key(
+        50_000_000, "maximum bytes of text to train the tokenizer on", "训练分词器最多用多少字节", least=1000
+    )
     tokenizer_from: str | None = key(None, "use the tokenizer of this model folder", "直接用这个模型文件夹里的分词器")
 
 

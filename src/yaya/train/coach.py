@@ -156,11 +156,11 @@ class Coach:
             None: ("", ""),
             True: (
                 " It is still falling steadily, as it does when the learning rate is too low (try doubling it).",
-                "它还在稳步下降：学习率偏低时就是这样（可以加倍试试）。",
+                "它还在稳步下降：学习率太低时就是这样（可以加倍试试）。",
             ),
             False: (
                 " It has stopped falling, as it does when the learning rate is too high (try halving it).",
-                "它已不再下降：学习率偏高时就是这样（可以减半试试）。",
+                "它已不再下降：学习率太高时就是这样（可以减半试试）。",
             ),
         }
         en, zh = causes[self.falls]

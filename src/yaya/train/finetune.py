@@ -37,13 +37,13 @@ class FinetuneConfig(LoopConfig):
     )
     decay_fraction: float = key(
         1.0,
-        "share of the steps for learning-rate decay to zero, at the end",
+        "final share of steps with learning-rate decay to zero",
         "最后用多大比例的步数把学习率衰减到零",
         least=0,
     )
-    system_weight: float = key(0.0, "loss weight of a system token", "系统消息 token 的损失权重", least=0)
-    user_weight: float = key(0.0, "loss weight of a user token", "用户消息 token 的损失权重", least=0)
-    assistant_weight: float = key(1.0, "loss weight of an assistant token", "助手消息 token 的损失权重", least=0)
+    system_weight: float = key(0.0, "loss weight of system tokens", "系统消息 token 的损失权重", least=0)
+    user_weight: float = key(0.0, "loss weight of user tokens", "用户消息 token 的损失权重", least=0)
+    assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
 
 def role_weights(config: FinetuneConfig) -> tuple[float, ...]:

@@ -24,21 +24,21 @@ class LoopConfig:
     )
     batch_tokens: int | None = key(
         None,
-        "batch size: tokens per optimizer step, over all processes (auto: from the tokens to train on)",
-        "批大小：每步的 token 数，所有进程合计（自动：按训练量定）",
+        "batch size: tokens per optimizer step, all processes together (auto)",
+        "批大小：每步 token 数，各进程合计（自动：按训练量）",
         least=1,
     )
     micro_batch_tokens: int | None = key(
         None,
-        "tokens computed at a time, accumulated to a batch (auto)",
+        "tokens computed at a time, accumulated into a batch (auto)",
         "一次计算的 token 数，多次累积成一批（自动）",
         least=1,
         decides=False,
     )
     per_device_train_batch_size: int | None = key(
         None,
-        "rows computed at a time by one process; sets micro_batch_tokens and batch_tokens",
-        "每个进程一次算几行；由它定出 micro_batch_tokens 和 batch_tokens",
+        "rows a process computes at a time; sets the two keys above",
+        "每个进程一次算几行；由它定出上面两个键",
         least=1,
     )
     gradient_accumulation_steps: int | None = key(
@@ -52,29 +52,29 @@ class LoopConfig:
     )
     learning_rate: float = key(
         None,
-        "AdamW's learning rate: embeddings, norms (auto: 0.03; with optimizer=adamw: all weights, 0.003)",
-        "AdamW 的学习率：词向量、归一化（自动：0.03；optimizer=adamw 时用于所有权重，0.003）",
+        "AdamW: embeddings, norms (auto: 0.03; if optimizer=adamw: all weights, 0.003)",
+        "AdamW：词向量、归一化（自动：0.03；optimizer=adamw 时用于所有权重，0.003）",
         least=0,
     )
     matrix_learning_rate: float = key(
         0.03, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
     )
     momentum: float = key(
-        0.85, "Muon's momentum; raise it for many thousands of steps", "Muon 的动量；训练上万步时可调高", least=0
+        0.85, "Muon's momentum; raise for many thousand steps", "Muon 的动量；训练上万步时可调高", least=0
     )
     weight_decay: float = key(
-        0.0, "weight decay of the matrices, times the learning rate", "矩阵的权重衰减（乘以学习率）", least=0
+        0.0, "weight decay of matrices, times learning rate", "矩阵的权重衰减（乘以学习率）", least=0
     )
     warmup_steps: int = key(30, "learning-rate warm-up steps", "学习率预热步数", least=0)
     decay_fraction: float = key(
         0.6,
-        "share of the steps for learning-rate decay to zero, at the end",
+        "final share of steps with learning-rate decay to zero",
         "最后用多大比例的步数把学习率衰减到零",
         least=0,
     )
     decay_steps: int | None = key(
         None,
-        "the same as a number of steps (auto: from decay_fraction)",
+        "the same in steps (auto: from decay_fraction)",
         "同上，用步数表示（自动：由 decay_fraction 定）",
         least=1,
     )
@@ -90,20 +90,20 @@ class LoopConfig:
     save_total_limit: int = key(2, "number of checkpoints to keep", "保留几个检查点", least=1, decides=False)
     torch_compile: bool | None = key(
         None,
-        "compile the layers: takes a minute at the start, then faster (auto: on an NVIDIA GPU)",
+        "compile the layers: slow start, then faster (auto: on an NVIDIA GPU)",
         "编译各层：开头多花约一分钟，之后更快（自动：有 NVIDIA GPU 时）",
     )
     tracker: str = key(
         "none",
-        "also log to tensorboard, wandb or swanlab (offline unless configured otherwise)",
-        "同时记录到 tensorboard、wandb 或 swanlab（默认离线，除非它们自己另有设置）",
+        "also log to tensorboard, wandb or swanlab (offline by default)",
+        "同时记录到 tensorboard、wandb 或 swanlab（默认离线）",
         choices=("none", "tensorboard", "wandb", "swanlab"),
         decides=False,
     )
     parallel: str = key(
         "auto",
-        "with several processes: ddp (each holds all weights) or fsdp (sharded weights); auto: by size",
-        "多进程时：ddp（各存全部权重）或 fsdp（权重分片）；自动：按模型大小",
+        "several processes: ddp (full copies), fsdp (sharded weights); auto: by size",
+        "多进程时：ddp（各存全部权重）、fsdp（权重分片）；自动：按大小",
         choices=("auto", "ddp", "fsdp"),
         decides=False,
     )

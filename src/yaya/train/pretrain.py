@@ -54,18 +54,18 @@ class PretrainConfig(LoopConfig):
     context_length: int = key(256, "context length in tokens", "上下文长度（token）", least=16)
     chat_fraction: float | None = key(
         None,
-        "share of conversations among the rows (auto: their share of the tokens)",
+        "share of conversations in the rows (auto: their share of the tokens)",
         "对话在训练行中的比例（自动：按 token 占比）",
         least=0,
     )
     text_weight: float = key(
         0.5,
-        "loss weight of a text token (an assistant token weighs 1)",
+        "loss weight of text tokens (assistant tokens: 1)",
         "普通文本 token 的损失权重（助手的为 1）",
         least=0,
     )
-    user_weight: float = key(0.1, "loss weight of a user or system token", "用户和系统消息 token 的损失权重", least=0)
-    assistant_weight: float = key(1.0, "loss weight of an assistant token", "助手消息 token 的损失权重", least=0)
+    user_weight: float = key(0.1, "loss weight of user and system tokens", "用户和系统消息 token 的损失权重", least=0)
+    assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
     def is_settled(self) -> bool:
         """Whether nothing is open: the recipe of a run that has begun."""
