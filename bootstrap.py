@@ -41,7 +41,7 @@ MESSAGES = {
             "brew install python@3.12、sudo apt install python3.12-venv），再运行 {python} bootstrap.py {command}"),
     "32_bit": ("This Python is a 32-bit build, which PyTorch doesn't support: install a 64-bit Python.",
                "当前 Python 是 32 位的，PyTorch 不支持：请安装 64 位的 Python。"),
-    "intel_mac": ("PyTorch no longer supports Intel Macs: use Docker, Linux or Windows (on Apple silicon: install an arm64 Python).",
+    "intel_mac": ("PyTorch dropped Intel Macs: use Docker, Linux or Windows (on Apple silicon: install an arm64 Python).",
                   "PyTorch 不再支持 Intel 芯片的 Mac：请用 Docker、Linux 或 Windows（Apple 芯片请装 arm64 Python）。"),
     "no_venv": ("This Python lacks its venv module: run: sudo apt install python{have}-venv , then this again.",
                 "当前 Python 缺少 venv 模块：请运行 sudo apt install python{have}-venv ，再重试。"),
