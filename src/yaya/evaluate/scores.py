@@ -118,7 +118,7 @@ def announce(scores: dict[str, Any]) -> None:
     names = {
         "combinations": ("new combinations", "新组合"),
         "phrasings": ("unseen phrasings", "没见过的问法"),
-        "paraphrases": ("hand-written paraphrases", "手写的改述"),
+        "paraphrases": ("hand-written paraphrases", "人工改写的问法"),
     }
     for language, title in (("zh", ("Chinese", "中文")), ("en", ("English", "英文"))):
         result = scores.get("primer", {}).get(language)

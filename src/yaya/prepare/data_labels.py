@@ -16,7 +16,7 @@ FILTERS: dict[str, Pair] = {
     "normal_form": ("characters normalized", "统一字符写法"),
     "chinese": ("converted to simplified or traditional", "简繁转换"),
     "urls": ("web addresses removed", "去掉网址"),
-    "whitespace": ("white space tidied", "整理空白"),
+    "whitespace": ("whitespace tidied", "整理空白"),
     "empty": ("empty documents", "空文档"),
     "languages": ("other languages", "其他语言"),
     "blocklist": ("blocklist", "屏蔽词"),

@@ -85,7 +85,7 @@ class Coach:
         note = Note(
             "loops",
             f"{round_and_round} of {len(replies)} sample replies repeat themselves, which is normal for a model this young. More steps or more varied data help; when chatting, try --repetition-penalty 1.1.",
-            f"{len(replies)} 个试写的回复里有 {round_and_round} 个在原地打转：模型还小，这很常见。多训练几步或换更丰富的数据会好些；聊天时可加 --repetition-penalty 1.1。",
+            f"{len(replies)} 个试写的回复里有 {round_and_round} 个在重复打转：模型还小，这很常见。多训练几步或换更丰富的数据会好些；聊天时可加 --repetition-penalty 1.1。",
         )
         return self._once({"step": step}, [note])
 
