@@ -351,7 +351,7 @@ def test_what_a_seed_does_to_both_is_no_noise() -> None:
 
 def test_what_is_not_better_elsewhere_is_not_taken() -> None:
     v = found(3.0, 2.5, [("default", 1, 3.0), ("best", 1, 3.1), ("default", 2, 3.0), ("best", 2, 2.95)])
-    assert v.kind == "worse" and v.values == USUAL and "stay" in verdict.words(v)[0]
+    assert v.kind == "worse" and v.values == USUAL and "keep them" in verdict.words(v)[0]
     assert found(3.0, 2.5, [("default", 1, 3.0), ("best", 1, None)]).kind == "worse"
 
 
@@ -427,7 +427,7 @@ def test_why_a_trial_failed(tmp_path: Path) -> None:
     assert "memory" in (runner.failure(running(tmp_path, "", []), 137) or "")
     assert "code 3" in (runner.failure(running(tmp_path, "", []), 3) or "")
     assert "held-out" in (runner.failure(running(tmp_path, "", []), 0) or "")
-    assert "no number" in (runner.failure(running(tmp_path, "", [(1, math.nan)]), 0) or "")
+    assert "not a number" in (runner.failure(running(tmp_path, "", [(1, math.nan)]), 0) or "")
     assert runner.failure(running(tmp_path, "x", [(1, 2.0)]), 0) is None
     assert runner.failure(running(tmp_path, "x", [(1, 2.0)], stopped=True), 130) is None
 
@@ -641,7 +641,7 @@ def test_the_machine_is_measured_with_as_many_at_a_time_as_there_will_be(
     assert len(engine.begun) == 3 and step == pytest.approx(0.5 / (1_000_000_000 // 40))
     assert not list(here.glob("probe-*"))
     failing = runner.Runner(Pretend(lambda table, seed: [-1.0]), "pretrain", {})  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="do not train: <b>boom"):
+    with pytest.raises(UserError, match="own values: <b>boom"):
         trial_plan.measure(plan(), failing, here, 0)
 
 
@@ -724,7 +724,7 @@ def test_a_crash_is_one_failed_trial(here: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_recipe_that_does_not_train_ends_the_search(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"own values do not train: <b>boom"):
+    with pytest.raises(UserError, match=r"fails with the recipe's own values: <b>boom"):
         tune(monkeypatch, Pretend(lambda table, seed: [3.0, -1.0]))
     assert rows(tune(monkeypatch, Pretend(valley)).path)[0]["role"] == "default"  # mended elsewhere: begun anew
 

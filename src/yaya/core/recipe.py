@@ -117,7 +117,7 @@ class Recipe:
 
 
 def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str] = ()) -> Recipe:
-    """The recipe with what an earlier run of it measured or chose; from the first difference on, everything is chosen anew.
+    """The recipe with what an earlier run of it measured or chose, up to the first difference; the rest is chosen again.
 
     previous: the tables of that run's recipe.toml, empty if there is none. unasked: stages that come before the only
     requested one; they keep their previous config.

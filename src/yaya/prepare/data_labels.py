@@ -175,7 +175,7 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
     "unreadable": (
         ("What could not be read", "读不了的"),
         (
-            "Files and records that were set aside. None of their content is in the corpus; everything else was read.",
+            "Files and records that were set aside. Their content is not in the corpus; everything else was read.",
             "被跳过的文件和记录。它们的内容没有进入语料，其余的照常读入。",
         ),
     ),

@@ -193,7 +193,7 @@ def event(data: dict[str, Any]) -> str:
 
 
 def add_page(app: FastAPI, about: About) -> None:
-    """The routes of the chat page: the page, its files (404 for any other name), and what it knows about the model."""
+    """The routes of the chat page: the page, its files (error 404 for any other name), and what it knows about the model."""
 
     @app.get("/")
     async def page() -> FileResponse:

@@ -255,7 +255,7 @@ class Search:
         if done < 2:
             long = duration(self.whole())
             raise UserError(
-                f"A trial of {self.plan.steps:,} steps takes {long}: {plural(self.config.minutes, 'minute')} were enough only for the recipe itself. Allow more minutes, or let them set the steps ({self.plan.stage}.steps=auto).",
+                f"A trial of {self.plan.steps:,} steps takes {long}: {plural(self.config.minutes, 'minute')} were enough for only the recipe itself. Allow more minutes, or let them set the steps ({self.plan.stage}.steps=auto).",
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟只够试配方本身。请增加 minutes，或让时间决定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
