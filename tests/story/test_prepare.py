@@ -217,7 +217,7 @@ def test_overwrite_makes_the_stage_anew_that_was_asked_for_and_no_other(tmp_path
     manifests = [tmp_path / "runs" / "o" / stage / "manifest.json" for stage in ("prepare", "tokenize")]
     before = [path.stat().st_mtime_ns for path in manifests]
     assert "already done" not in first.stderr
-    for stage, said in (("prepare", "made anew, as asked"), ("tokenize", "made anew, as asked")):
+    for stage, said in (("prepare", "redone, as requested"), ("tokenize", "redone, as requested")):
         assert said in yaya(stage, *keys, "overwrite=true", cwd=tmp_path, YAYA_LANG="en").stderr
     assert "already done" in yaya("tokenize", *keys, cwd=tmp_path, YAYA_LANG="en").stderr  # the same data once more
     after = [path.stat().st_mtime_ns for path in manifests]

@@ -146,7 +146,7 @@ def test_a_run_that_takes_what_it_lacks_from_another_says_so_until_the_end(tmp_p
 
 def test_a_plan_for_a_finished_run_names_another(tiny_run: Path) -> None:
     said = yaya("plan", "runs/tiny/recipe.toml", cwd=tiny_run.parents[1], YAYA_LANG="en").stderr
-    assert "is finished and stays" in said and said.endswith("yaya run runs/tiny/recipe.toml name=tiny-2\n")
+    assert "is already trained and is kept" in said and said.endswith("yaya run runs/tiny/recipe.toml name=tiny-2\n")
 
 
 def test_chat_and_generate(tiny_run: Path) -> None:
@@ -204,7 +204,7 @@ def test_killed_twice_ends_with_the_same_bits(dtype: str, tiny_run: Path, tmp_pa
     kill_when(checkpoint_beyond(run / ".pretrain.partial", 11), tmp_path, "run", "name=killed", *keys)
     kill_when(checkpoint_beyond(run / ".finetune.partial", 4), tmp_path, "run", recipe)
     done = yaya("run", recipe, cwd=tmp_path)
-    assert "goes on at step" in done.stderr and "Measuring" not in done.stderr
+    assert "resumes at step" in done.stderr and "Measuring" not in done.stderr
     assert weights(run) == weights(tmp_path / "runs" / "straight")
     steps = [json.loads(line)["step"] for line in (run / "pretrain" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 41))

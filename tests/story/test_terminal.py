@@ -308,7 +308,7 @@ def test_a_terminal_that_cannot_move_its_cursor(window: Open, env: dict[str, str
     w.say("a\n\ntouch PWNED\n")
     w.heard("a\n\ntouch PWNED", 2)
     w.say(b"caf\xe9\r")
-    w.wait("bytes that are no UTF-8")
+    w.wait("bytes that are not valid UTF-8")
     w.say("count\r")
     w.wait("3 4")
     w.send(CTRL_C)
@@ -329,7 +329,7 @@ def test_what_cannot_be_sent_is_refused_and_the_chat_goes_on(window: Open) -> No
     w.run()
     for broken in (b"caf\xe9", b"\xe4\xbd", b"\xff\xfe", b"\xc4\xe3\xba\xc3", b"\xed\xa0\x80"):
         w.say(broken + b"\r")
-        w.wait("bytes that are no UTF-8")
+        w.wait("bytes that are not valid UTF-8")
     w.say(b"caf\xe9" + BACKSPACE.encode() + "é".encode() + b"\r")  # or it is mended
     w.heard("café", 1)
     # By hand: of 10,000 tokens 32 stay free; the frame takes 1 + 5 ("user\n") + 1 + 1 and 1 + 10 ("assistant\n").

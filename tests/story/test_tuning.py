@@ -87,7 +87,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert 1 <= len(done) < 4 and not tune.exists()
     wait_for(lambda: not trials_of(tmp_path))  # they do not outlive the search
     said = yaya("tune", "name=t", *KEYS, *SEARCH, cwd=tmp_path).stderr
-    assert f"goes on: {len(done)} of 4 trials" in said and "[tokenize] already done" in said
+    assert f"resumes: {len(done)} of 4 trials" in said and "[tokenize] already done" in said
     made, found = artifact.load(tune, "tune"), rows(tune)
     assert made is not None and found[: len(done)] == done
     trials = [row for row in found if row["number"] is not None]

@@ -454,7 +454,7 @@ def test_the_format_on_disk_is_the_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"again": True}, "made anew, as asked (overwrite=true).\n"),
+        ({"again": True}, "redone, as requested (overwrite=true).\n"),
         ({"kind": "tokenize"}, "it differs: kind: prepare -> tokenize\n"),
         ({"again": True, "config": {"size": 2}}, "it differs: size: 1 -> 2\n"),
     ],

@@ -206,7 +206,7 @@ def test_torch_with_cuda_only_when_its_index_is_unreachable_and_the_size_is_said
     assert asked[2:] == [(f"torch=={PIN}", "")]
     assert stop is None
     said = capsys.readouterr().out
-    assert said.index("Not to be reached") < said.index("about 3 GB to download")
+    assert said.index("Not reachable") < said.index("about 3 GB to download")
     assert "TORCH_INDEX" in said
 
 

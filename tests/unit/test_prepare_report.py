@@ -131,14 +131,14 @@ def test_numbers_and_names_are_shown(tmp_path: Path) -> None:
     html = render(tmp_path, METRICS, EXAMPLES)
     english, chinese = in_language(html, "en"), in_language(html, "zh")
     for text in (
-        "1,234 documents came in, 1,220 stayed", "dropped: no running text (Gopher)", "its language: fr",
-        "garbled text repaired", "2,000,000 bytes", "81% alike", "Jaccard 0.812", "62.5%", "2.25",
-        "sentences in another order 12", "files read as GB18030 3", "not valid JSON", "87% like",
+        "1,234 documents were read, 1,220 were kept", "dropped: not running text (Gopher)", "language: fr",
+        "garbled text repaired", "2,000,000 bytes", "81% the same", "Jaccard 0.812", "62.5%", "2.25",
+        "sentences reordered 12", "files read as GB18030 3", "not valid JSON", "87% the same as",
     ):  # fmt: skip
         assert text in english, text
     for text in (
-        "来了 1,234 篇文档，留下 1,220 篇", "去掉：不成文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
-        "81% 相同", "调换句子顺序 12", "按 GB18030 读取的文件 3", "不是合法的 JSON", "87% 像",
+        "读入 1,234 篇文档，留下 1,220 篇", "去掉：不成文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
+        "81% 相同", "调换句子顺序 12", "按 GB18030 读取的文件 3", "不是合法的 JSON", "有 87% 相同",
     ):  # fmt: skip
         assert text in chinese, text
     # 2 MB in a quarter of a second; nothing where it was not measured
@@ -254,10 +254,10 @@ def test_a_real_run_shows_all_that_happened(made: Draft, tmp_path: Path) -> None
     assert ids(html) == [name for name in PARTS if name != "mixing"]
     assert_both_languages(html)
     records = made.metrics["records"]
-    assert f"{records['in']} documents came in, {records['kept']} stayed" in body(html)
+    assert f"{records['in']} documents were read, {records['kept']} were kept" in body(html)
     assert "<script>alert" not in html and "a.b@example.org" not in html
     text = body(html)
-    for shown in ("café", "⟨U+200B⟩", "has a word of the blocklist", "exactly alike", "a.jsonl:29", "quick"):
+    for shown in ("café", "⟨U+200B⟩", "contains a blocklisted word", "exact duplicates", "a.jsonl:29", "quick"):
         assert shown in text, shown
 
 

@@ -141,7 +141,7 @@ def test_a_pilot_flies_once_for_each_text(
     pretrain.plan(training, inputs, context(tmp_path), PlanRequest(60, measures=False))
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
     wanted = by_hand(Probe(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
-    assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
+    assert f"expected validation loss: {wanted:.2f}." in capsys.readouterr().err
 
 
 SMALL = ModelConfig(1000, 64, 128, 2, 2, 1, 32, 128)

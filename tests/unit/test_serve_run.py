@@ -71,7 +71,7 @@ def test_a_number_that_is_no_port(port: int) -> None:
 
 @pytest.mark.parametrize("text", ["99999", "65536", "-1", "abc", "", "8e3", "80.0", "８０００", "0x50", "9" * 5000])
 def test_the_command_refuses_it_before_all_else(text: str, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
-    for language, words in (("en", "is no port: ports are numbers from 0 to 65535"), ("zh", "不是端口")):
+    for language, words in (("en", "is not a port: ports are numbers from 0 to 65535"), ("zh", "不是端口")):
         monkeypatch.setenv("YAYA_LANG", language)
         with pytest.raises(SystemExit) as caught:
             main(["serve", "no-such-model", "--port", text])

@@ -1,4 +1,4 @@
-"""What every page has in common: one self-contained HTML file in Chinese and English that loads nothing from outside.
+"""The frame of every page: one self-contained HTML file in Chinese and English that loads nothing from outside.
 
 A page is a template that extends layout.html.j2; `b`, `head` and `runs` in page.html.j2 are its building blocks.
 """
@@ -48,7 +48,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def number(value: Any, digits: int = 0) -> str:
-    """`1234567` -> `1,234,567`; a dash where nothing is known."""
+    """`1234567` -> `1,234,567`; a dash if unknown."""
     return f"{value:,.{digits}f}" if is_number(value) else "–"
 
 
@@ -86,10 +86,10 @@ def spell(seconds: Any) -> Pair:
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; none if it is no list."""
+    """The objects of a list; empty if it is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def by_name(value: Any) -> dict[str, Any]:
-    """The object itself; an empty one if it is none."""
+    """The object itself; an empty one if it is not an object."""
     return value if isinstance(value, dict) else {}
