@@ -96,6 +96,7 @@ def context(folder: Path, seed: int = 0, machine: Machine = MACHINE, **changes: 
 # Has imported what commands need, and forks for each command that it is told: importing takes longer than most commands.
 FORKS = """
 import json, os, sys
+import torch._dynamo
 import yaya.pipeline, yaya.cli.commands, yaya.cli.stages, yaya.inference.engine, yaya.evaluate.report_page
 
 for line in sys.stdin:
