@@ -3,6 +3,7 @@
     python3 bootstrap.py install               makes .venv with pinned packages; a second time installs nothing
     python3 bootstrap.py demo [key=value ...]  raises a small model, then opens a chat page with it
     python3 bootstrap.py test [pytest's arguments]     two tests at a time, unless -n says otherwise
+    python3 bootstrap.py check [pytest's arguments]    format, lint, types, then the unit tests: for before each commit
 
 TORCH_INDEX: the URL or folder where PyTorch comes from, such as a mirror or CUDA builds. 指定 PyTorch 的下载源。
 YAYA_LANG=zh or en: the language of the messages. 消息的语言。
@@ -73,6 +74,7 @@ MESSAGES = {
                 "打开聊天页面，按 Ctrl-C 结束；以后可用 {yaya} serve {name} 再打开……"),
     "stopped": ("Stopped.", "已停止。"),
 }
+CHECKS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
 FIXES = {  # by what pip's output shows, the most telling first
     "fix.full": "No space left|not enough space",
     "fix.network": "CERTIFICATE|SSLError|resolve|[Tt]ime(d )?out|NewConn|Connection (refused|reset|broken)|ProxyError",
@@ -321,9 +323,24 @@ def demo(arguments):
     return code
 
 
+def test(arguments):
+    """pytest, two tests at a time unless the arguments say otherwise."""
+    both = [] if any(a.startswith("-n") or "pdb" in a for a in arguments) else ["-n", "2", "--dist", "worksteal"]
+    return run([str(PYTHON), "-m", "pytest", *both, *arguments])
+
+
+def check(arguments):
+    """What takes seconds comes first; ends at the first that fails."""
+    for words in CHECKS:
+        code = run([str(PYTHON), "-m", *words])
+        if code:
+            return code
+    return test(["tests/unit", "tests/architecture", *arguments])
+
+
 def main(arguments):
     command, rest = (arguments or [""])[0], arguments[1:]
-    if command not in ("install", "demo", "test") or (command == "install" and rest):
+    if command not in ("install", "demo", "test", "check") or (command == "install" and rest):
         print(__doc__)
         return 0 if command in ("-h", "--help") else 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended then too
@@ -334,9 +351,8 @@ def main(arguments):
             return 0
         if command == "demo":
             return demo(rest)
-        install(["dev"], command="test")
-        both = [] if any(a.startswith("-n") or "pdb" in a for a in rest) else ["-n", "2", "--dist", "worksteal"]
-        return run([str(PYTHON), "-m", "pytest", *both, *rest])
+        install(["dev"], command=command)
+        return check(rest) if command == "check" else test(rest)
     except Stop as stop:
         print(stop, file=sys.stderr)
         return 1

@@ -406,6 +406,7 @@ def wait_for_rows(work: Path, name: str, count: int, process: subprocess.Popen) 
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_two_nodes_of_slurm_save_requeue_and_go_on(work: Path, slurm: tuple[dict[str, str], list[str]]) -> None:
     """SIGTERM to the batch script, as Slurm sends it: a save, the queue again, and the losses of one process."""
     env, command = slurm

@@ -85,6 +85,7 @@ def test_two_workers_make_the_same_bytes_as_one(sources, alone, small_chunks, tm
     assert results(draft.path) == alone
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_nodes_makes_the_same_bytes(sources, alone, small_chunks, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster

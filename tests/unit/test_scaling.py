@@ -116,14 +116,14 @@ def test_repeated_text_is_worth_less_and_less() -> None:
 @pytest.mark.parametrize("context_length", [128, 2048])
 def test_a_pilot_flies_once_for_each_text(
     context_length: int,
-    tiny_run: Path,
+    own_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
         monkeypatch.setattr(forecast, f"PROBE_{name}", value)
-    inputs = {"tokenize": artifact.load(tiny_run / "tokenize")}
+    inputs = {"tokenize": artifact.load(own_run / "tokenize")}
     config = PretrainConfig(context_length=context_length)
 
     def flown(config: PretrainConfig) -> dict:

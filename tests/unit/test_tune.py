@@ -904,28 +904,6 @@ def test_the_page_is_honest(tmp_path: Path) -> None:
     assert "No trial was better" in none
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium here")
-    trials = many()
-    trials[4] |= {"outcome": "failed", "loss": None, "message": "x" * 300}
-    page_of(tmp_path, trials, both_seeds(2.55, 2.2))
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
-        page = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 800}).new_page()
-        problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto((tmp_path / "r.html").as_uri())
-        for name in ("中文", "English"):
-            page.get_by_role("button", name=name).click()
-            assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert problems == []
-        browser.close()
-
-
 def test_sizes_come_with_a_word_about_their_time(tmp_path: Path) -> None:
     sizes = [Dimension("hidden_size", low=64, high=256, step=32)]
     rows = [
