@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from yaya.prepare.read.wikinames import Site, words
+from yaya.prepare.read.wikinames import TABLES, Site, words
 
 HOLE = "\x03"  # stands where something was left out, so that brackets and blanks around it can be mended
 HIDDEN_BAR, HIDDEN_EQUALS = "\x01", "\x02"  # | and = that came out of something inside: they part no arguments
@@ -63,20 +63,9 @@ Template = Callable[[Arguments, WikiPage], str]
 # -- numbers and units
 
 NUMBER = re.compile(r"[+\-−]?(?:\d|[.,]\d)[\d.,/+]*(?:e[+\-−]?\d+)?$")
-RANGES = {
-    "-": "–", "–": "–", "—": "–", "&ndash;": "–", "to": " to ", "to(-)": " to ", "to about": " to about ", "or": " or ", "and": " and ",
-    "and(-)": " and ", ",": ", ", ", and": ", and ", ", or": ", or ", "by": " by ", "by(x)": " by ", "x": " × ", "×": " × ", "xx": " × ",
-    "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ", "à": " à ", "et": " et ", "ou": " ou ", "sur": " sur ", "bis": " bis ",
-}  # fmt: skip
+RANGES: dict[str, str] = TABLES["ranges"]
 IN_CHINESE = {" to ": "至", " and ": "和", " or ": "或", " by ": "×"}
-UNITS = {
-    "C": "°C", "F": "°F", "degC": "°C", "degF": "°F", "sqmi": "sq mi", "sqft": "sq ft", "sqin": "sq in", "sqyd": "sq yd", "sqkm": "km²", "sqm": "m²",
-    "cuft": "cu ft", "cuin": "cu in", "cuyd": "cu yd", "cumi": "cu mi", "usgal": "US gal", "USgal": "US gal", "impgal": "imp gal", "kn": "knots",
-    "USfloz": "US fl oz", "USoz": "US fl oz", "impfloz": "imp fl oz", "impoz": "imp fl oz", "LT": "long tons", "ST": "short tons",
-    "acre": "acres", "mile": "miles", "foot": "feet", "inch": "inches", "yard": "yards", "pound": "pounds", "metre": "metres", "meter": "meters",
-    "kilometre": "kilometres", "kilometer": "kilometers", "hectare": "hectares", "tonne": "tonnes", "ton": "tons", "gallon": "gallons",
-    "ounce": "ounces", "fathom": "fathoms", "league": "leagues", "furlong": "furlongs", "knot": "knots",
-}  # fmt: skip
+UNITS: dict[str, str] = TABLES["units"]
 MILLIONS = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion"}
 SUPERSCRIPTS = str.maketrans("0123456789+-−–=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾ⁿⁱ")
 
@@ -179,10 +168,6 @@ def percentage(a: Arguments, page: WikiPage) -> str:
         return ""
 
 
-def money(sign: str) -> Template:
-    return lambda a, page: sign + a[0]
-
-
 def quantity(a: Arguments, page: WikiPage) -> str:
     """{{unité|10|km||h|-1}}: a number, then units, each with its power."""
     text, at = amount(a.values)
@@ -223,28 +208,7 @@ def height(a: Arguments, page: WikiPage) -> str:
 
 # -- dates
 
-MONTHS = {
-    "en": words("January February March April May June July August September October November December"),
-    "de": words("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
-    "fr": words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
-    "es": words("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
-    "pt": words("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"),
-    "it": words("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"),
-    "ru": [
-        "января",
-        "февраля",
-        "марта",
-        "апреля",
-        "мая",
-        "июня",
-        "июля",
-        "августа",
-        "сентября",
-        "октября",
-        "ноября",
-        "декабря",
-    ],
-}
+MONTHS = {language: words(names) for language, names in TABLES["months"].items()}
 CALENDARS = {"zh": "年月日", "ja": "年月日", "ko": "년월일"}
 
 
