@@ -135,7 +135,7 @@ def phrasings(text: str, config: AugmentConfig, draw: random.Random) -> str:
 def delete(text: str, config: AugmentConfig, draw: random.Random) -> str:
     """Some words are left out, at least one stays."""
     parts = split_words(text)
-    places = chosen(parts, config, draw, at_most=sum(is_word for _, is_word in parts) - 1)
+    places = chosen(parts, config, draw, spared=1)
     kept = [part for at, (part, _) in enumerate(parts) if at not in places]
     return re.sub(r" {2,}", " ", "".join(kept)).strip(" ")
 
@@ -143,8 +143,7 @@ def delete(text: str, config: AugmentConfig, draw: random.Random) -> str:
 def swap(text: str, config: AugmentConfig, draw: random.Random) -> str:
     """Some words change places with the next one."""
     parts = split_words(text)
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    next_word = dict(pairwise(words))
+    next_word = dict(pairwise(word_places(parts)))
     for at in sorted(chosen(parts, config, draw)):
         other = next_word.get(at)
         if other is not None and all(not mark.strip() for mark, _ in parts[at + 1 : other]):  # within a clause
@@ -153,9 +152,10 @@ def swap(text: str, config: AugmentConfig, draw: random.Random) -> str:
 
 
 def synonyms(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Some words become others of the same meaning, by the word nets."""
+    """Replaces some words with synonyms. Tries four times as many as are to change, because most have none."""
     parts = split_words(text)
-    for at in places_in_turn(parts, config, draw):
+    words = word_places(parts)
+    for at in draw.sample(words, min(len(words), 4 * max(1, round(config.share * len(words))))):
         found = synonyms_of(parts[at][0], tuple(config.lexicons))
         if found:
             parts[at] = (draw.choice(found), True)
@@ -189,18 +189,15 @@ def split_words(text: str) -> Words:
     return [*out, (text[end:], False)] if end < len(text) else out
 
 
-def chosen(parts: Words, config: AugmentConfig, draw: random.Random, at_most: int | None = None) -> set[int]:
-    """Places of the words to change: a share of them, so that a very short text has none."""
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    count = round(config.share * len(words))
-    count = min(count, len(words)) if at_most is None else min(count, max(0, at_most))
-    return set(draw.sample(words, count))
+def word_places(parts: Words) -> list[int]:
+    """Which parts are words."""
+    return [at for at, (_, is_word) in enumerate(parts) if is_word]
 
 
-def places_in_turn(parts: Words, config: AugmentConfig, draw: random.Random) -> list[int]:
-    """Four times as many places as are to change, because most words have no synonym."""
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    return draw.sample(words, min(len(words), 4 * max(1, round(config.share * len(words)))))
+def chosen(parts: Words, config: AugmentConfig, draw: random.Random, spared: int = 0) -> set[int]:
+    """Places of the words to change: a share of them, so a very short text has none. spared: words that must stay."""
+    words = word_places(parts)
+    return set(draw.sample(words, min(round(config.share * len(words)), max(0, len(words) - spared))))
 
 
 @cache
@@ -282,6 +279,4 @@ class MaskedModel:
                 yield at, draw.choice(words)
 
 
-@cache
-def masked_model(name: str) -> MaskedModel:
-    return MaskedModel(name)
+masked_model = cache(MaskedModel)

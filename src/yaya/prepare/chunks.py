@@ -118,12 +118,11 @@ def sample(chunks: list[Chunk], documents: int) -> list[Chunk]:
 
 
 def parts(file: SourceFile) -> Iterator[SourceFile]:
-    """A large file of lines or Parquet as parts; anything else as it is."""
-    if file.size < 1.5 * CHUNK_BYTES or is_packed(file):
-        yield file
-    elif file.kind == "parquet":
+    """The parts of a large file of lines or Parquet; any other file whole."""
+    large = file.size >= 1.5 * CHUNK_BYTES and not is_packed(file)
+    if large and file.kind == "parquet":
         yield from row_groups(file)
-    elif file.kind == "lines" and isinstance(file.path, Path) and is_utf8_lines(file):
+    elif large and file.kind == "lines" and isinstance(file.path, Path) and is_utf8_lines(file):
         yield from line_ranges(file)
     else:
         yield file

@@ -77,8 +77,8 @@ class CleanPass:
             if outcome.dropped_by:
                 self.drop(record, outcome.dropped_by, outcome.reason)
                 continue
-            if outcome.changed_by:
-                rarest = min(outcome.changed_by, key=lambda name: len(self.ledger.changes.get(name, ())))
+            if outcome.changes:
+                rarest = min(outcome.changes, key=lambda name: len(self.ledger.changes.get(name, ())))
                 masked = not self.config.mask_personal  # else the text shows what became of personal data
                 self.ledger.show_change(rarest, record.document, outcome.changes[rarest], mask_after=masked)
                 record.document = record.document.with_texts(outcome.texts)

@@ -60,7 +60,7 @@ def make(config: PrepareConfig, work: Handover, parts: list[Chunk], out: Path, w
         for told in run_all(clean_chunk, parts, work, "clean", config.engine, workers):
             ledger.add(told)
             bar.advance(1, f"{ledger.total('in'):,}")
-    metrics: dict[str, Any] = {"rules": RULES, "remarks": dict(summary.say_remarks(ledger))}
+    metrics: dict[str, Any] = {"rules": RULES, "remarks": dict(summary.say_remarks(ledger.remarks))}
     summary.refuse_empty_sources(config, ledger)
     summary.say_set_aside(ledger)
     tasks, mixture = decide(config, work, out, len(parts), workers)

@@ -103,9 +103,8 @@ class Unusable(Exception):
         self.kind, self.en, self.zh = kind, en, zh
 
 
-LEFT_OUT = frozenset(
-    {"marked as bad", "not to be learned", "no reply", "no choice"}
-)  # read well, and nothing to learn: dropped, not set aside
+# Read without a problem, but there is nothing to learn: dropped, not set aside.
+LEFT_OUT = frozenset({"marked as bad", "not to be learned", "no reply", "no choice"})
 FIXES = {
     "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
     "not to be learned": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),

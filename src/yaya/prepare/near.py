@@ -12,13 +12,12 @@ D documents, S shingles of one text, H hashes, B bands, P pairs.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import xxhash
 
 from yaya.prepare.clean.tokens import mix, ngrams
 from yaya.prepare.document import Message
+from yaya.prepare.handover import ChunkedArray
 
 HASHES, BANDS, SHINGLE = 112, 14, 5
 ROWS = HASHES // BANDS  # documents of Jaccard s meet in some band with probability 1 - (1 - s^8)^14
@@ -127,13 +126,7 @@ def _with_first(size: int) -> tuple[np.ndarray, np.ndarray]:
     return earlier[wanted], later[wanted]
 
 
-class FetchesRows(Protocol):
-    """An array, or one that lies in several files."""
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
-
-
-def alike(signatures: FetchesRows, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def alike(signatures: np.ndarray | ChunkedArray, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The pairs whose estimated Jaccard reaches the threshold, and the estimates. signatures: (D, H)."""
     estimates = np.empty(len(pairs), np.float32)
     for at in range(0, len(pairs), PAIRS_AT_ONCE):

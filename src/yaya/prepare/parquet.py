@@ -62,10 +62,9 @@ class RowWriter:
 
     def batch(self) -> pa.RecordBatch:
         """The rows as columns."""
-        columns = zip(*self.rows, strict=True)
-        return pa.record_batch(
-            [pa.array(c, f.type) for c, f in zip(columns, self.schema, strict=True)], schema=self.schema
-        )
+        columns = zip(zip(*self.rows, strict=True), self.schema, strict=True)
+        arrays = [message_lists(c) if f.name == "messages" else pa.array(c, f.type) for c, f in columns]
+        return pa.record_batch(arrays, schema=self.schema)
 
 
 class SplitWriter(RowWriter):
@@ -78,16 +77,11 @@ class SplitWriter(RowWriter):
 
     def batch(self) -> pa.RecordBatch:
         """The rows as columns, counted."""
-        ids, kinds, texts, chats, sources, methods = zip(*self.rows, strict=True)
-        text, chat = pa.array(texts, pa.string()), message_lists(chats)
-        contents = chat.values.field("content")
-        for kind, array in (("text", text), ("chat", contents)):
-            self.count(kind, kinds.count(kind), array)
-        return pa.record_batch(
-            [*(pa.array(c, pa.string()) for c in (ids, kinds)), text, chat]
-            + [pa.array(c, pa.string()) for c in (sources, methods)],
-            schema=DOCUMENTS,
-        )
+        batch = super().batch()
+        kinds = [kind for _, kind, *_ in self.rows]
+        self.count("text", kinds.count("text"), batch.column("text"))
+        self.count("chat", kinds.count("chat"), batch.column("messages").values.field("content"))
+        return batch
 
     def count(self, kind: str, documents: int, texts: pa.StringArray) -> None:
         """Adds to the accounts; one look at the bytes gives the characters too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,25 @@ from yaya.prepare.document import FIXES, Document, place
 from yaya.prepare.handover import Handover
 from yaya.prepare.ledger import SHOWN, Ledger
 from yaya.prepare.parquet import scripts
-from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, nothing_in
+from yaya.prepare.read.sources import nothing_in
 from yaya.prepare.settings import PrepareConfig
 
+SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
 SIDE = 1500  # characters of a near-duplicate that are shown
 
 
-def say_remarks(ledger: Ledger) -> Counter[str]:
-    """Says what the readers noticed, each kind a few times."""
-    remarks = Remarks()
-    for remark in ledger.remarks:
-        remarks.add(*remark)
-    remarks.close()
-    return remarks.counts
+def say_remarks(remarks: Iterable[tuple[str, str, str]]) -> Counter[str]:
+    """Says what the readers noticed: each kind a few times, then only how many more there were. Returns the counts."""
+    counts: Counter[str] = Counter()
+    for kind, en, zh in remarks:
+        counts[kind] += 1
+        if counts[kind] <= SAID_AT_MOST:
+            say(en, zh)
+    for kind, count in counts.items():
+        more = count - SAID_AT_MOST
+        if more > 0:
+            say(f"... and {more:,} more like this ({kind}).", f"……同样的情况还有 {more:,} 处（{kind}）。")
+    return counts
 
 
 def say_set_aside(ledger: Ledger) -> None:

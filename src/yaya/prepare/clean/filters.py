@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from yaya.prepare.clean import chinese, quality, text
@@ -102,7 +103,10 @@ def languages(names: list[str]) -> Filter:
 def active(config: PrepareConfig) -> dict[str, Filter]:
     """The filters that a resolved config asks for, in order."""
     c = config
-    forms = {"NFC": text.normalize_unicode, "NFKC": text.normalize_compatibility}
+    forms: dict[str, Callable[[str], str]] = {
+        "NFC": text.normalize_unicode,
+        "NFKC": partial(text.normalize_unicode, form="NFKC"),
+    }
     emoji = {"remove": text.remove_emoji, "name": text.name_emoji}
     table: list[tuple[str, bool, Callable[[], Filter]]] = [
         ("unicode", bool(c.fix_unicode), lambda: each(text.fix_unicode)),
@@ -129,10 +133,9 @@ def active(config: PrepareConfig) -> dict[str, Filter]:
 
 @dataclass
 class Outcome:
-    """A document after the filters: its texts, the filters that changed it, and where and why it was dropped."""
+    """A document after the filters: its texts, what changed it, and which filter dropped it and why."""
 
     readings: Texts
-    changed_by: list[str]
     dropped_by: str = ""
     reason: str = ""
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # filter -> the first text that it changed
@@ -153,7 +156,7 @@ class Cleaner:
         """One document through all filters."""
         texts = [Reading(text) for text in document.texts]
         size = document.size
-        outcome = Outcome(texts, [])
+        outcome = Outcome(texts)
         for name, run in self.filters.items():
             account = self.accounts[name]
             account.documents_in += 1
@@ -166,21 +169,15 @@ class Cleaner:
                 account.removed += size
                 outcome.dropped_by, outcome.reason = name, result.reason
                 break
-            if result is not None:
-                changed = False
-                for at, new in enumerate(result):
-                    old = texts[at].text
-                    if new is not old and new != old:
-                        if not changed:
-                            outcome.changes[name] = old, new
-                        changed = True
-                        grown = len(new.encode()) - len(old.encode())
-                        account.added += max(0, grown)
-                        account.removed += max(0, -grown)
-                        size += grown
-                        texts[at] = Reading(new)
-                if changed:
-                    account.changed += 1
-                    outcome.changed_by.append(name)
+            for at, new in enumerate(result or ()):
+                old = texts[at].text
+                if new is not old and new != old:
+                    outcome.changes.setdefault(name, (old, new))
+                    grown = len(new.encode()) - len(old.encode())
+                    account.added += max(0, grown)
+                    account.removed += max(0, -grown)
+                    size += grown
+                    texts[at] = Reading(new)
+            account.changed += name in outcome.changes
             account.bytes_out += size
         return outcome

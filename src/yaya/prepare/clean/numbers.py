@@ -204,16 +204,9 @@ def is_hong_kong(number: Number) -> bool:
     return "0123456789A"[-total % 11] == number.digits[-1]
 
 
-def is_passport(number: Number) -> bool:
-    return has_words(number.before()) and bool(SAYS_PASSPORT.search(number.before()))
-
-
-def is_qq(number: Number) -> bool:
-    return bool(SAYS_QQ.search(number.before(12)))
-
-
-def is_social(number: Number) -> bool:
-    return has_words(number.before()) and bool(SAYS_SOCIAL.search(number.before()))
+def said_by(words: re.Pattern[str]) -> Callable[[Number], bool]:
+    """A check by the words before a number alone."""
+    return lambda number: has_words(number.before()) and words.search(number.before()) is not None
 
 
 def is_iban(number: Number) -> bool:
@@ -301,13 +294,13 @@ NUMBERS: list[tuple[str, str, re.Pattern[str], Callable[[Number], bool]]] = [
     (kind, firsts, re.compile(pattern), holds)
     for kind, firsts, pattern, holds in (
         ("ACCOUNT", CAPITALS, IBAN, is_iban),
-        ("ACCOUNT", "123456789", QQ, is_qq),
+        ("ACCOUNT", "123456789", QQ, said_by(SAYS_QQ)),
         ("ID", "12345678", IDENTITY, is_identity),
         ("ID", "12345678", IDENTITY_OLD, is_old_identity),
         ("ID", CAPITALS, IDENTITY_TAIWAN, is_taiwanese),
         ("ID", CAPITALS, IDENTITY_HONG_KONG, is_hong_kong),
-        ("ID", CAPITALS + DIGITS, PASSPORT, is_passport),
-        ("ID", DIGITS, SOCIAL, is_social),
+        ("ID", CAPITALS + DIGITS, PASSPORT, said_by(SAYS_PASSPORT)),
+        ("ID", DIGITS, SOCIAL, said_by(SAYS_SOCIAL)),
         ("CARD", "234568", PAYMENT, is_card),
         ("PHONE", "1+08(", MOBILE, is_phone),
         ("PHONE", "0+8(", LANDLINE, is_phone),

@@ -254,11 +254,3 @@ def fineweb_quality(reading: Reading) -> str | None:
     if text.count("\n") > 0.3 * len(reading.tokens.hashes):
         return "a list"
     return None
-
-
-RULES = {
-    "gopher_repetition": gopher_repetition,
-    "gopher_quality": gopher_quality,
-    "c4_quality": c4_quality,
-    "fineweb_quality": fineweb_quality,
-}

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 import ftfy
 import regex
 from ftfy.badness import is_bad
+
+Form = Literal["NFC", "NFKC"]
 
 # First bytes of UTF-8 pairs as the code pages show them, and something behind them that is no ASCII (or "Ã " for à);
 # without such a pair there is no mojibake to look for.
@@ -54,12 +57,15 @@ def _fix_line(line: str) -> str:
     return line
 
 
-def normalize_unicode(text: str) -> str:
-    """NFC. Runs of more than 30 combining marks are cut: sorting them takes quadratic time, and nobody writes them."""
-    if text.isascii() or unicodedata.is_normalized("NFC", text):
+def normalize_unicode(text: str, form: Form = "NFC") -> str:
+    """Returns the text in NFC, or in NFKC, where full-width letters, ligatures and the like become plain ones.
+
+    Runs of more than 30 combining marks are cut: sorting them takes quadratic time, and nobody writes them.
+    """
+    if text.isascii() or unicodedata.is_normalized(form, text):
         return text
     text = MARKS.sub(r"\1", text)
-    return MARKS.sub(r"\1", unicodedata.normalize("NFC", text))
+    return MARKS.sub(r"\1", unicodedata.normalize(form, text))
 
 
 def remove_zero_width(text: str) -> str:
@@ -104,14 +110,6 @@ def _named(found: re.Match[str]) -> str:
     names = [unicodedata.name(char, "").lower() for char in found[0] if char.isprintable() and not char.isspace()]
     said = [name for name in names if name and not name.startswith(("variation selector", "zero width", "tag "))]
     return lead + f":{' '.join(said)}:" if said else ""
-
-
-def normalize_compatibility(text: str) -> str:
-    """NFKC: full-width letters and digits, ligatures and the like become plain ones."""
-    if text.isascii() or unicodedata.is_normalized("NFKC", text):
-        return text
-    text = MARKS.sub(r"\1", text)
-    return MARKS.sub(r"\1", unicodedata.normalize("NFKC", text))
 
 
 URL = re.compile(r"(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&*+,;=%\[\]()']{1,2000}")

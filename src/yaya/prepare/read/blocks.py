@@ -108,9 +108,7 @@ class Page:
         self.elements = [self.inside]
         self.words: list[str] = []  # of the block that is being read
         self.linked = self.gap = self.depth = 0
-        self.link = self.pre = self.code = (
-            0  # depth of the outermost link, preformatted text, code around here; 0: none
-        )
+        self.link = self.pre = self.code = 0  # depth of the outermost one around here; 0: none
         self.quotes: list[int] = []  # depths of the quotations around here
         self.heading = ""
         root = self.tree.body or self.tree.root
@@ -188,9 +186,8 @@ class Page:
         self.depth += 1
         if block:
             if not self.pre:
-                self.begin(
-                    Element(tag, self.inside, self.depth, name, attributes.get("role") or "", hidden), attributes
-                )
+                role = attributes.get("role") or ""
+                self.begin(Element(tag, self.inside, self.depth, name, role, hidden), attributes)
             elif tag not in CELLS and "".join(self.words[-1:])[-1:] not in ("", "\n"):
                 self.words.append("\n")  # code with an element for each line
         if tag == "a" and not self.link and is_link(attributes, self.inside.tag):
@@ -273,9 +270,8 @@ class Page:
             item = item.parent
         if item.tag != "li" or item.start != len(self.blocks) or item.parent is None:
             return ""
-        return "  " * min(max(0, item.lists - 1), MOST_INDENTED) + (
-            f"{item.column}. " if item.parent.tag == "ol" else "- "
-        )
+        mark = f"{item.column}. " if item.parent.tag == "ol" else "- "
+        return "  " * min(max(0, item.lists - 1), MOST_INDENTED) + mark
 
     def read_raised(self, node: LexborNode) -> bool:
         """Passes over the mark of a footnote, and raises other small numbers: 10⁶ is not 106. False for other text."""

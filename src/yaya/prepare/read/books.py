@@ -6,7 +6,6 @@ import io
 import logging
 import posixpath
 import urllib.parse
-import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +15,7 @@ from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.signatures import what_it_is
 from yaya.prepare.read.source_files import SourceFile, read_bytes
-from yaya.prepare.read.zipped import damaged, library, member, other_kind, parse_xml, password, unzipped
+from yaya.prepare.read.zipped import damaged, library, local, member, other_kind, parse_xml, password, unzipped
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -64,11 +63,6 @@ def chapters(book: zipfile.ZipFile, package: str) -> Iterator[str]:
             continue
         href = urllib.parse.unquote(item.get("href") or "")
         yield posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
-
-
-def local(element: ET.Element) -> str:
-    """An element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
 
 
 def locked_members(book: zipfile.ZipFile) -> set[str]:

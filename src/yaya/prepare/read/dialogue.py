@@ -25,10 +25,8 @@ TOOL_NAMES = (
     " ipython environment"
 )
 TOOL_ROLES = frozenset(TOOL_NAMES.split())
-SPEAKER, SAID = (
-    ("role", "from", "speaker", "author", "user"),
-    ("content", "value", "text", "message", "utterance", "parts"),
-)
+SPEAKER = ("role", "from", "speaker", "author", "user")
+SAID = ("content", "value", "text", "message", "utterance", "parts")
 FREE = frozenset({"turns", "dialog", "dialogue", "dialogs", "utterances"})  # here speakers may bear names of their own
 Turn = tuple[str | None, str, bool]  # speaker if known, text, whether it is to be learned
 

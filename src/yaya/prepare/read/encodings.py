@@ -67,8 +67,10 @@ def encoding_of(data: bytes) -> str:
         return wide
     if b"\0" in data and len(data.translate(None, CONTROL)) < (1 - MOST_CONTROL) * len(data):
         raise binary(data)
-    if b"\x1b$" in data and (data.isascii() or b"\x1b(B" in data) and is_iso_2022(data):
-        return "iso2022_jp_2"
+    japanese = "iso2022_jp_2"  # in seven bits, as in old e-mails
+    escaped = b"\x1b$" in data and (data.isascii() or b"\x1b(B" in data)
+    if escaped and fits(data, japanese) and not data.decode(japanese).isascii():
+        return japanese
     try:
         data.decode("utf-8")
         return "utf-8-sig"
@@ -93,14 +95,6 @@ def wide_encoding(data: bytes) -> str | None:
         if min(even, odd) == 0 and max(even, odd) > len(head) // 5:
             return "utf-16-le" if odd else "utf-16-be"
     return None
-
-
-def is_iso_2022(data: bytes) -> bool:
-    """Japanese in seven bits, as old mails have it."""
-    try:
-        return not data.decode("iso2022_jp_2").isascii()
-    except UnicodeDecodeError:
-        return False
 
 
 def old_encoding(data: bytes) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -15,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -133,11 +134,8 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile
     api = HfApi()
     try:
         commit = api.dataset_info(name, revision=revision).sha or revision
-        listed = [
-            f
-            for f in api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
-            if isinstance(f, RepoFile)
-        ]
+        tree = api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
+        listed = [entry for entry in tree if isinstance(entry, RepoFile)]
     except GatedRepoError:
         raise UserError(
             f"{name} asks for its terms to be accepted: open https://huggingface.co/datasets/{name}, accept, and set HF_TOKEN.",
@@ -150,24 +148,16 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile
             f"The hub has no dataset {name} (or it is private: set HF_TOKEN). Check the spelling.",
             f"hub 上没有数据集 {name}（如果是私有的，请设置 HF_TOKEN）。请检查拼写。",
         ) from None
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise unreachable(api.endpoint, error) from None
-    except Exception as error:  # the HTTP library's own, whose module differs between versions
-        if "httpx" not in type(error).__module__ and "requests" not in type(error).__module__:
-            raise
-        raise unreachable(api.endpoint, error) from None
-    files = [
-        ListedFile(
-            f.path,
-            f.size,
-            HubFile(
-                "hf", hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint), f.size
-            ),
-        )
-        for f in listed
-    ]
-    readme = next((f for f in files if f.path == "README.md"), None)
-    return commit, files, head_of(text_of(readme)) if readme else {}
+    except Exception as error:  # also the HTTP library's own, whose module differs between versions
+        of_http = any(library in type(error).__module__ for library in ("httpx", "requests"))
+        if of_http or isinstance(error, HfHubHTTPError | OSError | ValueError):
+            raise unreachable(api.endpoint, error) from None
+        raise
+    files = []
+    for f in listed:
+        url = hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint)
+        files.append(ListedFile(f.path, f.size, HubFile("hf", url, f.size)))
+    return commit, files, card_of(files)
 
 
 def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
@@ -184,8 +174,7 @@ def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str,
         ) from None
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
-    card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
-    return folder.name, files, head_of(card)
+    return folder.name, files, card_of(files)
 
 
 def unreachable(endpoint: str, error: Exception) -> UserError:
@@ -261,22 +250,20 @@ def headers(hub: str) -> dict[str, str]:
     return {"User-Agent": "yaya"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
-def head_of(card: str) -> dict[str, Any]:
-    """The YAML between the lines `---` at the top of a README."""
-    if not card.startswith("---"):
+def card_of(files: Sequence[ListedFile]) -> dict[str, Any]:
+    """The dataset's card: the YAML between the lines `---` at the top of its README; empty where there is none."""
+    readme = next((file.place for file in files if file.path == "README.md"), None)
+    if readme is None:
         return {}
     import yaml
 
+    with readme.open("rb") if isinstance(readme, Path) else readme.open() as stream:
+        card = stream.read(1 << 20).decode("utf-8", "replace")
     try:
-        head = yaml.safe_load(card[3:].split("\n---", 1)[0])
+        head = yaml.safe_load(card[3:].split("\n---", 1)[0]) if card.startswith("---") else None
     except yaml.YAMLError:
         return {}
     return head if isinstance(head, dict) else {}
-
-
-def text_of(file: ListedFile) -> str:
-    with file.place.open("rb") if isinstance(file.place, Path) else file.place.open() as stream:
-        return stream.read(1 << 20).decode("utf-8", "replace")
 
 
 class SameHostToken(urllib.request.HTTPRedirectHandler):
@@ -345,11 +332,7 @@ class RangeFile(io.RawIOBase):
                         f"{self.url}：hub 返回 {error.code} {error.reason}。",
                     ) from None
                 failure: Exception = error
-            except (OSError, EOFError, urllib.error.URLError) as error:
-                failure = error
-            except Exception as error:
-                if type(error).__module__ != "http.client":
-                    raise
+            except (OSError, EOFError, http.client.HTTPException) as error:
                 failure = error
             self.drop()
             if trial < RETRIES:

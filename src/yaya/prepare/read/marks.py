@@ -23,9 +23,8 @@ BAD = frozenset({
     "rejected", "is_rejected", "undesirable", "deleted", "is_deleted", "is_bad", "toxic", "is_toxic", "is_harmful",
     "unsafe", "is_unsafe",
 })  # fmt: skip
-JUDGED = frozenset(
-    {"rating", "feedback", "vote", "quality", "verdict", "status"}
-)  # a bad reply where they say so in words
+# A bad reply where they say so in words.
+JUDGED = frozenset({"rating", "feedback", "vote", "quality", "verdict", "status"})
 REPLIES = frozenset({"chosen", "preferred", "rejected"})  # marks or replies
 TOOLS = ("tools", "functions", "tool_calls", "function_call")
 MEDIA = ("images", "image", "videos", "video", "audios", "audio")

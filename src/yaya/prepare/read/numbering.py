@@ -6,6 +6,8 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
+from yaya.prepare.read.zipped import local
+
 LEVELS = 9
 HIGHEST_LETTER, HIGHEST_ROMAN = 780, 32_767  # as Word counts
 ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
@@ -13,12 +15,6 @@ ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc
 HAN = "〇一二三四五六七八九"
 CHINESE = ("chineseCounting", "chineseCountingThousand", "japaneseCounting", "taiwaneseCounting",
            "taiwaneseCountingThousand", "ideographTraditional", "koreanCounting")  # fmt: skip
-
-
-def local(element: ET.Element) -> str:
-    """An element's name without its namespace."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def child(element: ET.Element | None, name: str) -> ET.Element | None:

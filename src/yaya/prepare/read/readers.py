@@ -199,21 +199,21 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], events: Read
         return
     for where, record in records:
         for content in contents_of(record):
-            if isinstance(content, Unusable):
-                if content.kind == "unknown shape" and not understood:
-                    at, fix = place(file.name, where), FIXES[content.kind]
-                    said = f"{at}: {content.en}. {fix[0]}", f"{at}：{content.zh}。{fix[1]}"
-                    if file.named:
-                        raise UserError(*said)
-                    events.remark(content.kind, *said)
-                    events.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
-                    return
-                understood |= content.kind in LEFT_OUT
-                sample = orjson.dumps(record, default=str).decode()[:300]
-                events.broken(Broken(file.name, where, content, sample))
+            if not isinstance(content, Unusable):
+                understood = True
+                yield from divided(file, content, where)
                 continue
-            understood = True
-            yield from divided(file, content, where)
+            of_all = content.kind == "unknown shape" and not understood
+            if of_all:
+                at, fix = place(file.name, where), FIXES[content.kind]
+                said = f"{at}: {content.en}. {fix[0]}", f"{at}：{content.zh}。{fix[1]}"
+                if file.named:
+                    raise UserError(*said)
+                events.remark(content.kind, *said)
+            events.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
+            if of_all:
+                return
+            understood |= content.kind in LEFT_OUT
 
 
 def divided(file: SourceFile, content: Content, where: str) -> Iterator[Document]:

@@ -57,16 +57,12 @@ def contents_of(record: Any) -> list[Content | Unusable]:
     whole = {plain(key): value for key, value in record.items() if value is not None and value == value}  # NaN is null
     said = {key: value for key, value in whole.items() if key not in PARTS["dialogue"] or not is_nothing(value)}
     whole = said if parts_of(tuple(said)).keys() & {"dialogue", "question", "text", "lines"} else whole
-    parts = [whole]
+    parts, several = [whole], whole.get("instances")  # of self-instruct
     if found := prefixes(tuple(whole)):
         marks = {key: value for key, value in whole.items() if key in MARKS}
         parts = [marks | {k.removeprefix(p): v for k, v in whole.items() if k.startswith(p)} for p in found]
-    elif (
-        isinstance(several := whole.get("instances"), list)
-        and several
-        and all(isinstance(one, dict) for one in several)
-    ):
-        parts = [{k: v for k, v in whole.items() if k != "instances"} | one for one in several]  # of self-instruct
+    elif isinstance(several, list) and several and all(isinstance(one, dict) for one in several):
+        parts = [{k: v for k, v in whole.items() if k != "instances"} | one for one in several]
     out: list[Content | Unusable] = []
     for part in parts:
         try:

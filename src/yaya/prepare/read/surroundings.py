@@ -79,7 +79,7 @@ def name_pattern(words: str) -> re.Pattern[str]:
     return re.compile(rf"(?:^|[\s_])(?:[a-z0-9]+[_-]){{0,2}}({words})(?:[_-](?:{PARTS}))?(?:$|[\s_])", re.IGNORECASE)
 
 
-AROUND_NAME, BESIDE_NAME = name_pattern(AROUND_WORDS), name_pattern(BESIDE_WORDS)
+NAMES = {"around": name_pattern(AROUND_WORDS), "beside": name_pattern(BESIDE_WORDS)}
 
 
 def hiding(element: Element) -> str:
@@ -97,38 +97,26 @@ def around(element: Element) -> str:
         return element.tag
     if element.role in AROUND_ROLES:
         return element.role
-    return around_name(element.name) if len(element.name) > 1 else ""
+    return word_of("around", element.name) if len(element.name) > 1 else ""
 
 
 def beside(element: Element) -> str:
     """Why an element would be a part of the text that may be left out."""
     if element.tag in MAIN:
         return ""
-    return "header" if element.tag == "header" else beside_name(element.name) if len(element.name) > 1 else ""
+    return "header" if element.tag == "header" else word_of("beside", element.name) if len(element.name) > 1 else ""
 
 
 @lru_cache(maxsize=1 << 14)
-def around_name(name: str) -> str:
-    """The word of a name that says so; "post" for one that also calls itself an article."""
-    found = next(filter(None, map(around_word, name.split())), "")
-    return "post" if found and POST.search(name) else found
+def word_of(where: str, name: str) -> str:
+    """The word of a name that says so, "" for none; "post" for what surrounds, but also calls itself an article."""
+    found = next(filter(None, (word_in(where, part) for part in name.split())), "")
+    return "post" if found and where == "around" and POST.search(name) else found
 
 
 @lru_cache(maxsize=1 << 14)
-def beside_name(name: str) -> str:
-    """The word of a name that says so."""
-    return next(filter(None, map(beside_word, name.split())), "")
-
-
-@lru_cache(maxsize=1 << 14)
-def around_word(word: str) -> str:
-    found = AROUND_NAME.search(CAMEL.sub("-", word))
-    return "" if found is None else found[1].lower()
-
-
-@lru_cache(maxsize=1 << 14)
-def beside_word(word: str) -> str:
-    found = BESIDE_NAME.search(CAMEL.sub("-", word))
+def word_in(where: str, part: str) -> str:
+    found = NAMES[where].search(CAMEL.sub("-", part))
     return "" if found is None else found[1].lower()
 
 

@@ -6,12 +6,14 @@ far from its column's name teaches nothing.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from yaya.core import han
 from yaya.core.han import language_of
@@ -71,19 +73,18 @@ def read_csv(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
         yield from from_rows(file, csv_rows(file, stream, events), events, strict=True)
 
 
-def csv_rows(file: SourceFile, stream: object, events: ReadEvents) -> Iterator[Row]:
+def csv_rows(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[Row]:
     """The rows of a file; those that cannot be read carry their problem."""
     beginning = first_lines(file)
     if what_it_is(beginning):
         raise binary(beginning)
     decoder = LineDecoder(file, events, beginning)
     lines: Iterator[tuple[int, bytes]] = (
-        (number, line.replace(b"\0", b""))
-        for number, line in numbered_lines(file, stream, events)  # type: ignore[arg-type]
+        (number, line.replace(b"\0", b"").removeprefix(codecs.BOM_UTF8 if number == 1 else b""))  # Excel's mark
+        for number, line in numbered_lines(file, stream, events)
     )
     if b"\n" not in beginning and b"\r" in beginning:  # as old Macs end lines
         lines = enumerate((part + b"\n" for _, line in lines for part in line.split(b"\r")), 1)
-    lines = without_mark(lines)
     head = list(itertools.islice(lines, LOOKED_AT))
     sample = [decoder.decode_kept(line) for _, line in head]
     dialect = dialect_of(sample)
@@ -91,14 +92,8 @@ def csv_rows(file: SourceFile, stream: object, events: ReadEvents) -> Iterator[R
         head = head[1:]
     for count, row in enumerate(CsvRows(itertools.chain(head, lines), decoder, dialect)):
         if count % 1000 == 0:
-            events.inside(bytes_read(stream))  # type: ignore[arg-type]
+            events.inside(bytes_read(stream))
         yield row
-
-
-def without_mark(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Lines without the mark that Excel begins UTF-8 with."""
-    for number, line in lines:
-        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
 
 
 def is_separator_line(line: str) -> bool:

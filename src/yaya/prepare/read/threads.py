@@ -123,11 +123,9 @@ POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
 
 def is_post(record: Any) -> bool:
     """Whether a file whose first record is this one is a file of posts."""
-    return (
-        isinstance(record, dict)
-        and "replies" not in record
-        and any(keys <= record.keys() for keys, _ in POSTS.values())
-    )
+    if not isinstance(record, dict) or "replies" in record:
+        return False
+    return any(keys <= record.keys() for keys, _ in POSTS.values())
 
 
 def post_of(record: Any) -> Post | None:

@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
-from yaya.prepare.read.numbering import Numbering, attribute, child, local
+from yaya.prepare.read.numbering import Numbering, attribute, child
 from yaya.prepare.read.source_files import SourceFile
-from yaya.prepare.read.zipped import damaged, member, parse_xml, unzipped
+from yaya.prepare.read.zipped import damaged, local, member, parse_xml, unzipped
 
 # What is not shown: what was deleted or moved away, placeholders' properties, codes of fields, comments, pronunciations.
 UNSEEN = frozenset({
@@ -26,18 +26,7 @@ GREEK = dict(zip("ABCDEFGHIKLMNOPQRSTUWXYZabcdefghiklmnopqrstuwxyz",
                  "ΑΒΧΔΕΦΓΗΙΚΛΜΝΟΠΘΡΣΤΥΩΞΨΖαβχδεφγηικλμνοπθρστυωξψζ", strict=True))  # fmt: skip
 SYMBOL = {0xA3: "≤", 0xB3: "≥", 0xB1: "±", 0xB4: "×", 0xB8: "÷", 0xB9: "≠", 0xBB: "≈", 0xB7: "•", 0xA5: "∞", 0xB0: "°",
           0xAE: "→", 0xAC: "←", 0xD6: "√", 0xE5: "∑", 0xF2: "∫"}  # fmt: skip
-WINGDINGS = {
-    0xFC: "✓",
-    0xFB: "✗",
-    0xFE: "☑",
-    0xFD: "☒",
-    0xA8: "☐",
-    0x6F: "☐",
-    0xE0: "→",
-    0xDF: "←",
-    0xA7: "▪",
-    0x4A: "☺",
-}
+WINGDINGS = dict(zip(b"\xfc\xfb\xfe\xfd\xa8\x6f\xe0\xdf\xa7\x4a", "✓✗☑☒☐☐→←▪☺", strict=True))
 DEEPEST = 200  # elements within each other
 
 
@@ -181,7 +170,8 @@ class Text:
         found = {
             (kind, attribute(note, "id")): note
             for kind in ("footnote", "endnote")
-            for note in children(parts[f"{kind}s"])
+            if (notes := parts[f"{kind}s"]) is not None
+            for note in notes
             if local(note) == kind
         }
         out = []
@@ -215,15 +205,9 @@ class Text:
             return ""
         parts: list[str] = []
         for part in element:
-            parts += (
-                [self.table(part, depth + 1, ", ", "; ")] if local(part) == "tbl" else self.blocks([part], depth + 1)
-            )
+            inner = local(part) == "tbl"
+            parts += [self.table(part, depth + 1, ", ", "; ")] if inner else self.blocks([part], depth + 1)
         return " ".join(" ".join(part.split()) for part in parts if part.strip())
-
-
-def children(element: ET.Element | None) -> list[ET.Element]:
-    """The elements in one, or none."""
-    return [] if element is None else list(element)
 
 
 def within(element: ET.Element, name: str, depth: int = 0) -> Iterator[ET.Element]:
@@ -237,10 +221,10 @@ def within(element: ET.Element, name: str, depth: int = 0) -> Iterator[ET.Elemen
 
 def alternative(element: ET.Element) -> ET.Element:
     """One of the forms in which the same is written for different programs: the first, if it holds anything."""
-    choices = [part for part in element if local(part) in ("Choice", "Fallback")]
-    return next(
-        (part for part in choices if any(local(e) in ("t", "txbxContent") for e in part.iter())), ET.Element("none")
-    )
+    for part in element:
+        if local(part) in ("Choice", "Fallback") and any(local(e) in ("t", "txbxContent") for e in part.iter()):
+            return part
+    return ET.Element("none")
 
 
 def is_placeholder(element: ET.Element) -> bool:

@@ -25,11 +25,8 @@ def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError):
-        en, zh = (
-            f"no readable {ending} file: inside should be a whole zip archive",
-            f"不是可读的 {ending} 文件：里面应当是完整的 zip",
-        )
-        raise damaged(en, zh) from None
+        en = f"no readable {ending} file: inside should be a whole zip archive"
+        raise damaged(en, f"不是可读的 {ending} 文件：里面应当是完整的 zip") from None
     if sum(info.file_size for info in archive.infolist()) > LARGEST:
         raise Unusable("too large", f"unpacks to more than {LARGEST >> 20} MB", f"解压后超过 {LARGEST >> 20} MB")
     return archive
@@ -59,8 +56,13 @@ def member(archive: zipfile.ZipFile, path: str) -> bytes:
     return data
 
 
+def local(element: ET.Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
 def parse_xml(data: bytes, path: str) -> ET.Element:
-    """The XML of a member."""
+    """Returns the XML of a member; Unusable where it is broken."""
     try:
         return ET.fromstring(data)
     except (ET.ParseError, ValueError, LookupError) as error:
