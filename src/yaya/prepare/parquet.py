@@ -1,4 +1,4 @@
-"""Parquet files of documents, written in row groups, with their accounts."""
+"""Writes Parquet files of documents in row groups, and counts what is in them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("messages", pa.list_(MESSAGE)),
         ("source", pa.string()),
-        ("augmented", pa.string()),  # how a copy was changed; "" for what is as it was
+        ("augmented", pa.string()),  # how a copy was changed; "" for originals
     ]
 )
 
 
 class RowWriter:
-    """One Parquet file under way: `add` rows, they are written group by group."""
+    """A Parquet file being written: rows that are added are written group by group."""
 
     def __init__(self, path: Path, schema: pa.Schema):
         self.schema = schema
@@ -68,7 +68,7 @@ class RowWriter:
 
 
 class SplitWriter(RowWriter):
-    """A split: its documents, and counts of documents, characters and bytes by kind."""
+    """A file of a split, with counts of documents, characters and bytes by kind."""
 
     def __init__(self, path: Path):
         super().__init__(path, DOCUMENTS)
@@ -84,7 +84,7 @@ class SplitWriter(RowWriter):
         return batch
 
     def count(self, kind: str, documents: int, texts: pa.StringArray) -> None:
-        """Adds to the accounts; one look at the bytes gives the characters too."""
+        """Adds to the counts; the histogram of bytes gives the characters too."""
         data = texts.buffers()[2]
         histogram = np.bincount(np.frombuffer(data, np.uint8), minlength=256) if data else np.zeros(256, np.int64)
         self.bytes += histogram
@@ -108,7 +108,7 @@ def message_lists(chats: tuple[list[Message] | None, ...]) -> pa.ListArray:
 
 
 def scripts(histogram: np.ndarray) -> dict[str, float]:
-    """Shares of Han and Latin letters among the characters that are no white space, from counts of UTF-8 bytes.
+    """Shares of Han and Latin letters among all characters except white space, from counts of UTF-8 bytes.
 
     Han are the lead bytes E4..E9 (U+4000..U+9FFF); Latin ASCII's letters and the lead bytes C3..C9.
     """

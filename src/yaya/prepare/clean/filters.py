@@ -1,6 +1,6 @@
 """FILTERS: what happens to a document between reading and deduplication, in order. A key turns each on or off.
 
-A filter takes the texts of one document (one, or one per message) and gives back texts, or says why it is dropped.
+A filter takes the texts of one document (one, or one per message) and returns new texts, or the reason to drop it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ Filter = Callable[[Texts, Document], "list[str] | Dropped | None"]  # None: noth
 
 
 def each(function: Callable[[str], str]) -> Filter:
-    """Every text by itself."""
+    """A filter that changes each text on its own."""
     return lambda texts, document: [function(reading.text) for reading in texts]
 
 
 def together(function: Callable[[list[str]], list[str]]) -> Filter:
-    """All texts of a document at once."""
+    """A filter that changes all texts of a document together."""
     return lambda texts, document: function([reading.text for reading in texts])
 
 
 def rule(function: Callable[[Reading], str | None]) -> Filter:
-    """A judgement on documents of text; conversations pass."""
+    """A filter that drops texts for the reason that `function` returns; conversations pass."""
 
     def judge(texts: Texts, document: Document) -> Dropped | None:
         reason = function(texts[0]) if document.messages is None else None
@@ -54,19 +54,19 @@ def rule(function: Callable[[Reading], str | None]) -> Filter:
 
 
 def empty(texts: Texts, document: Document) -> Dropped | None:
-    """A document without a visible character; a conversation with an empty message."""
+    """Drops texts without a visible character, and conversations with an empty message. None where there is neither."""
     if any(not reading.text or reading.text.isspace() for reading in texts):
         return Dropped("nothing to see" if document.messages is None else "an empty message")
     return None
 
 
 def sentences_only(texts: Texts, document: Document) -> list[str] | None:
-    """C4's choice of lines, for documents of text."""
+    """Keeps the lines that C4 would keep; None for conversations."""
     return [quality.c4_lines(texts[0])] if document.messages is None else None
 
 
 def personal(allowed: list[str]) -> Filter:
-    """Placeholders for personal data, one numbering for the whole document."""
+    """Masks personal data with placeholders, numbered throughout the document."""
     stay = frozenset(allowed)
 
     def mask(texts: Texts, document: Document) -> list[str]:
@@ -77,7 +77,7 @@ def personal(allowed: list[str]) -> Filter:
 
 
 def blocklist(words: list[str]) -> Filter:
-    """Documents with one of the words; whole words where words are spaced."""
+    """Drops documents that contain one of the words; only whole words count where words are spaced."""
     parts = [re.escape(w) if quality.HAN.search(w) else rf"(?<!\w){re.escape(w)}(?!\w)" for w in sorted(set(words))]
     pattern = re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
@@ -88,7 +88,7 @@ def blocklist(words: list[str]) -> Filter:
 
 
 def languages(names: list[str]) -> Filter:
-    """Documents in another language than the wanted ones. One whose language nobody can tell stays."""
+    """Drops documents in other languages; those whose language is unclear stay. UserError for an unknown language."""
     from yaya.prepare.clean.language import languages_of, wanted_codes
 
     wanted = wanted_codes(names)

@@ -1,7 +1,7 @@
 """Sources -> documents, lazily: one reader for each kind of file.
 
-Reads:  files, folders and datasets on a hub; packed or not, which their first bytes tell.
-Does:   yields documents; what is broken is told in `events`, and the reading goes on.
+Reads:  files, folders and datasets on a hub, packed or not.
+Does:   yields documents; reports what is broken in `events`, and continues.
 Writes: nothing.
 """
 
@@ -35,7 +35,7 @@ Reader = Callable[[SourceFile, ReadEvents], Iterator[Document]]
 
 
 def sources(main: bool) -> dict[str, Reader]:
-    """Kind of file -> its reader. main: of web pages only the main text."""
+    """Kind of file -> its reader. main: only the main text of web pages."""
     return {
         "text": read_text,
         "markdown": read_markdown,
@@ -54,7 +54,10 @@ def sources(main: bool) -> dict[str, Reader]:
 
 
 def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[SourceFile, int]]:
-    """Every file of the sources, once, with the number of its source. What is passed over is said. key: where the user named them."""
+    """Every file of the sources, once, with the number of its source. Says what it skips.
+
+    key: the recipe's key that names the sources. UserError for a source without a file that can be read.
+    """
     seen: set[str] = set()
     out: list[tuple[SourceFile, int]] = []
     for number, source in enumerate(paths):
@@ -72,7 +75,7 @@ def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[S
 
 
 def say_skipped(source: str, others: list[str]) -> None:
-    """One line for all files of a folder that are of no known kind."""
+    """Says in one line which files of a folder are of no known kind."""
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = [f"{ending} {count}" for ending, count in endings.most_common(6)]
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
@@ -97,7 +100,7 @@ def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
 
 
 def read_file(file: SourceFile, events: ReadEvents, main: bool = True) -> Iterator[Document]:
-    """Documents of one file; what stops the reading sets the rest of it aside. main: of web pages only the main text."""
+    """Yields the documents of one file; an error sets the rest aside. main: only the main text of web pages."""
     count = 0
     try:
         for document in sources(main)[file.kind](file, events):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MEDIA, FILE, CATEGORY, OTHER = -2, 6, 14, 4  # MediaWiki's numbers; OTHER stands for all pages about the wiki itself
+MEDIA, FILE, CATEGORY, OTHER = -2, 6, 14, 4  # MediaWiki's numbers; OTHER stands for all pages about the wiki
 TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("wiki.toml").read_text("utf-8"))
 
 
@@ -37,13 +37,15 @@ class Site:
     spaces: dict[str, int] = field(default_factory=lambda: known_spaces({}))
 
     def space(self, name: str) -> int:
-        """The number of the namespace of that name; 0 where it is none."""
+        """The number of the namespace with this name; 0 where there is none."""
         return self.spaces.get(name.strip().replace("_", " ").lower(), 0)
 
 
 def known_spaces(own: dict[str, int], language: str = "") -> dict[str, int]:
-    """Namespaces by name: a wiki's own, the English ones that all wikis know, and others of its language; of a wiki that
-    tells nothing about itself the names in every language."""
+    """Namespaces by name: a wiki's own, the English ones, which work on all wikis, and others in its language.
+
+    For a wiki that says nothing about itself, the names in all languages.
+    """
     unknown = not (own or language)
     spaces = dict.fromkeys(words(TABLES["about_the_wiki"]), OTHER) if unknown else {}
     for line in TABLES["pictures_and_categories"].split("\n"):

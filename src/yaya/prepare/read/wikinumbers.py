@@ -1,4 +1,4 @@
-"""Numbers, quantities and dates in templates of Wikipedia, and what a template is given: its arguments and its page."""
+"""Numbers, quantities and dates in Wikipedia's templates, and what templates are given: arguments and page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from yaya.prepare.read.wikinames import TABLES, Site, words
 
-HOLE = "\x03"  # stands where something was left out, so that brackets and blanks around it can be mended
-HIDDEN_BAR, HIDDEN_EQUALS = "\x01", "\x02"  # | and = that came out of something inside: they part no arguments
+HOLE = "\x03"  # marks where something was left out, so that brackets and blanks around it can be cleaned up
+HIDDEN_BAR, HIDDEN_EQUALS = "\x01", "\x02"  # | and = from inner templates, which do not separate arguments
 WHITE = " \t\n" + HOLE
 LITTLE = WHITE + ",;:，；、："  # between holes
 NAMED = re.compile(r"\s*([^\W\d_][\w \-]{0,30}|\d{1,2})\s*=")
@@ -18,7 +18,7 @@ NAMED = re.compile(r"\s*([^\W\d_][\w \-]{0,30}|\d{1,2})\s*=")
 
 @dataclass
 class WikiPage:
-    """What templates may ask about their page: its wiki, its title, the day of its revision (2014-10-26; "" unknown)."""
+    """What templates can ask about their page: wiki, title, and day of the revision (2014-10-26; "" if unknown)."""
 
     site: Site = field(default_factory=Site)
     title: str = ""
@@ -53,7 +53,7 @@ class Arguments:
         return self.values[key] if key < len(self.values) else ""
 
     def any(self, *keys: int | str) -> str:
-        """The first of these that is there."""
+        """The first of these that is not empty."""
         return next((self[key] for key in keys if self[key]), "")
 
 
@@ -71,7 +71,7 @@ SUPERSCRIPTS = str.maketrans("0123456789+-−–=()ni", "⁰¹²³⁴⁵⁶⁷�
 
 
 def superscript(text: str) -> str:
-    """10<sup>6</sup> is no 106: digits become small ones, and what is no word (1<sup>st</sup>) gets a ^."""
+    """10<sup>6</sup> is not 106: digits become superscripts; other text gets a ^, but not words (1<sup>st</sup>)."""
     text = html.unescape(text).strip()
     if all(ord(letter) in SUPERSCRIPTS for letter in text):
         return text.translate(SUPERSCRIPTS)
@@ -79,7 +79,7 @@ def superscript(text: str) -> str:
 
 
 def unit_name(unit: str, one: bool = False) -> str:
-    """The unit as it is read: km2 -> km², sqmi -> sq mi, e6acre -> million acres. one: not in the plural."""
+    """The name of a unit: km2 -> km², sqmi -> sq mi, e6acre -> million acres. one: in the singular."""
     power = re.match(r"e(3|6|9|12)(?=\D)", unit)
     if power:
         return f"{MILLIONS[power[1]]} {unit_name(unit[power.end() :])}"
@@ -89,7 +89,7 @@ def unit_name(unit: str, one: bool = False) -> str:
 
 
 def amount(values: list[str], language: str = "") -> tuple[str, int]:
-    """A number or a range, and how many values it took: `3 | to | 5 | km` -> ("3 to 5", 3)."""
+    """A number or range, and how many values it takes: `3 | to | 5 | km` -> ("3 to 5", 3)."""
     text, at = written(values[0]) if values else "", 1
     while at + 1 < len(values) and values[at] in RANGES and NUMBER.match(values[at + 1]):
         between = RANGES[values[at]]
@@ -158,7 +158,7 @@ def ordinal(a: Arguments, page: WikiPage) -> str:
 
 
 def percentage(a: Arguments, page: WikiPage) -> str:
-    """{{percentage | part | whole | decimals}}; nothing where that is no number."""
+    """{{percentage | part | whole | decimals}}; empty where they are not numbers."""
     if not a[1]:
         return f"{a[0]}%"
     try:
@@ -180,7 +180,7 @@ def quantity(a: Arguments, page: WikiPage) -> str:
 
 
 def coordinates(a: Arguments, page: WikiPage) -> str:
-    """{{coord|13|19|N|169|9|W}}, {{coord|43.65|-79.38}}; nothing where they stand beside the page's title only."""
+    """{{coord|13|19|N|169|9|W}}, {{coord|43.65|-79.38}}; empty if they are shown only beside the title."""
     if a["display"] and "inline" not in a["display"]:
         return ""
     ends = [place for place, part in enumerate(a.values[:8]) if part in ("N", "S", "E", "W", "O")]
@@ -213,7 +213,7 @@ CALENDARS = {"zh": "年月日", "ja": "年月日", "ko": "년월일"}
 
 
 def date_of(year: str, month: str, day: str, page: WikiPage, day_first: bool = False) -> str:
-    """A date as its wiki writes it; the month may be a name, month and day may be missing."""
+    """A date in the style of its wiki; the month may be a name, month and day may be missing."""
     language = page.site.language or "en"
     if language in CALENDARS and year.isdecimal():
         parts = [
@@ -248,7 +248,7 @@ def date_of_death(a: Arguments, page: WikiPage) -> str:
 
 
 def years_between(born: list[str], then: list[str]) -> str:
-    """Whole years between two days (year, month, day); "" where they are none."""
+    """Whole years between two dates (year, month, day); "" where they are not dates."""
     if len(born) != 3 or len(then) != 3 or not all(part.isdecimal() for part in born + then):
         return ""
     first, other = [int(part) for part in born], [int(part) for part in then]
@@ -256,7 +256,7 @@ def years_between(born: list[str], then: list[str]) -> str:
 
 
 def age(a: Arguments, page: WikiPage) -> str:
-    """{{age|1950|1|2}}: on the day when the page was written, or on another day."""
+    """{{age|1950|1|2}}: on the day of the revision, or on another day."""
     return years_between(a.values[:3], a.values[3:6] or page.date.split("-"))
 
 

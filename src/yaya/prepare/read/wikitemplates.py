@@ -1,7 +1,7 @@
-"""What Wikipedia's templates say: names, quotations, words in other languages, numbers. All others are boxes and notes.
+"""What Wikipedia's templates say: names, quotations, words in other languages, numbers. The rest are boxes and notes.
 
-Templates are programs of each wiki, thousands of them. These are the common ones that stand inside sentences, where
-leaving them out would leave a hole. Their output is simplified: no converted values, no labels of languages.
+Each wiki has thousands of templates of its own. These are the common ones within sentences, where leaving them out would
+leave a gap. Their output is simplified: no converted values, no names of languages.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def around(before: str, after: str = "") -> Template:
 
 
 def quotation(a: Arguments, page: WikiPage) -> str:
-    """A quotation on lines of its own, and who said it."""
+    """A quotation on its own lines, and who said it."""
     said = [part for part in a.values if part and not re.fullmatch(r"\d+px", part)]
     text = said[0] if said else a.any("text", "quote", "texte", "texto")
     named = a.any("author", "by", "sign", "auteur", "autor"), a.any("source", "quelle", "ouvrage", "fuente")
@@ -63,7 +63,7 @@ def quotation(a: Arguments, page: WikiPage) -> str:
 
 
 def citation(a: Arguments, page: WikiPage) -> str:
-    """In French what somebody said, in English a reference."""
+    """In French a quotation; in English a reference, which is left out."""
     return around("« ", " »")(a, page) if page.site.language in ("", "fr") and a[0] else ""
 
 
@@ -98,7 +98,7 @@ def korean(a: Arguments, page: WikiPage) -> str:
 
 
 def elsewhere(shown: int) -> Template:
-    """A link to a page in another language: what is shown for it, else its own name."""
+    """A link to a page in another language: its label, else its name."""
     return lambda a, page: a.any("lt", "label", "d", "texte", "fr", shown, 0)
 
 
@@ -228,7 +228,7 @@ COUNTRY = re.compile(r"(?!TOC|POV|BLP)[A-Z]{3}|UK|US|EU")  # {{FRA}}: a flag and
 
 
 def template(body: str, page: WikiPage, before: str) -> str:
-    """What `{{body}}` says after the letter `before`; a HOLE where it says nothing to read."""
+    """What `{{body}}` says after the character `before`; a HOLE where it says nothing."""
     given, bar, rest = body.partition("|")
     given = given.strip(WHITE).replace("_", " ")
     name = given.lower()
@@ -250,7 +250,7 @@ def template(body: str, page: WikiPage, before: str) -> str:
 
 
 def of_a_language(given: str) -> Template | None:
-    """Templates that there is one of for each language: {{lang-fr|texte}}, {{link-en|local|foreign}}, {{enS|text}}."""
+    """The reader of templates per language, {{lang-fr|texte}}, {{link-en|local|foreign}}, {{enS|text}}, else None."""
     name = given.lower()
     if name.startswith(("lang-", "lang ")):
         return first
