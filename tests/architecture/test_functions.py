@@ -15,7 +15,7 @@ UNEXPLAINED = 6  # lines up to which a function may speak for itself
 LONG: set[str] = set()
 # Rooms with functions that still lack a docstring, or one that says how they fail; to be emptied.
 SILENT = {"train"}
-VAGUE = {"prepare", "train", "tune"}
+VAGUE = {"train", "tune"}
 # Words by which a docstring says that a function fails, and that it may have nothing to give.
 FAILS = re.compile(r"Error|[Rr]aise|[Rr]efuse|Unusable|[Ee]xit|Interrupt|error")
 GIVES_NONE = re.compile(r"[Nn]one|else|where|when|until|if ")

@@ -58,7 +58,7 @@ def test_empty_file_in_a_folder_is_dropped(tmp_path):
 
 def test_folder_without_text(tmp_path):
     (tmp_path / "d").mkdir()
-    assert "holds no file that yaya reads" in refused(tmp_path / "d")
+    assert "has no files that yaya reads" in refused(tmp_path / "d")
     write(tmp_path / "d/picture.png", PNG)
     message = refused(tmp_path / "d")
     assert "picture.png" in message and ".jsonl" in message

@@ -115,7 +115,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None
             **environment(hub, tmp_path),
         )
     assert sorted(corpus(tmp_path)) == sorted(texts)
-    assert "again in" in done.stderr
+    assert "retrying in" in done.stderr
     starts = {headers.get("Range") for method, path, headers in hub.asked if "resolve" in path}
     assert len(starts) > 2  # not from the beginning each time
 

@@ -198,7 +198,7 @@ def test_own_texts_stay_where_no_sources_are_named(tmp_path: Path) -> None:
     (tmp_path / "bare.toml").write_text('name = "own"\n[prepare]\nstories = 10\nconversations = 20\n', "utf-8")
     for request in (["prepare", "name=own"], ["prepare", "name=own", "preset=web"], ["run", "bare.toml"]):
         refused = yaya(*request, cwd=tmp_path, check=False, YAYA_LANG="en").stderr
-        advised = re.search("With the same texts: (.+?); with", refused)
+        advised = re.search("To use the same texts: (.+?); to use", refused)
         assert advised and manifest.read_bytes() == before
         assert "already done" in yaya(*shlex.split(advised[1])[1:], cwd=tmp_path, YAYA_LANG="en").stderr
     assert "这次却没有写 sources" in yaya("prepare", "name=own", cwd=tmp_path, check=False, YAYA_LANG="zh").stderr

@@ -14,18 +14,19 @@ from yaya.core import config as core_config
 from yaya.core.artifact import Draft
 from yaya.prepare import corpus
 from yaya.prepare.document import Broken, Document, ReadEvents
-from yaya.prepare.read.sources import Remarks, files_of, read_file
+from yaya.prepare.read.sources import files_of, read_file
 from yaya.prepare.settings import PrepareConfig, resolved
+from yaya.prepare.summary import say_remarks
 
 
 def read(*paths: Path, main: bool = True) -> tuple[list[Document], list[Broken]]:
     """What sources hold, and what is set aside in them. Remarks are said as in a run."""
     broken: list[Broken] = []
-    remarks = Remarks()
-    events = ReadEvents(broken.append, remarks.add, lambda *left_out: None)
+    remarks: list[tuple[str, str, str]] = []
+    events = ReadEvents(broken.append, lambda *remark: remarks.append(remark), lambda *left_out: None)
     files = files_of([str(path) for path in paths])
     found = [document for file, _ in files for document in read_file(file, events, main)]
-    remarks.close()
+    say_remarks(remarks)
     return found, broken
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from yaya.prepare.clean import personal, text
 from yaya.prepare.clean.filters import blocklist
-from yaya.prepare.clean.quality import RULES, Reading, c4_lines
+from yaya.prepare.clean.quality import Reading, c4_lines, c4_quality, fineweb_quality, gopher_quality, gopher_repetition
 from yaya.prepare.clean.tokens import tokens_of
 from yaya.prepare.document import Document, Unusable
 from yaya.prepare.read import html, threads, wikitext
 from yaya.prepare.read.records import from_transcript
 
+RULES = {rule.__name__: rule for rule in (gopher_quality, gopher_repetition, c4_quality, fineweb_quality)}
 NOISE_S = 0.003  # less than this is noise
 
 
@@ -25,10 +26,11 @@ def on_reading(function, content: str) -> None:
 WORKS = {
     **{f.__name__: f for f in (
         text.fix_unicode, text.unify_line_ends, text.remove_zero_width, text.remove_control, text.remove_emoji,
-        text.name_emoji, text.normalize_unicode, text.normalize_compatibility, text.remove_urls, text.tidy_space,
+        text.name_emoji, text.normalize_unicode, text.remove_urls, text.tidy_space,
         tokens_of, personal.mask_personal, html.html_to_text, html.main_text, wikitext.to_text, threads.said,
         threads.plain, from_transcript,
     )},
+    "NFKC": partial(text.normalize_unicode, form="NFKC"),
     **{f.__name__: partial(on_reading, f) for f in (c4_lines, *RULES.values())},
     "blocklist": lambda content: blocklist(["aab", "中国", "a\u0301"])([Reading(content)], Document("", None, "", "")),
 }  # fmt: skip

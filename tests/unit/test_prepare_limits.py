@@ -9,7 +9,18 @@ from itertools import count, islice, product
 import pytest
 from prepared import lines, prepare, rows
 
-from yaya.prepare.clean.quality import RULES, Reading, c4_lines, covered, duplicates, most_frequent, repeated
+from yaya.prepare.clean.quality import (
+    Reading,
+    c4_lines,
+    c4_quality,
+    covered,
+    duplicates,
+    fineweb_quality,
+    gopher_quality,
+    gopher_repetition,
+    most_frequent,
+    repeated,
+)
 
 
 def words(number: int, length: int = 6, start: int = 0) -> list[str]:
@@ -62,13 +73,13 @@ GOPHER = [
 
 @pytest.mark.parametrize(("name", "kept", "dropped", "reason"), GOPHER, ids=[row[0] for row in GOPHER])
 def test_limits_of_gophers_quality(name, kept, dropped, reason):
-    assert RULES["gopher_quality"](Reading(kept)) is None
-    assert RULES["gopher_quality"](Reading(dropped)) == reason
+    assert gopher_quality(Reading(kept)) is None
+    assert gopher_quality(Reading(dropped)) == reason
 
 
 def test_the_shortest_text_of_fifty_words():
     """One letter each, and the spaces between, are 99 characters: not too short, but too short are the words."""
-    reasons = [RULES["gopher_quality"](Reading(" ".join(("abcdefghij" * 5)[:number]))) for number in (49, 50)]
+    reasons = [gopher_quality(Reading(" ".join(("abcdefghij" * 5)[:number]))) for number in (49, 50)]
     assert reasons == ["too short", "words too short"]
 
 
@@ -90,7 +101,7 @@ def one_long(size: int, total: int, gap: str) -> str:
 @pytest.mark.parametrize(("name", "gap"), [("lines", "\n"), ("paragraphs", "\n\n")])
 def test_limits_of_gophers_repeated_parts(name, gap):
     """0.30 of the parts, 0.20 of the characters."""
-    rule = RULES["gopher_repetition"]
+    rule = gopher_repetition
     assert rule(Reading(short_and_long(6, 10, 10, gap))) is None
     assert rule(Reading(short_and_long(7, 10, 10, gap))) == f"repeated {name}"
     assert rule(Reading(one_long(198, 1000, gap))) != f"repeated {name}"
@@ -107,7 +118,7 @@ def test_a_fifth_of_a_text_may_come_again(name, gap, rest):
         parts = [again, again, *(letter * length for letter, length in zip("abcd", rest, strict=True))]
         text = gap.join(parts)[: 100 if size == 20 else 102]
         assert len(text) == (100 if size == 20 else 102)
-        assert (RULES["gopher_repetition"](Reading(text)) == f"repeated {name}") == dropped
+        assert (gopher_repetition(Reading(text)) == f"repeated {name}") == dropped
 
 
 def exactly(text: str, size: int) -> str:
@@ -125,8 +136,8 @@ def test_limits_of_gophers_most_frequent_runs(run, limit):
     others = iter(words(100, 9))
     text = " ".join(f"{run} {next(others)}" for _ in range(36))
     size = round(36 * len(run) / limit)
-    assert RULES["gopher_repetition"](Reading(exactly(text, size))) is None
-    assert RULES["gopher_repetition"](Reading(exactly(text, size - 1))) == f"one run of {len(run.split())} words"
+    assert gopher_repetition(Reading(exactly(text, size))) is None
+    assert gopher_repetition(Reading(exactly(text, size - 1))) == f"one run of {len(run.split())} words"
 
 
 @pytest.mark.parametrize(("n", "limit"), [(5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)])
@@ -136,28 +147,28 @@ def test_limits_of_gophers_repeated_runs(n, limit):
     runs = [" ".join(words(n, 40, 100 + n * k)) for k in range(10)]
     text = " ".join(f"{run} {next(others)}" for run in [*runs, *runs])
     size = sum(map(len, runs)) / limit
-    assert RULES["gopher_repetition"](Reading(exactly(text, round(size * 1.04)))) is None
-    assert RULES["gopher_repetition"](Reading(exactly(text, round(size * 0.96)))) == f"repeated runs of {n} words"
+    assert gopher_repetition(Reading(exactly(text, round(size * 1.04)))) is None
+    assert gopher_repetition(Reading(exactly(text, round(size * 0.96)))) == f"repeated runs of {n} words"
 
 
 def test_the_most_frequent_run_may_be_of_the_shortest_words():
     text = " ".join(f"a b {chr(0x3B1 + n)}" for n in range(17))
-    assert RULES["gopher_repetition"](Reading(text)) == "one run of 2 words"
+    assert gopher_repetition(Reading(text)) == "one run of 2 words"
 
 
 def test_gophers_repeated_runs_end_at_ten_words():
     """Eleven words of ten letters that come twice in a thousand characters: a tenth is in runs of ten, which is not too much."""
     passage, others = " ".join(words(11, 10, 100)), words(40, 10, 500)
     text = exactly(" ".join([passage, *others, passage]), 1000)
-    assert RULES["gopher_repetition"](Reading(text)) is None
-    assert RULES["gopher_repetition"](Reading(text[:999])) == "repeated runs of 10 words"
+    assert gopher_repetition(Reading(text)) is None
+    assert gopher_repetition(Reading(text[:999])) == "repeated runs of 10 words"
 
 
 def test_gophers_repeated_runs_begin_at_five_words():
     """Runs of four words, each twice, with another word behind each time, are most of the text."""
     runs, others = [" ".join(words(4, 9, 100 + 4 * n)) for n in range(20)], words(40, 9, 500)
     text = " ".join(f"{run} {other}" for run, other in zip([*runs, *runs], others, strict=True))
-    assert RULES["gopher_repetition"](Reading(text)) is None
+    assert gopher_repetition(Reading(text)) is None
 
 
 def separated(runs: list[str]) -> str:
@@ -170,15 +181,15 @@ def test_limits_of_gophers_most_frequent_runs_in_chinese(n, times):
     """Two characters a word: 0.20, 0.18 and 0.16 of two hundred characters; one character less is no such run."""
     rest = "".join(chr(0x6000 + n) for n in range(200))
     text = (separated(["天地玄黄宇宙洪荒"[: 2 * n]] * times) + rest)[:200]
-    assert RULES["gopher_repetition"](Reading(text)) is None
-    assert RULES["gopher_repetition"](Reading(text[:199])) == f"one run of {n} words"
-    assert RULES["gopher_repetition"](Reading(separated(["天地玄"] * 20))) is None
+    assert gopher_repetition(Reading(text)) is None
+    assert gopher_repetition(Reading(text[:199])) == f"one run of {n} words"
+    assert gopher_repetition(Reading(separated(["天地玄"] * 20))) is None
 
 
 @pytest.mark.parametrize(("size", "reason"), [(14, None), (15, "repeated runs of 5 words")])
 def test_gophers_repeated_runs_in_chinese_are_of_three_characters_a_word(size, reason):
     runs = ["".join(chr(0x5000 + size * n + at) for at in range(size)) for n in range(10)]
-    assert RULES["gopher_repetition"](Reading(separated([*runs, *runs]))) == reason
+    assert gopher_repetition(Reading(separated([*runs, *runs]))) == reason
 
 
 def sized(number: int, size: int, end: str, start: int = 0) -> list[str]:
@@ -208,22 +219,22 @@ FINEWEB = [
 
 @pytest.mark.parametrize(("name", "kept", "dropped", "reason"), FINEWEB, ids=[row[0] for row in FINEWEB])
 def test_limits_of_fineweb(name, kept, dropped, reason):
-    assert RULES["fineweb_quality"](Reading("\n".join(kept))) is None
-    assert RULES["fineweb_quality"](Reading("\n".join(dropped))) == reason
+    assert fineweb_quality(Reading("\n".join(kept))) is None
+    assert fineweb_quality(Reading("\n".join(dropped))) == reason
 
 
 def test_three_line_breaks_to_ten_words_and_marks_are_no_list():
     for sizes, reason in (([2, 2, 1, 1], None), ([2, 1, 1, 1], "a list")):
         stream = iter(words(6, 40))
         text = "\n".join(" ".join(next(stream) for _ in range(size)) + "." for size in sizes)
-        assert RULES["fineweb_quality"](Reading(text)) == reason
+        assert fineweb_quality(Reading(text)) == reason
 
 
 def test_limits_of_c4():
     """Five sentences a page, three words a line."""
     sentence = count()
     four, five = (" ".join(f"Here is sentence number {next(sentence)}." for _ in range(n)) for n in (4, 5))
-    assert RULES["c4_quality"](Reading(four)) == "too few sentences" and RULES["c4_quality"](Reading(five)) is None
+    assert c4_quality(Reading(four)) == "too few sentences" and c4_quality(Reading(five)) is None
     assert c4_lines(Reading("Two words.\nThree words here.\nNo end mark here")) == "Three words here."
 
 

@@ -1,6 +1,6 @@
 """Augmentation: changed copies of training documents, for those who have few.
 
-A copy is marked with its method, stays in the training split, and never changes what a model is to say: of
+A copy is marked with its method, stays in the training split, and never changes what a model is to say: in
 conversations only the questions change. The same document and seed give the same copies.
 Papers: EDA (Wei and Zou, arXiv 1901.11196) for synonyms, deletion and swap; Kobayashi (arXiv 1805.06201) for words
 replaced in context by a masked language model.
@@ -40,7 +40,7 @@ OPENERS = re.compile(
     r"^(?:please tell me|could you tell me|can you tell me|i would like to know|请问|我想知道|请教一下|麻烦问一下)[,:，： ]*",
     re.IGNORECASE,
 )
-CANDIDATES = 8  # of a masked word that are chosen from
+CANDIDATES = 8  # for a masked word, to choose from
 MASKED_AT_ONCE = 400  # tokens of a text that the masked model reads
 Words = list[tuple[str, bool]]  # parts that make up the text, and whether each is a word
 
@@ -65,7 +65,7 @@ class AugmentConfig:
 
 
 def check(config: AugmentConfig) -> None:
-    """Rejects invalid settings before anything is read."""
+    """UserError for settings that are not valid, or need packages or word nets that are missing."""
     unknown = [name for name in config.methods if name not in METHODS]
     if unknown or not (config.methods or not config.copies):
         raise UserError(
@@ -81,7 +81,7 @@ def check(config: AugmentConfig) -> None:
 
 
 def copies(config: AugmentConfig, document: Document, id: bytes) -> Iterator[tuple[str, Document]]:
-    """(method, changed document), up to `copies` of them, each another than the ones before."""
+    """Yields (method, changed document), up to `copies` of them, all different."""
     seen = {tuple(document.texts)}
     for number in range(config.copies):
         draw = random.Random(id + number.to_bytes(4, "big"))
@@ -95,7 +95,7 @@ def copies(config: AugmentConfig, document: Document, id: bytes) -> Iterator[tup
 
 
 def changed(config: AugmentConfig, method: str, document: Document, draw: random.Random) -> list[str]:
-    """The document's texts with the method at work; code is left alone."""
+    """Returns the document's texts after one method; texts with code stay as they are."""
     run = METHOD_FUNCTIONS[method]
     if document.messages is None:
         texts = document.texts
@@ -107,7 +107,7 @@ def changed(config: AugmentConfig, method: str, document: Document, draw: random
 
 
 def reorder(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Two neighbouring sentences of some paragraphs change places; the first of a paragraph stays."""
+    """Swaps two neighbouring sentences in some paragraphs; a paragraph's first sentence stays."""
     lines = text.split("\n")
     for at, line in enumerate(lines):
         parts = [part for part in SENTENCE.findall(line) if part]
@@ -121,7 +121,7 @@ def reorder(text: str, config: AugmentConfig, draw: random.Random) -> str:
 
 
 def phrasings(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """A question in another frame: politer, or plainer where it was polite."""
+    """Rephrases a question: more politely, or more plainly if it was polite."""
     question = text.strip()
     bare = OPENERS.sub("", question)
     if not ASKS.match(question) or not bare:
@@ -133,18 +133,17 @@ def phrasings(text: str, config: AugmentConfig, draw: random.Random) -> str:
 
 
 def delete(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Some words are left out, at least one stays."""
+    """Leaves out some words, but never the last one."""
     parts = split_words(text)
-    places = chosen(parts, config, draw, at_most=sum(is_word for _, is_word in parts) - 1)
+    places = chosen(parts, config, draw, spared=1)
     kept = [part for at, (part, _) in enumerate(parts) if at not in places]
     return re.sub(r" {2,}", " ", "".join(kept)).strip(" ")
 
 
 def swap(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Some words change places with the next one."""
+    """Swaps some words with the next one."""
     parts = split_words(text)
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    next_word = dict(pairwise(words))
+    next_word = dict(pairwise(word_places(parts)))
     for at in sorted(chosen(parts, config, draw)):
         other = next_word.get(at)
         if other is not None and all(not mark.strip() for mark, _ in parts[at + 1 : other]):  # within a clause
@@ -153,9 +152,10 @@ def swap(text: str, config: AugmentConfig, draw: random.Random) -> str:
 
 
 def synonyms(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Some words become others of the same meaning, by the word nets."""
+    """Replaces some words with synonyms. Tries four times as many as are to change, because most have none."""
     parts = split_words(text)
-    for at in places_in_turn(parts, config, draw):
+    words = word_places(parts)
+    for at in draw.sample(words, min(len(words), 4 * max(1, round(config.share * len(words))))):
         found = synonyms_of(parts[at][0], tuple(config.lexicons))
         if found:
             parts[at] = (draw.choice(found), True)
@@ -163,7 +163,7 @@ def synonyms(text: str, config: AugmentConfig, draw: random.Random) -> str:
 
 
 def masked(text: str, config: AugmentConfig, draw: random.Random) -> str:
-    """Some words become what a masked language model would write in their place."""
+    """Replaces some words with what a masked language model would write in their place."""
     parts = split_words(text)
     places = sorted(chosen(parts, config, draw))
     for at, word in masked_model(config.model).replacements([part for part, _ in parts], places, draw):
@@ -177,7 +177,7 @@ METHOD_FUNCTIONS: dict[str, Callable[[str, AugmentConfig, random.Random], str]] 
 
 
 def split_words(text: str) -> Words:
-    """The text in parts; Chinese words as the segmenter cuts them. Numbers and marks are no words."""
+    """Cuts a text into parts, Chinese with the segmenter. Numbers and marks do not count as words."""
     out: Words = []
     end = 0
     for found in WORD.finditer(text):
@@ -189,37 +189,34 @@ def split_words(text: str) -> Words:
     return [*out, (text[end:], False)] if end < len(text) else out
 
 
-def chosen(parts: Words, config: AugmentConfig, draw: random.Random, at_most: int | None = None) -> set[int]:
-    """Places of the words to change: a share of them, so that a very short text has none."""
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    count = round(config.share * len(words))
-    count = min(count, len(words)) if at_most is None else min(count, max(0, at_most))
-    return set(draw.sample(words, count))
+def word_places(parts: Words) -> list[int]:
+    """Which parts are words."""
+    return [at for at, (_, is_word) in enumerate(parts) if is_word]
 
 
-def places_in_turn(parts: Words, config: AugmentConfig, draw: random.Random) -> list[int]:
-    """Four times as many places as are to change, because most words have no synonym."""
-    words = [at for at, (_, is_word) in enumerate(parts) if is_word]
-    return draw.sample(words, min(len(words), 4 * max(1, round(config.share * len(words)))))
+def chosen(parts: Words, config: AugmentConfig, draw: random.Random, spared: int = 0) -> set[int]:
+    """Places of the words to change: a share of them, so a very short text has none. spared: words that must stay."""
+    words = word_places(parts)
+    return set(draw.sample(words, min(round(config.share * len(words)), max(0, len(words) - spared))))
 
 
 @cache
 def segmenter() -> Callable[[str], list[str]]:
-    """Chinese text -> words."""
+    """Chinese text -> words. UserError where the package is missing."""
     cut: Callable[[str], list[str]] = need("rjieba", "yaya[data]", *NEEDS).cut
     return cut
 
 
 @cache
 def word_net(lexicons: tuple[str, ...]) -> Any:
-    """The word nets, which the user has downloaded once."""
+    """The word nets; UserError where the user has not downloaded them."""
     wn = need("wn", "yaya[data]", *NEEDS)
     try:
         return wn.Wordnet(lexicon=" ".join(lexicons))
     except wn.Error:
         names = " ".join(lexicons)
         raise UserError(
-            f"The word nets are not here yet: python -m wn download {names}",
+            f"The word nets are not downloaded yet. Run: python -m wn download {names}",
             f"还没有词网数据，请先下载：python -m wn download {names}",
         ) from None
 
@@ -238,7 +235,7 @@ def synonyms_of(word: str, lexicons: tuple[str, ...]) -> list[str]:
 
 
 class MaskedModel:
-    """BERT and its like, with its tokenizer."""
+    """A masked language model such as BERT, with its tokenizer. UserError where it cannot be loaded."""
 
     def __init__(self, name: str):
         import torch
@@ -257,7 +254,7 @@ class MaskedModel:
         self.torch = torch
 
     def replacements(self, parts: list[str], places: list[int], draw: random.Random) -> Iterator[tuple[int, str]]:
-        """(place, another word) for those places whose word is one token of the model, or one Chinese character each."""
+        """Yields (place, another word), for places whose word is a single token of the model."""
         ids: list[int] = []
         masks: dict[int, tuple[int, int]] = {}  # position of the mask -> place, id of the true word
         for at, part in enumerate(parts):
@@ -282,6 +279,4 @@ class MaskedModel:
                 yield at, draw.choice(words)
 
 
-@cache
-def masked_model(name: str) -> MaskedModel:
-    return MaskedModel(name)
+masked_model = cache(MaskedModel)

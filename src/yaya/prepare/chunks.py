@@ -44,7 +44,7 @@ class Chunk:
 
 
 def cut(config: PrepareConfig, work: Handover, seed: int, files: list[tuple[SourceFile, int]]) -> list[Chunk]:
-    """All chunks of the input in order. files: each with the number of its source."""
+    """Returns all chunks of the input in order. files: each with the number of its source."""
     out: list[Chunk] = []
     waiting: list[tuple[SourceFile, int]] = []
     size = 0
@@ -72,7 +72,7 @@ def cut(config: PrepareConfig, work: Handover, seed: int, files: list[tuple[Sour
 
 
 def parts_of(files: list[SourceFile], hub_megabytes: int) -> Iterator[SourceFile]:
-    """Parts of a source's files; of a hub's only the first, until so many MB are reached (0: all)."""
+    """Yields the parts of a source's files; of hub files only the first `hub_megabytes` (0: all)."""
     limit, taken = hub_megabytes * 1_000_000, 0
     remote = [file for file in files if isinstance(file.path, HubFile)]
     whole = sum(file.size for file in remote)
@@ -99,7 +99,7 @@ def primer_chunks(start: Chunk, stories: int, conversations: int) -> Iterator[Ch
 
 
 def sample(chunks: list[Chunk], documents: int) -> list[Chunk]:
-    """One chunk of evenly spread files of each source, to take `documents` from; those come first that have few."""
+    """One chunk for a preview of `documents`: files spread evenly over each source, those with few documents first."""
     files = [pair for chunk in chunks for pair in zip(chunk.files, chunk.sources, strict=True)]
     primers = [chunk for chunk in chunks if not chunk.files]
     share = max(1, documents // max(1, len({n for _, n in files}) + bool(primers)))
@@ -118,19 +118,18 @@ def sample(chunks: list[Chunk], documents: int) -> list[Chunk]:
 
 
 def parts(file: SourceFile) -> Iterator[SourceFile]:
-    """A large file of lines or Parquet as parts; anything else as it is."""
-    if file.size < 1.5 * CHUNK_BYTES or is_packed(file):
-        yield file
-    elif file.kind == "parquet":
+    """The parts of a large file of lines or Parquet; any other file whole."""
+    large = file.size >= 1.5 * CHUNK_BYTES and not is_packed(file)
+    if large and file.kind == "parquet":
         yield from row_groups(file)
-    elif file.kind == "lines" and isinstance(file.path, Path) and is_utf8_lines(file):
+    elif large and file.kind == "lines" and isinstance(file.path, Path) and is_utf8_lines(file):
         yield from line_ranges(file)
     else:
         yield file
 
 
 def row_groups(file: SourceFile) -> Iterator[SourceFile]:
-    """Parts of whole row groups; a table of posts stays whole."""
+    """Parts made of whole row groups; a table of posts is not divided."""
     with opening(file) as stream:
         table = pq.ParquetFile(pa.PythonFile(stream))
         meta, posts = table.metadata, is_post(dict.fromkeys(table.schema_arrow.names))
@@ -150,7 +149,7 @@ def row_groups(file: SourceFile) -> Iterator[SourceFile]:
 
 
 def line_ranges(file: SourceFile) -> Iterator[SourceFile]:
-    """Parts between line ends, with the number of their first line, which one pass over the bytes counts."""
+    """Parts that end at line breaks, each with the number of its first line."""
     count = -(-file.size // CHUNK_BYTES)
     step = -(-file.size // count)
     start, line = 0, 1
@@ -171,7 +170,7 @@ def line_ranges(file: SourceFile) -> Iterator[SourceFile]:
 
 
 def is_utf8_lines(file: SourceFile) -> bool:
-    """Whether lines end where a byte is a line break, and the file is no single JSON value or a file of posts."""
+    """Whether it has JSON lines that end with the byte of a line break, and are not posts that answer each other."""
     with opening(file) as stream:
         head = stream.readline(1 << 20).strip()
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or not head.startswith(b"{") or not head.endswith(b"}"):

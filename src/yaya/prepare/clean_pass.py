@@ -28,7 +28,7 @@ from yaya.prepare.ledger import Account, Ledger
 from yaya.prepare.parquet import RowWriter
 from yaya.prepare.read_step import ReadStep
 
-TOGETHER = 100_000  # characters of documents whose words are looked at together
+TOGETHER = 100_000  # characters of documents whose words are computed together
 
 
 def clean_chunk(chunk: Chunk) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def clean_chunk(chunk: Chunk) -> dict[str, Any]:
         RowWriter(work.chunk(number, "dropped.parquet"), DROPPED) as dropped,
     ):
         told = CleanPass(chunk, dropped).run(clean)
-    sync_files(work.folder.glob(f"{number:05}.*"))  # what this gives back says that they are whole
+    sync_files(work.folder.glob(f"{number:05}.*"))  # the returned ledger says that they are complete
     return told | {"seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -77,9 +77,9 @@ class CleanPass:
             if outcome.dropped_by:
                 self.drop(record, outcome.dropped_by, outcome.reason)
                 continue
-            if outcome.changed_by:
-                rarest = min(outcome.changed_by, key=lambda name: len(self.ledger.changes.get(name, ())))
-                masked = not self.config.mask_personal  # else the text shows what became of personal data
+            if outcome.changes:
+                rarest = min(outcome.changes, key=lambda name: len(self.ledger.changes.get(name, ())))
+                masked = not self.config.mask_personal  # else the text itself shows the placeholders
                 self.ledger.show_change(rarest, record.document, outcome.changes[rarest], mask_after=masked)
                 record.document = record.document.with_texts(outcome.texts)
             record.readings = outcome.readings
@@ -155,7 +155,7 @@ class Fingerprints:
 
 
 def together(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Batches of about TOGETHER characters: the words of short documents are found much faster many at a time."""
+    """Yields batches of about TOGETHER characters: words of short documents are computed much faster in bulk."""
     batch: list[Record] = []
     characters = 0
     for record in records:
@@ -169,7 +169,7 @@ def together(records: Iterator[Record]) -> Iterator[list[Record]]:
 
 
 def find_words(batch: list[Record]) -> None:
-    """Sets `words` of each record: hashes of the words of each text. What a filter has found already is reused."""
+    """Sets `words` of each record: hashes of the words of each text. Reuses what a filter has computed already."""
     rest = []
     for record in batch:
         if len(record.readings) == 1 and record.readings[0].has_tokens:
@@ -183,12 +183,12 @@ def find_words(batch: list[Record]) -> None:
 
 
 def shingles_of(records: list[Record]) -> list[np.ndarray]:
-    """What near-duplicates are found by. A document without words, or of the primer, resembles only its copies."""
+    """The shingles for near-duplicates. A document without words, or of the primer, matches only exact copies."""
     replies = [near.last_reply(r.document.messages) if r.document.messages else 0 for r in records]
     found = near.shingles_of_each([record.words[last] for record, last in zip(records, replies, strict=True)])
     for n, (record, last) in enumerate(zip(records, replies, strict=True)):
         document = record.document
-        if document.source == PRIMER or not len(found[n]):  # the primer's are alike on purpose
+        if document.source == PRIMER or not len(found[n]):  # the primer's texts are alike on purpose
             found[n] = np.array([xxhash.xxh3_64_intdigest(document.content)], np.uint64)
         elif document.messages is not None:
             found[n] = near.of_reply(found[n], document.messages, last)

@@ -3,7 +3,7 @@
 Reads:  files, folders and hub datasets of `sources`, or the primer where none are named.
 Does:   1. read -> clean, chunk by chunk (clean_pass.py); 2. dedup -> split -> mix, decided over the whole
         (whole_pass.py); 3. dedup -> split -> mix -> augment -> write, chunk by chunk (write_pass.py).
-        Any process may do any chunk, in any order; what the passes leave for each other is told in handover.py.
+        Any process may do any chunk, in any order; handover.py lists what the passes leave for each other.
 Writes: train-*.parquet and validation-*.parquet (id, kind, text, messages, source), dropped-*.parquet (source, where,
         reason, sample), examples.json and report.html for people.
 
@@ -46,21 +46,21 @@ from yaya.prepare.whole_pass import decide
 from yaya.prepare.write_pass import write_chunk
 
 KIND = "prepare"
-SMALL = 20_000_000  # bytes of input up to which other processes are not worth their start
+SMALL = 20_000_000  # bytes of input below which starting more processes does not pay
 
 
 def make(config: PrepareConfig, work: Handover, parts: list[Chunk], out: Path, workers: int) -> dict[str, Any]:
-    """The line, from chunks of the input to the files in `out`; gives back its accounts, and writes their page.
+    """Turns chunks of the input into the files in `out`, with a report. Returns the accounts of all steps.
 
-    work: where the passes leave files for each other; what a run that was stopped left there is used. UserError where
-    a source holds nothing, or nothing is left.
+    work: where the passes leave files for each other; a stopped run continues with what is there. UserError where a
+    source holds nothing, or nothing is left.
     """
     ledger = Ledger()
     with Bar(KIND, len(parts), "") as bar:
         for told in run_all(clean_chunk, parts, work, "clean", config.engine, workers):
             ledger.add(told)
             bar.advance(1, f"{ledger.total('in'):,}")
-    metrics: dict[str, Any] = {"rules": RULES, "remarks": dict(summary.say_remarks(ledger))}
+    metrics: dict[str, Any] = {"rules": RULES, "remarks": dict(summary.say_remarks(ledger.remarks))}
     summary.refuse_empty_sources(config, ledger)
     summary.say_set_aside(ledger)
     tasks, mixture = decide(config, work, out, len(parts), workers)
@@ -75,7 +75,7 @@ def make(config: PrepareConfig, work: Handover, parts: list[Chunk], out: Path, w
 
 
 def save_known(config: PrepareConfig, work: Handover) -> None:
-    """Saves the runs of words of all evaluation sets, for every chunk to look for."""
+    """Saves the runs of words of all evaluation sets, which every chunk then looks for."""
     wanted = config.decontaminate or []
     sets: dict[str, Iterable[str]] = known_sets() if KNOWN in wanted else {}
     for name in wanted:
@@ -101,7 +101,7 @@ def questions_in(name: str) -> list[str]:
 
 
 def command_for(found: Artifact, *end: str) -> str:
-    """The command that makes a corpus, with the settings that it was made with."""
+    """The command that makes this corpus again, with the settings it was made with."""
     made = {name: value for name, value in found.config.items() if name in keys(PrepareConfig)}
     start: dict[str, Any] = {name: made[name] for name in ("sources", "preset") if name in made}
     usual = flat(as_dict(resolved(build(PrepareConfig, start, "prepare"))))
@@ -133,22 +133,22 @@ def check(config: PrepareConfig) -> None:
 
 
 def refuse_preview(config: PrepareConfig) -> None:
-    """UserError where the recipe only asks for a look at the data."""
+    """UserError where the recipe asks for a preview, which makes no corpus."""
     if config.preview:
         raise UserError(
-            f"preview only looks at the data, so it goes with: {program()} prepare preview=200",
-            f"preview 只是先看看数据，请这样用：{program()} prepare preview=200",
+            f"preview only shows the data and makes no corpus. Run: {program()} prepare preview=200",
+            f"preview 只查看数据，不生成语料。请这样运行：{program()} prepare preview=200",
         )
 
 
 def resolve(config: PrepareConfig, inputs: Inputs) -> PrepareConfig:
-    """The config with what it leaves open filled by its preset; UserError where it only asks for a look at the data."""
+    """Returns the config with open keys filled by its preset; UserError where it asks for a preview."""
     refuse_preview(config)
     return resolved(config)
 
 
 def external(config: PrepareConfig) -> dict[str, str]:
-    """Name -> digest by content of what comes from outside; UserError for a source that is not there."""
+    """Name -> digest of the content of each outside input; UserError for a source that does not exist."""
     from yaya import primer
 
     named = {name: "prepare.decontaminate" for name in config.decontaminate or ()}
@@ -163,7 +163,7 @@ def external(config: PrepareConfig) -> dict[str, str]:
 
 
 def outdated(found: Artifact) -> tuple[str, str] | None:
-    """What to say, in English and Chinese, of a corpus that older rules made; it is used all the same."""
+    """The warning, in English and Chinese, for a corpus made by older rules, which is still used; else None."""
     rules = found.metrics.get("rules", 1)
     if rules >= RULES or is_primer(found.config.get("sources")):  # the primer has a version of its own
         return None
@@ -171,22 +171,22 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     again = command_for(found, "overwrite=true")
     en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
     return (
-        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since: {en}. Make it anew with: {again}",
+        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used unchanged. Changed since: {en}. To make it again: {again}",
         f"警告：{found.path} 是按旧规则（第 {rules} 版，现在第 {RULES} 版）生成的，这次照原样使用。之后的改动：{zh}。要重新生成，请运行：{again}",
     )
 
 
 def keep_own_texts(table: Mapping[str, Any], found: Artifact) -> None:
-    """UserError where the primer would replace somebody's own texts, only because no sources are named in the table."""
+    """UserError where the primer would replace a user's own texts just because the table names no sources."""
     if "sources" not in table and not is_primer(found.config.get("sources")):
         raise UserError(
-            f"{found.path} was made from your own texts, and now no sources are named. With the same texts: {command_for(found)}; with the primer instead: sources=primer; or under another name=.",
+            f"{found.path} was made from your own texts, but no sources are named now. To use the same texts: {command_for(found)}; to use the primer: sources=primer; or choose another name=.",
             f"{found.path} 是用你自己的文本做的，这次却没有写 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
         )
 
 
 def run(config: PrepareConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
-    """Makes the corpus in `draft.path`, its counts in `draft.metrics`. UserError for what the user can mend."""
+    """Makes the corpus in `draft.path`, with its counts in `draft.metrics`. UserError for what the user can fix."""
     check(config)
     work = Handover(draft.path / "work")
     work.folder.mkdir(exist_ok=True)
@@ -194,7 +194,7 @@ def run(config: PrepareConfig, inputs: Inputs, draft: Draft, context: RunContext
     size = sum(file.size for file, _ in files)
     workers = 1 if size <= SMALL and config.workers == 0 else config.workers or os.cpu_count() or 1
     save_known(config, work)
-    draft.logs += ("report.html",)  # it tells times, which are no part of what an artifact is
+    draft.logs += ("report.html",)  # it contains times, so it is not part of the digest
     draft.metrics |= make(config, work, chunks.cut(config, work, context.seed, files), draft.path, workers)
     shutil.rmtree(work.folder)
     summary.tell(draft.metrics)
@@ -215,7 +215,7 @@ def preview(config: PrepareConfig, out: Path, seed: int) -> None:
         path.unlink()
     summary.tell(metrics)
     say(
-        f"[prepare] a preview, no corpus: open {out / 'report.html'}",
+        f"[prepare] preview only, no corpus was made. Open {out / 'report.html'}",
         f"[prepare] 这只是预览，没有生成语料：请打开 {out / 'report.html'}",
     )
 

@@ -59,7 +59,7 @@ def counted(value: Any, title: Callable[[str], Pair]) -> list[tuple[Pair, float]
 
 
 def accounts(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Records and bytes in and out, and why documents were dropped: by step and by reason."""
+    """Records and bytes in and out, and why documents were dropped, by step and reason; None if there are no counts."""
     records, size = by_name(metrics.get("records")), by_name(metrics.get("bytes"))
     if not is_number(records.get("kept")):
         return None
@@ -174,7 +174,7 @@ def unreadable(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def shape(examples: dict[str, Any]) -> dict[str, Any] | None:
-    """Scripts and lengths."""
+    """Scripts and lengths of the documents; None where there is neither."""
     shares = {name: share for name, share in by_name(examples.get("languages")).items() if is_number(share)}
     title = ("Length of the documents", "文档长度")
     lengths = charts.length_chart("lengths", title, dicts(examples.get("lengths")))

@@ -1,6 +1,6 @@
-"""The step `dedup`, over all chunks together: which documents and lines are there already.
+"""The step `dedup`, over all chunks together: finds documents and lines that occur more than once.
 
-D documents in the order of the input, numbered through all chunks.
+D documents in the order of the input, numbered across all chunks.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from yaya.prepare.executors import run_all
 from yaya.prepare.handover import Handover
 from yaya.prepare.settings import PrepareConfig
 
-EXACT = 2.0  # in place of a Jaccard: the two are one
+EXACT = 2.0  # in place of a Jaccard: the two are identical
 
 
 def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns, and saves, which document is kept in place of each (itself or an earlier one), and their Jaccard: (D,)."""
+    """Returns and saves the document kept in place of each (itself or an earlier one), and their Jaccard: (D,)."""
     ids = work.load("ids", chunks).whole()
     first = exact(ids) if config.deduplicate else np.arange(len(ids))
     np.save(work.whole("exact.npy"), first)
@@ -31,14 +31,14 @@ def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> t
             pass
         for later, (earlier, jaccard) in near.twins(*all_pairs(work)).items():
             first[later], likeness[later] = earlier, jaccard
-        first = first[first]  # a copy of a document that went itself belongs to what is kept instead of that
+        first = first[first]  # if that one is itself dropped as a near-duplicate, take what is kept instead of it
     np.save(work.whole("first.npy"), first)
     np.save(work.whole("likeness.npy"), likeness)
     return first, likeness
 
 
 def exact(ids: np.ndarray) -> np.ndarray:
-    """For each document the first with the same id (itself where there is none before). ids: (D, 16) bytes."""
+    """For each document the first one with the same id, which may be itself. ids: (D, 16) bytes."""
     halves = np.ascontiguousarray(ids).view(">u8").reshape(len(ids), 2)
     order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equal ids stay in order
     ordered = halves[order]
@@ -52,7 +52,7 @@ def exact(ids: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Band:
-    """One band of one run's signatures: the work of one task."""
+    """The work of one task: one band of all signatures."""
 
     number: int
     work: Handover
@@ -61,7 +61,7 @@ class Band:
 
 
 def match_band(band: Band) -> dict[str, Any]:
-    """Saves the pairs that meet in this band and are alike, and their Jaccard as estimated."""
+    """Saves the similar pairs of this band with their estimated Jaccard. Returns how many it compared and kept."""
     work, chunks = band.work, band.chunks
     keys = np.concatenate([np.load(work.chunk(n, "bands.npy"), mmap_mode="r")[band.number] for n in range(chunks)])
     alone = np.load(work.whole("exact.npy"), mmap_mode="r") != np.arange(len(keys))
@@ -70,12 +70,12 @@ def match_band(band: Band) -> dict[str, Any]:
     pairs, estimates = near.alike(work.load("signatures", chunks), met, band.threshold)
     path = work.whole(f"band-{band.number:02}.npz")
     np.savez(path, pairs=pairs, estimates=estimates)
-    sync_files([path])  # what this gives back says that it is whole
+    sync_files([path])  # the returned counts say that it is complete
     return {"met": len(met), "alike": len(pairs)}
 
 
 def all_pairs(work: Handover) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of all bands, each once, and their Jaccard."""
+    """Returns the pairs of all bands, each once, and their Jaccard."""
     found = [np.load(work.whole(f"band-{number:02}.npz")) for number in range(near.BANDS)]
     pairs = np.concatenate([band["pairs"] for band in found])
     estimates = np.concatenate([band["estimates"] for band in found])
@@ -84,7 +84,7 @@ def all_pairs(work: Handover) -> tuple[np.ndarray, np.ndarray]:
 
 
 def save_repeated_lines(work: Handover, sources: int, chunks: int) -> None:
-    """Saves the boilerplate of each source: hashes of lines that many of its texts have."""
+    """Saves the boilerplate of each source: hashes of lines that occur in many of its texts."""
     of_source = [np.bincount(np.load(work.chunk(n, "sets.npy")), minlength=sources) for n in range(chunks)]
     for source, documents in enumerate(np.sum(of_source, axis=0).tolist()):
         paths = [work.chunk(n, f"lines-{source}.npy") for n in range(chunks)]

@@ -1,4 +1,4 @@
-"""What goes through the room: documents, and what is wrong with those that cannot be used."""
+"""What passes through prepare: documents, and the problems of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Document:
 
     @property
     def size(self) -> int:
-        """Bytes of its texts in UTF-8, counted once: every pass asks for them."""
+        """Bytes of its texts in UTF-8, counted once because every pass needs them."""
         if self._size < 0:
             self._size = len("".join(self.texts).encode())
         return self._size
 
     @property
     def content(self) -> bytes:
-        """What makes it this document and no other."""
+        """The bytes that identify the document."""
         if self.messages is None:
             return (self.text or "").encode()
         return "".join(f"\0{message['role']}\0{message['content']}" for message in self.messages).encode()
@@ -62,7 +62,7 @@ class Document:
 
 @dataclass(slots=True)
 class Portion:
-    """What of a document goes into one file of a split."""
+    """The part of a document that goes into one file of a split."""
 
     split: str  # train, validation; train-p2 where it is read again, train-a1 for a changed copy
     document: Document
@@ -84,8 +84,8 @@ class Record:
 
     document: Document
     source: int  # number of its source
-    id: bytes = b""  # xxh3 of the content: by it a document is recognised, split and drawn
-    number: int = -1  # in the whole input, of what is clean
+    id: bytes = b""  # xxh3 of the content, which decides duplicates, split and mixing
+    number: int = -1  # among all clean documents
     readings: Sequence[Reading] = ()  # its texts, with what filters found in them
     words: Sequence[np.ndarray] = ()  # hashes of the words of each text
     portions: Sequence[Portion] = ()
@@ -96,16 +96,15 @@ class Record:
 
 
 class Unusable(Exception):
-    """A file or record that cannot be used: `kind` is a key of FIXES, the rest says what is wrong."""
+    """A file or record that cannot be used. `kind` is a key of FIXES; `en` and `zh` say what is wrong."""
 
     def __init__(self, kind: str, en: str, zh: str):
         super().__init__(en)
         self.kind, self.en, self.zh = kind, en, zh
 
 
-LEFT_OUT = frozenset(
-    {"marked as bad", "not to be learned", "no reply", "no choice"}
-)  # read well, and nothing to learn: dropped, not set aside
+# Read without a problem, but there is nothing to learn: dropped, not set aside.
+LEFT_OUT = frozenset({"marked as bad", "not to be learned", "no reply", "no choice"})
 FIXES = {
     "marked as bad": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
     "not to be learned": ("If the key means something else, rename it.", "如果这个键是别的意思，请改名。"),
@@ -123,17 +122,17 @@ FIXES = {
     "wrong type": ("Correct or remove this record.", "请改正或删除这条记录。"),
     "unknown shape": ("Rename its keys, or leave the file out.", "请把键名改成其中一种，或者去掉这个文件。"),
     "bad encoding": ("Save the file as UTF-8.", "请把文件另存为 UTF-8 编码。"),
-    "surplus cells": ("Put cells that hold a separator in quotes.", "含有分隔符的内容请用引号括起来。"),
-    "open quote": ("Close the quote, or double a quote that is meant.", "请补上引号；要表示引号本身，请写两个。"),
+    "surplus cells": ("Put cells that contain a separator in quotes.", "含有分隔符的内容请用引号括起来。"),
+    "open quote": ("Close the quote, or double it to mean the quote itself.", "请补上引号；要表示引号本身，请写两个。"),
     "damaged": ("Download or pack the file again.", "请重新下载或重新打包这个文件。"),
-    "bad body": ("Nothing to do: the other records are read.", "不用处理：其余记录照常读取。"),
+    "bad body": ("Nothing to do: the other records are read as usual.", "不用处理：其余记录照常读取。"),
     "old format": (
         "Open it in Office or LibreOffice and save it in the new format (.docx, .xlsx).",
         "请用 Office 或 LibreOffice 打开，另存为新格式（.docx、.xlsx）。",
     ),
-    "other kind": ("Give it the ending that it should have, or leave it out.", "请改成对应的扩展名，或者去掉它。"),
+    "other kind": ("Rename it with the right extension, or leave it out.", "请改成对应的扩展名，或者去掉它。"),
     "locked": (
-        "Leave it out: only the program it was bought for can open it.",
+        "Leave it out: only the app it was bought for can open it.",
         "请去掉它：只有买书的那个软件才能打开。",
     ),
     "password": ("Remove the password, or leave the file out.", "请先去掉密码，或者去掉这个文件。"),
@@ -141,7 +140,7 @@ FIXES = {
     "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
     "too large": ("Split it, or leave it out.", "请拆小，或者去掉它。"),
     "no text layer": ("Recognise its text first (OCR), or leave it out.", "请先做文字识别（OCR），或者去掉它。"),
-    "empty": ("Put text into it, or leave it out of sources.", "请写入文本，或者从 sources 里去掉它。"),
+    "empty": ("Add text to it, or leave it out of sources.", "请写入文本，或者从 sources 里去掉它。"),
 }
 
 
@@ -162,11 +161,11 @@ class Broken:
 
 @dataclass
 class ReadEvents:
-    """What readers tell beside documents, each kind to whoever wants to know it."""
+    """What readers report besides documents, one callback for each kind of event."""
 
     broken: Callable[[Broken], None]  # a file or record that is set aside or left out
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
-    left_out: Callable[[str, str, str], None]  # source, where, why: a record that is no document, e.g. a redirect
+    left_out: Callable[[str, str, str], None]  # source, where, why: a record without a document, e.g. a redirect
     inside: Callable[[int], None] = lambda position: None  # bytes of the current file that have been read
 
 

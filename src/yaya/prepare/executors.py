@@ -1,7 +1,7 @@
-"""One function over many items: in this process, on all cores, or on a Ray cluster. The results come in order.
+"""Runs a function over many items: in this process, on all cores, or on a Ray cluster. Results come in order.
 
-The function reads and writes files by itself (on a cluster: on a file system that all nodes see) and returns a small
-dict, which is kept in the hand-over; so a run that was killed goes on with what is not there yet.
+The function reads and writes its own files (on a cluster: on a file system that all nodes share) and returns a small
+dict, which is kept in the hand-over, so that a run that was killed continues with the items that are missing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from yaya.core.ray_cluster import connect_ray
 from yaya.prepare.handover import Handover
 
 Function = Callable[[Any], dict[str, Any]]
-AHEAD = 2  # items per worker that wait, so that none is idle
+AHEAD = 2  # items queued per worker, so that none is idle
 
 
 def run_all(
     function: Function, items: Sequence[Any], work: Handover, task: str, engine: str = "local", workers: int = 1
 ) -> Iterator[dict[str, Any]]:
-    """`function(item)` for each item; what an earlier run finished is taken from its `work.result(task, number)`."""
+    """Yields `function(item)` for each item, reusing `work.result(task, number)` of an earlier run."""
     kept = [work.result(task, number) for number in range(len(items))]
     to_do = [number for number, path in enumerate(kept) if not path.exists()]
     made = ENGINES[engine](function, [items[number] for number in to_do], workers)
@@ -45,7 +45,7 @@ def run_all(
 def in_order(
     submit: Callable[[Any], Any], result: Callable[[Any], dict[str, Any]], items: Sequence[Any], most: int
 ) -> Iterator[dict[str, Any]]:
-    """The results of all items, of which at most so many are submitted at a time."""
+    """Yields the results of all items; at most `most` wait at a time."""
     waiting: deque[Any] = deque()
     for item in items:
         waiting.append(submit(item))
@@ -56,7 +56,7 @@ def in_order(
 
 
 def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
-    """In this process, or in spawned ones where there is work for more than one."""
+    """Runs in this process, or in spawned ones if there are items for several. UserError when a worker is killed."""
     workers = min(workers, len(items))
     if workers <= 1:
         yield from map(function, items)
@@ -66,7 +66,7 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
         yield from in_order(lambda item: pool.submit(function, item), Future.result, items, AHEAD * workers)
     except BrokenProcessPool:
         raise UserError(
-            "A worker of prepare was killed, most often because memory ran out. Try again with fewer: prepare.workers=1",
+            "A worker of prepare was killed, most likely because memory ran out. Try again with fewer workers: prepare.workers=1",
             "prepare 的一个工作进程被杀掉了，多半是内存不够。请减少进程再试：prepare.workers=1",
         ) from None
     finally:
@@ -74,14 +74,14 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C reaches the whole group; the parent says what happens."""
+    """Ctrl-C reaches the whole process group; the parent reports it."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def on_ray(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
-    """On the Ray cluster at RAY_ADDRESS, or one that is started here. workers: tasks at a time, 0 for all CPUs."""
+    """Runs on the Ray cluster at RAY_ADDRESS, or starts one here. workers: tasks at a time, 0 for all CPUs."""
     ray = connect_ray()
     limit = workers or int(ray.cluster_resources().get("CPU", 1))
     yield from in_order(ray.remote(function).remote, ray.get, items, AHEAD * limit)

@@ -19,7 +19,7 @@ D documents of the whole input in order; d of one chunk. Chunks are numbered fro
 | first.npy                 | (D,) int64, the document that is kept in place of each         | dedup      | write, pages  |
 | likeness.npy              | (D,) float32, Jaccard with that; 2 where it is the same        | dedup      | write, pages  |
 | repeated-0.npy            | sorted uint64, hashes of a source's boilerplate lines          | dedup      | write         |
-| clean-00000.json, match-, finish- | what one task gave back: it is done, a resume skips it | executors  | corpus        |
+| clean-00000.json, match-, finish- | the result of a finished task, which a resume skips    | executors  | corpus        |
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ DROPPED = pa.schema([("source", pa.string()), ("where", pa.string()), ("reason",
 
 @dataclass
 class ChunkedArray:
-    """One array that lies in the chunks' files, one after another; rows are fetched by their number in the whole."""
+    """An array spread over the chunks' files; rows are fetched by their number in the whole."""
 
     parts: list[np.ndarray]
 
     @property
     def starts(self) -> np.ndarray:
-        """Number of the first row of each part, and of all rows."""
+        """Number of the first row of each part, then the number of all rows."""
         return np.cumsum([0, *(len(part) for part in self.parts)])
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ class Handover:
     folder: Path
 
     def chunk(self, number: int, name: str) -> Path:
-        """A file of one chunk, by its name in the table behind the number: `clean.parquet`, `ids.npy`."""
+        """A file of one chunk, by its name in the table without the number: `clean.parquet`, `ids.npy`."""
         return self.folder / f"{number:05}.{name}"
 
     def whole(self, name: str) -> Path:
@@ -85,11 +85,11 @@ class Handover:
         return self.folder / name
 
     def result(self, task: str, number: int) -> Path:
-        """task: clean, match or finish."""
+        """The file for the result of one task: clean, match or finish."""
         return self.folder / f"{task}-{number:05}.json"
 
     def load(self, name: str, chunks: int) -> ChunkedArray:
-        """One array of all chunks, which stays on the disk until its rows are asked for. name: ids, sets, chats ..."""
+        """One array of all chunks, whose rows stay on disk until they are needed. name: ids, sets, chats ..."""
         return ChunkedArray([np.load(self.chunk(number, f"{name}.npy"), mmap_mode="r") for number in range(chunks)])
 
     def clean_rows(

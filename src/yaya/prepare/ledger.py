@@ -14,7 +14,7 @@ from yaya.prepare.parquet import RowWriter
 
 SHOWN = 10  # examples of each step
 SAMPLE = 300  # characters of a dropped document that are kept
-READING = "reading"  # the step that finds no document where one could be
+READING = "reading"  # the step that books records without a document
 AROUND = 80  # characters shown on both sides of a change
 Examples = dict[str, list[dict[str, str]]]  # by step
 
@@ -33,7 +33,7 @@ class Account:
     seconds: float = 0.0
 
     def book(self, before: int, after: int | None) -> None:
-        """One document that came with `before` bytes and went on with `after`; None: it was dropped."""
+        """Books a document that came in with `before` bytes and left with `after`; None: it was dropped."""
         self.documents_in += 1
         self.bytes_in += before
         self.bytes_out += after or 0
@@ -44,7 +44,7 @@ class Account:
             self.removed += max(0, before - (after or 0))
 
     def add(self, values: dict[str, Any]) -> None:
-        """Adds another account of the same step, as JSON has it."""
+        """Adds another account of the same step, given as JSON."""
         for name, value in values.items():
             setattr(self, name, getattr(self, name) + value)
 
@@ -59,7 +59,7 @@ class Ledger:
     reasons: Counter[str] = field(default_factory=Counter)  # why records were dropped: `step: reason`
     drops: Examples = field(default_factory=dict)
     changes: Examples = field(default_factory=dict)
-    # What readers told
+    # What readers reported
     remarks: list[tuple[str, str, str]] = field(default_factory=list)  # kind, English, Chinese
     quarantined: list[dict[str, str]] = field(default_factory=list)  # examples of what was set aside
     kinds: Counter[str] = field(default_factory=Counter)  # of all that was set aside
@@ -71,13 +71,13 @@ class Ledger:
     bytes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # how often each byte occurs
 
     def told(self) -> dict[str, Any]:
-        """The ledger as JSON: what a pass returns."""
+        """The ledger as JSON, which a pass returns."""
         accounts = {name: vars(account) for name, account in self.accounts.items()}
         rest = {name: value for name, value in vars(self).items() if name not in ("dropped", "accounts")}
         return rest | {"filters": accounts, "bytes": self.bytes.tolist()}
 
     def add(self, told: dict[str, Any]) -> None:
-        """Adds the ledger that a pass returned (an older version's told less). Of examples, the first ones stay."""
+        """Adds a ledger that a pass returned (older versions have fewer fields). Only the first examples are kept."""
         for name, values in told["filters"].items():
             self.accounts.setdefault(name, Account()).add(values)
         for number, counts in told["sources"].items():
@@ -120,7 +120,7 @@ class Ledger:
             self.reasons[f"{step}: {why}"] += 1
         self.write(*at, f"{step}: {why}", sample)
         shown = self.drops.setdefault(step, [])
-        if len(shown) < SHOWN and (sample or step != READING):  # a redirect, say, has nothing to show
+        if len(shown) < SHOWN and (sample or step != READING):  # a redirect has nothing to show
             shown.append({"source": place(*at), "reason": why, "text": sample})
 
     def write(self, source: str, where: str, reason: str, sample: str) -> None:
@@ -131,7 +131,7 @@ class Ledger:
     def show_change(
         self, step: str, document: Document, texts: tuple[str, str], by: str = "", mask_after: bool = True
     ) -> None:
-        """Keeps an example of a change, while there are few. texts: before and after. by: the step, more exactly."""
+        """Keeps an example of a change, while there are few. texts: before, after. by: a name for the step."""
         shown = self.changes.setdefault(step, [])
         if len(shown) < SHOWN:
             before, after = around_change(*texts)
@@ -141,7 +141,7 @@ class Ledger:
 
 
 def around_change(before: str, after: str) -> tuple[str, str]:
-    """Excerpts of both from a little before the first difference."""
+    """Excerpts of both texts, from shortly before their first difference."""
     same = next(
         (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
     )

@@ -1,4 +1,4 @@
-"""Boilerplate: lines that stand in many documents of one source (menus, licences, "share this") are removed.
+"""Removes boilerplate: lines that occur in many documents of one source (menus, licences, "share this").
 
 A line counts once per document. C4 (arXiv 1910.10683, section 2.2) removes repeated spans in the same way.
 """
@@ -13,10 +13,10 @@ import xxhash
 
 from yaya.prepare.document import Document
 
-SHORTEST = 4  # characters of a line that is looked at
-DOCUMENTS = 6  # in as many, and in a hundredth of the source's documents, a line is boilerplate
+SHORTEST = 4  # characters of a line that can be boilerplate
+DOCUMENTS = 6  # a line in this many documents, and in a hundredth of the source's, is boilerplate
 SHARE = 0.01
-AT_ONCE = 1 << 22  # hashes in memory together
+AT_ONCE = 1 << 22  # hashes in memory at a time
 
 
 def hash_of(line: str, source: int) -> int:
@@ -24,7 +24,7 @@ def hash_of(line: str, source: int) -> int:
 
 
 def hashes_of(document: Document, source: int) -> np.ndarray:
-    """Hashes of the different lines of a text; conversations have none."""
+    """Hashes of the distinct lines of a text; none for conversations."""
     if document.text is None:
         return np.empty(0, np.uint64)
     found = {hash_of(line, source) for line in document.text.split("\n") if len(line.strip()) >= SHORTEST}
@@ -32,7 +32,7 @@ def hashes_of(document: Document, source: int) -> np.ndarray:
 
 
 def repeated(paths: Sequence[Path], documents: int) -> np.ndarray:
-    """Sorted hashes of the lines that are boilerplate, from the chunks' files, a part of all hashes at a time."""
+    """Sorted hashes of boilerplate lines, from the chunks' files, a part of all hashes at a time."""
     total = sum(np.load(path, mmap_mode="r").shape[0] for path in paths)
     parts = max(1, -(-total // AT_ONCE))
     least = max(DOCUMENTS, int(SHARE * documents))

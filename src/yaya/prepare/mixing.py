@@ -17,7 +17,7 @@ from yaya.prepare.document import Portion
 
 
 def check(weights: Sequence[float], sources: Sequence[str]) -> None:
-    """One positive weight for each source."""
+    """UserError unless there is one positive weight for each source."""
     if weights and (len(weights) != len(sources) or any(not 0 < weight < 1e9 for weight in weights)):
         raise UserError(
             f"prepare.weights needs one number above 0 for each of prepare.sources: weights={list(weights)}, sources={list(sources)}.",
@@ -26,7 +26,7 @@ def check(weights: Sequence[float], sources: Sequence[str]) -> None:
 
 
 def epochs_of(weights: Sequence[float], sizes: np.ndarray, at_most: float) -> np.ndarray:
-    """How often each source is read. sizes: bytes of each source in training. Both have one entry for each source."""
+    """How often each source is read. sizes: bytes of each source in training."""
     shares = np.asarray(weights) / np.sum(weights)
     there = sizes > 0
     shares = np.where(there, shares, 0) / shares[there].sum()
@@ -35,15 +35,15 @@ def epochs_of(weights: Sequence[float], sizes: np.ndarray, at_most: float) -> np
 
 
 def times(id: bytes, epochs: float) -> int:
-    """How often one document is read: the whole epochs, and by its id (of its own bytes) perhaps once more."""
+    """How often one document is read: the whole epochs, and perhaps once more, which its id decides."""
     whole = int(epochs)
     return whole + (int.from_bytes(id[8:12], "big") < (epochs - whole) * 2**32)
 
 
 def drawn(portion: Portion, epochs: float) -> list[Portion]:
-    """The portions that are read of one: all of it `epochs` times, the fraction as a part of a cut text. Maybe none.
+    """Repeats a portion `epochs` times; the fraction is a part of the text if texts are cut. May return nothing.
 
-    What validates is read once at most, so validation has the mixture of training.
+    Validation is read at most once, so that it has the mixture of training.
     """
     if epochs == 1:
         return [portion]
@@ -71,7 +71,7 @@ def are_drawn(ids: np.ndarray, epochs: np.ndarray) -> np.ndarray:
 def told(
     sources: Sequence[str], weights: Sequence[float], sizes: np.ndarray, epochs: np.ndarray
 ) -> list[dict[str, Any]]:
-    """What the mixture is, said and for the manifest."""
+    """Says what the mixture is, and returns it for the manifest."""
     read = sizes * epochs
     rows: list[dict[str, Any]] = [
         {"source": s, "weight": float(w), "bytes": int(n), "epochs": round(float(e), 4), "share": round(float(r / read.sum()), 4)}

@@ -1,8 +1,8 @@
 """Near-duplicates by MinHash: signatures, bands, and pairs whose likeness is checked.
 
-Texts are alike by the runs of five words that they share. Conversations are alike if they are the same up to the last
-reply, and then by this: it is what one of them teaches that the other does not. A system prompt, a passage, a form or
-earlier turns that many conversations share make none of them a copy of another.
+Texts are compared by the runs of five words that they share. Conversations are compared by their last reply, and only
+if all before it is the same, since a reply is what one of them teaches and the other does not. So a system prompt, a
+passage, a form or earlier turns that many conversations share do not make them copies.
 
 Paper: Broder, "On the resemblance and containment of documents", 1997; bands as in Leskovec, Rajaraman, Ullman,
 "Mining of massive datasets", 3.4. Numbers of hashes, bands and words as in FineWeb (arXiv 2406.17557, appendix E.1).
@@ -12,20 +12,19 @@ D documents, S shingles of one text, H hashes, B bands, P pairs.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import xxhash
 
 from yaya.prepare.clean.tokens import mix, ngrams
 from yaya.prepare.document import Message
+from yaya.prepare.handover import ChunkedArray
 
 HASHES, BANDS, SHINGLE = 112, 14, 5
 ROWS = HASHES // BANDS  # documents of Jaccard s meet in some band with probability 1 - (1 - s^8)^14
 BLOCK = 2048  # shingles at a time: the table of BLOCK x HASHES stays in the cache
-MET_AT_MOST = 64  # documents of one bucket that each other one is compared with
+MET_AT_MOST = 64  # documents of a large bucket that all its others are compared with
 PAIRS_AT_ONCE = 1 << 16
-END_MARKS = " \n.!?…。！？"  # whether a question ends with one makes it no other question
+END_MARKS = " \n.!?…。！？"  # a question is the same with or without them
 
 _random = np.random.default_rng(20260101)
 MASKS = _random.integers(0, 1 << 32, (HASHES, 1), np.uint32)
@@ -34,12 +33,12 @@ NOTHING = np.full(HASHES, 0xFFFFFFFF, np.uint32)
 
 
 def shingles(words: np.ndarray) -> np.ndarray:
-    """Hashes of the runs of five words (of five characters in Chinese); a shorter text is one shingle. words: (N,)."""
+    """Hashes of all runs of five words (characters in Chinese); a shorter text is one shingle. words: (N,)."""
     return ngrams(words, min(SHINGLE, max(1, len(words))))  # (S,)
 
 
 def shingles_of_each(texts: list[np.ndarray]) -> list[np.ndarray]:
-    """The same of many texts, found together: for short ones much faster than one by one. texts: (N,) of each."""
+    """The shingles of many texts, computed together: for short ones much faster than one by one. texts: (N,) each."""
     found = ngrams(np.concatenate(texts), SHINGLE)
     stops = np.cumsum([len(words) for words in texts])
     return [
@@ -49,12 +48,12 @@ def shingles_of_each(texts: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def last_reply(messages: list[Message]) -> int:
-    """The place of a conversation's last reply, which near-duplicates are found by."""
+    """The index of a conversation's last reply, by which near-duplicates are found."""
     return max(n for n, message in enumerate(messages) if message["role"] == "assistant")
 
 
 def of_reply(shingles: np.ndarray, messages: list[Message], last: int) -> np.ndarray:
-    """The shingles of a conversation's last reply such that no conversation has them that differs before. (S,)."""
+    """The shingles of a conversation's last reply, mixed with a hash of all before it, so both must agree. (S,)."""
     # Without case, line breaks and repeated blanks, and a message without its last marks
     parts = [f"{m['role']}\0{m['content'].rstrip(END_MARKS)}" for n, m in enumerate(messages) if n != last]
     before = " ".join("\0".join(parts).casefold().split())
@@ -62,7 +61,7 @@ def of_reply(shingles: np.ndarray, messages: list[Message], last: int) -> np.nda
 
 
 def signature(shingles: np.ndarray) -> np.ndarray:
-    """The smallest value of each of H hash functions; two texts agree in a share of them that is their Jaccard."""
+    """The smallest value of each of H hash functions; the share in which two texts agree estimates their Jaccard."""
     least = NOTHING.copy()  # (H,)
     for at in range(0, len(shingles), BLOCK):
         np.minimum(least, table_of(shingles[at : at + BLOCK]).min(axis=1), out=least)
@@ -79,7 +78,7 @@ def table_of(shingles: np.ndarray) -> np.ndarray:
 
 
 def signatures(found: list[np.ndarray]) -> np.ndarray:
-    """The signature of each document, several short ones at a time. found: the shingles of each, (S,)."""
+    """The signature of each document, several short ones at a time. found: shingles (S,) of each."""
     out = np.empty((len(found), HASHES), np.uint32)
     start = 0
     while start < len(found):
@@ -127,13 +126,7 @@ def _with_first(size: int) -> tuple[np.ndarray, np.ndarray]:
     return earlier[wanted], later[wanted]
 
 
-class FetchesRows(Protocol):
-    """An array, or one that lies in several files."""
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
-
-
-def alike(signatures: FetchesRows, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def alike(signatures: np.ndarray | ChunkedArray, pairs: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The pairs whose estimated Jaccard reaches the threshold, and the estimates. signatures: (D, H)."""
     estimates = np.empty(len(pairs), np.float32)
     for at in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -146,7 +139,7 @@ def alike(signatures: FetchesRows, pairs: np.ndarray, threshold: float) -> tuple
 def twins(pairs: np.ndarray, estimates: np.ndarray) -> dict[int, tuple[int, float]]:
     """Document to drop -> (the earlier document that is kept instead, their Jaccard).
 
-    In order: a document goes only if one like it stays, so chains (a like b like c) never eat what nothing resembles.
+    A document is dropped only if a similar one is kept, so chains (a like b, b like c) never drop c for a.
     """
     gone: dict[int, tuple[int, float]] = {}
     for index in np.lexsort((pairs[:, 0], pairs[:, 1])):

@@ -1,4 +1,4 @@
-"""Parquet files of documents, written in row groups, with their accounts."""
+"""Writes Parquet files of documents in row groups, and counts what is in them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("messages", pa.list_(MESSAGE)),
         ("source", pa.string()),
-        ("augmented", pa.string()),  # how a copy was changed; "" for what is as it was
+        ("augmented", pa.string()),  # how a copy was changed; "" for originals
     ]
 )
 
 
 class RowWriter:
-    """One Parquet file under way: `add` rows, they are written group by group."""
+    """A Parquet file being written: rows that are added are written group by group."""
 
     def __init__(self, path: Path, schema: pa.Schema):
         self.schema = schema
@@ -62,14 +62,13 @@ class RowWriter:
 
     def batch(self) -> pa.RecordBatch:
         """The rows as columns."""
-        columns = zip(*self.rows, strict=True)
-        return pa.record_batch(
-            [pa.array(c, f.type) for c, f in zip(columns, self.schema, strict=True)], schema=self.schema
-        )
+        columns = zip(zip(*self.rows, strict=True), self.schema, strict=True)
+        arrays = [message_lists(c) if f.name == "messages" else pa.array(c, f.type) for c, f in columns]
+        return pa.record_batch(arrays, schema=self.schema)
 
 
 class SplitWriter(RowWriter):
-    """A split: its documents, and counts of documents, characters and bytes by kind."""
+    """A file of a split, with counts of documents, characters and bytes by kind."""
 
     def __init__(self, path: Path):
         super().__init__(path, DOCUMENTS)
@@ -78,19 +77,14 @@ class SplitWriter(RowWriter):
 
     def batch(self) -> pa.RecordBatch:
         """The rows as columns, counted."""
-        ids, kinds, texts, chats, sources, methods = zip(*self.rows, strict=True)
-        text, chat = pa.array(texts, pa.string()), message_lists(chats)
-        contents = chat.values.field("content")
-        for kind, array in (("text", text), ("chat", contents)):
-            self.count(kind, kinds.count(kind), array)
-        return pa.record_batch(
-            [*(pa.array(c, pa.string()) for c in (ids, kinds)), text, chat]
-            + [pa.array(c, pa.string()) for c in (sources, methods)],
-            schema=DOCUMENTS,
-        )
+        batch = super().batch()
+        kinds = [kind for _, kind, *_ in self.rows]
+        self.count("text", kinds.count("text"), batch.column("text"))
+        self.count("chat", kinds.count("chat"), batch.column("messages").values.field("content"))
+        return batch
 
     def count(self, kind: str, documents: int, texts: pa.StringArray) -> None:
-        """Adds to the accounts; one look at the bytes gives the characters too."""
+        """Adds to the counts; the histogram of bytes gives the characters too."""
         data = texts.buffers()[2]
         histogram = np.bincount(np.frombuffer(data, np.uint8), minlength=256) if data else np.zeros(256, np.int64)
         self.bytes += histogram
@@ -114,7 +108,7 @@ def message_lists(chats: tuple[list[Message] | None, ...]) -> pa.ListArray:
 
 
 def scripts(histogram: np.ndarray) -> dict[str, float]:
-    """Shares of Han and Latin letters among the characters that are no white space, from counts of UTF-8 bytes.
+    """Shares of Han and Latin letters among all characters except white space, from counts of UTF-8 bytes.
 
     Han are the lead bytes E4..E9 (U+4000..U+9FFF); Latin ASCII's letters and the lead bytes C3..C9.
     """

@@ -1,4 +1,4 @@
-"""The step `read`: a chunk's files, or its part of the primer, become records. What readers report is booked."""
+"""The step `read`: a chunk's files, or its part of the primer, become records. Books what readers report."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from yaya.prepare.ledger import READING, SHOWN, Ledger
 from yaya.prepare.read.source_files import SourceFile
 from yaya.prepare.read.sources import read_file
 
-UNFINISHED = 8  # files of a preview that are kept open, for more of their documents
+UNFINISHED = 8  # files of a preview that stay open, in case more documents are needed
 
 
 class ReadStep:
-    """Reads one chunk, and books in the ledger what comes in, what is left out and what is set aside."""
+    """Reads one chunk, and books in the ledger what comes in, is left out or is set aside."""
 
     def __init__(self, chunk: Chunk, ledger: Ledger):
         self.chunk, self.ledger = chunk, ledger
 
     def records(self) -> Iterator[Record]:
-        """The chunk's documents, file by file; of a preview `limit` of them, spread over files and sources."""
+        """Yields the chunk's documents, file by file; for a preview `limit` of them, spread over files and sources."""
         chunk = self.chunk
         found = [(n, self.of_file(file, n)) for file, n in zip(chunk.files, chunk.sources, strict=True)]
         first_story, last_story, first_talk, last_talk = chunk.primer
@@ -39,7 +39,7 @@ class ReadStep:
             yield record
 
     def of_primer(self, stories: Sequence[int], talks: Sequence[int]) -> Iterator[Record]:
-        """The stories and conversations of these numbers."""
+        """Yields the stories and conversations with these numbers."""
         from yaya import primer
 
         seed, source = self.chunk.seed, self.chunk.primer_source
@@ -49,7 +49,7 @@ class ReadStep:
             yield Record(Document(None, primer.conversation(seed, n), PRIMER, f"conversation {n}"), source)
 
     def of_file(self, file: SourceFile, source: int) -> Iterator[Record]:
-        """The documents that the reader of its kind finds in a file."""
+        """Yields the documents of a file, with the reader for its kind."""
         events = ReadEvents(
             lambda broken: self.set_aside(source, broken),
             lambda *remark: self.ledger.remarks.append(remark),
@@ -59,12 +59,12 @@ class ReadStep:
             yield Record(document, source)
 
     def leave_out(self, source: int, at: tuple[str, str], reason: str, sample: str = "") -> None:
-        """Books a record that is no document, or nothing to learn."""
+        """Books a record that is not a document, or teaches nothing."""
         self.ledger.sources[source]["in"] += 1
         self.ledger.take_out(source, at, (READING, reason), sample)
 
     def set_aside(self, source: int, broken: Broken) -> None:
-        """Books a file or record that cannot be used, or holds nothing to learn."""
+        """Books a file or record that cannot be used, or teaches nothing."""
         sample, problem = mask_personal(broken.sample), broken.problem
         said = {"source": place(broken.source, broken.where), "kind": problem.kind, "en": problem.en, "zh": problem.zh}
         self.ledger.problems.setdefault(source, said)
@@ -79,9 +79,9 @@ class ReadStep:
 
 
 def spread(found: Sequence[tuple[int, Iterator[Record]]], limit: int) -> Iterator[Record]:
-    """`limit` records, as many of each source, and of each of its files; what one has not, those behind it give.
+    """Yields `limit` records, in equal shares for the sources and their files; later files make up for short ones.
 
-    found: (source, records of one file), source by source. What the last ones have not, some before them give.
+    found: (source, records of one file), source by source. If the last files are short, some earlier ones give more.
     """
     unfinished: deque[Iterator[Record]] = deque(maxlen=UNFINISHED)
     groups = [[each for _, each in group] for _, group in groupby(found, key=lambda pair: pair[0])]

@@ -1,7 +1,7 @@
 """Training and validation: decided document by document, the same at every run.
 
-hash: the documents with the smallest ids. An id covers the content alone, so a document stays where it is when others
-come or go. With fewer than MANY documents, the nearest whole number of them, at least one.
+hash: the documents with the smallest ids validate. An id depends on the content alone, so a document keeps its side when
+others come or go. With fewer than MANY documents, the nearest whole number of them, at least one.
 tail: the last `fraction` of each text's characters, cut as nanoGPT cuts; conversations are never cut.
 auto: hash from MANY text documents up, else tail.
 """
@@ -14,19 +14,19 @@ import numpy as np
 
 from yaya.prepare.document import Document, Portion
 
-MANY = 200  # documents, from which on a hash gives a fair share
+MANY = 200  # documents are enough for a hash to give a fair share
 FEW_SHARE, MANY_SHARE, PRIMER_SHARE = 0.1, 0.05, 0.01
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How one kind of document is split: cut each by `tail`, else those whose id lies below `limit` validate."""
+    """How one kind of document is split: each is cut at `tail`, else those with an id below `limit` validate."""
 
     tail: float | None
     limit: bytes = b""  # 16 bytes, or none
 
     def divide(self, document: Document, id: bytes) -> list[Portion]:
-        """The whole document as one portion; or, where each text is cut, its end for validation and the rest."""
+        """Returns the whole document as one portion; or, where texts are cut, its end for validation and the rest."""
         if self.tail is None:
             return [Portion("validation" if id < self.limit else "train", document, id)]
         text = document.text or ""
@@ -38,7 +38,7 @@ class Rule:
 
 
 def rule_for(kind: str, ids: np.ndarray, mode: str, few: float, many: float) -> Rule:
-    """The rule for all documents of a kind that are kept. ids: (D, 16) bytes."""
+    """The rule for all documents of a kind. ids: (D, 16) bytes of those that are kept."""
     count = len(ids)
     if kind == "text" and (mode == "tail" or (mode == "auto" and count < MANY)):
         return Rule(few)
@@ -51,7 +51,7 @@ def rule_for(kind: str, ids: np.ndarray, mode: str, few: float, many: float) -> 
 
 
 def in_training(rules: dict[str, Rule], ids: np.ndarray, chats: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Bytes of each document that are in the training split, nearly (a cut falls on a character). All (D,)."""
+    """About how many bytes of each document are for training (cuts fall between characters). All (D,)."""
     out = sizes.astype(float)
     for kind, here in (("text", ~chats), ("chat", chats)):
         rule = rules[kind]

@@ -1,8 +1,9 @@
-"""What prepare tells about a run: metrics for the manifest, examples for the page, a few lines on the screen."""
+"""What prepare reports about a run: metrics for the manifest, examples for the page, a few lines on the screen."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,25 @@ from yaya.prepare.document import FIXES, Document, place
 from yaya.prepare.handover import Handover
 from yaya.prepare.ledger import SHOWN, Ledger
 from yaya.prepare.parquet import scripts
-from yaya.prepare.read.sources import SAID_AT_MOST, Remarks, nothing_in
+from yaya.prepare.read.sources import nothing_in
 from yaya.prepare.settings import PrepareConfig
 
-SIDE = 1500  # characters of a near-duplicate that are shown
+SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
+SIDE = 1500  # characters shown of a near-duplicate
 
 
-def say_remarks(ledger: Ledger) -> Counter[str]:
-    """Says what the readers noticed, each kind a few times."""
-    remarks = Remarks()
-    for remark in ledger.remarks:
-        remarks.add(*remark)
-    remarks.close()
-    return remarks.counts
+def say_remarks(remarks: Iterable[tuple[str, str, str]]) -> Counter[str]:
+    """Says what the readers noticed: each kind a few times, then only how many more there were. Returns the counts."""
+    counts: Counter[str] = Counter()
+    for kind, en, zh in remarks:
+        counts[kind] += 1
+        if counts[kind] <= SAID_AT_MOST:
+            say(en, zh)
+    for kind, count in counts.items():
+        more = count - SAID_AT_MOST
+        if more > 0:
+            say(f"... and {more:,} more like this ({kind}).", f"……同样的情况还有 {more:,} 处（{kind}）。")
+    return counts
 
 
 def say_set_aside(ledger: Ledger) -> None:
@@ -56,13 +63,13 @@ def refuse_empty_sources(config: PrepareConfig, ledger: Ledger) -> None:
     if not any(counts["clean"] for counts in ledger.sources.values()):
         why = ", ".join(f"{reason} ({count:,})" for reason, count in ledger.reasons.most_common(3))
         raise UserError(
-            f"Nothing is left after cleaning: {why}. Switch off what is too strict, or take preset=documents.",
-            f"清洗之后什么也不剩：{why}。请关掉太严的过滤器，或用 preset=documents。",
+            f"Nothing is left after cleaning: {why}. Turn off filters that are too strict, or use preset=documents.",
+            f"清洗之后没有剩下任何文档：{why}。请关掉太严的过滤器，或用 preset=documents。",
         )
 
 
 def metrics_of(config: PrepareConfig, ledger: Ledger) -> dict[str, Any]:
-    """The metrics for the manifest. AssertionError where accounts do not balance: that is a mistake in the code."""
+    """Returns the metrics for the manifest. AssertionError where accounts do not balance, which is a bug."""
     sources: dict[str, Counter[str]] = {}
     for number, counts in ledger.sources.items():
         name = config.sources[number] if config.sources else PRIMER
@@ -96,7 +103,7 @@ def metrics_of(config: PrepareConfig, ledger: Ledger) -> dict[str, Any]:
 
 
 def examples(work: Handover, chunks: int, ledger: Ledger) -> dict[str, Any]:
-    """What the page shows of the run: changes, drops, near-duplicates, scripts and lengths."""
+    """Returns what the page shows: changes, drops, near-duplicates, scripts and lengths."""
     lengths = {int(bits): count for bits, count in ledger.lengths.items()}
     return {
         "changes": ledger.changes,
@@ -109,7 +116,7 @@ def examples(work: Handover, chunks: int, ledger: Ledger) -> dict[str, Any]:
 
 
 def twins(work: Handover, chunks: int) -> list[dict[str, Any]]:
-    """Some near-duplicates side by side, the least alike first: those are what one doubts."""
+    """Some near-duplicates side by side, the least similar first because those are the doubtful ones."""
     first, likeness = np.load(work.whole("first.npy")), np.load(work.whole("likeness.npy"))
     found = np.flatnonzero((likeness > 0) & (likeness < EXACT))
     found = found[np.argsort(likeness[found], kind="stable")][:SHOWN]
@@ -127,13 +134,13 @@ def side(document: Document) -> dict[str, str]:
 
 
 def tell(metrics: dict[str, Any]) -> None:
-    """What was made, in two lines."""
+    """Says what was made, in two lines."""
     r = metrics["records"]
     totals = {split: sum(kind["characters"] for kind in kinds.values()) for split, kinds in metrics["splits"].items()}
     whole, dropped = sum(totals.values()), sum(r["dropped"].values())
     share = totals.get("validation", 0) / max(whole, 1)
     if not share:
-        say("Warning: too few documents for a validation part.", "警告：文档太少，没有验证集。")
+        say("Warning: too few documents for a validation split.", "警告：文档太少，没有验证集。")
     by_weights = r["dropped"].get("mixing: more than its share", 0)
     some = (f" ({by_weights:,} of them left out by weights)", f"（其中 {by_weights:,} 是按 weights 的占比没有选入的）")
     en, zh = some if by_weights else ("", "")
@@ -153,7 +160,7 @@ def tell(metrics: dict[str, Any]) -> None:
 
 
 def tell_unused(dropped: dict[str, int], set_aside: dict[str, int]) -> None:
-    """What was left out when it was read, and why, in one line; what filters did is in the report."""
+    """Says in one line what reading left out, and why; the report shows what filters did."""
     read = {reason.removeprefix("reading: "): n for reason, n in dropped.items() if reason.startswith("reading: ")}
     rows = [(reason_name(reason), n) for reason, n in read.items()] + [(kind_name(k), n) for k, n in set_aside.items()]
     if rows:

@@ -1,9 +1,9 @@
-"""The second pass: dedup -> split -> mix are decided over all chunks together. It sees arrays only, no text.
+"""The second pass: decides dedup -> split -> mix over all chunks together. It reads arrays only, no text.
 
 Reads:  the arrays of the first pass.
 Does:   finds duplicates and boilerplate, the rule of the split for texts and for conversations, and how often each
         source is read.
-Writes: first.npy, likeness.npy, repeated-N.npy; gives back what the third pass needs for each chunk.
+Writes: first.npy, likeness.npy, repeated-N.npy; returns what the third pass needs for each chunk.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def share_out(
     of_source = np.bincount(sets, training, minlength=len(config.sources))
     epochs = mixing.epochs_of(config.weights, of_source, config.epochs_at_most)
     for kind, chosen in of_kind.items():
-        if rules[kind].tail is None:  # what is drawn may be few: then it is divided as few documents are
+        if rules[kind].tail is None:  # if mixing leaves few documents, they are divided as few
             found = ids[chosen]
             rules[kind] = rule_for(kind, found[mixing.are_drawn(found, epochs[sets[chosen]])], "hash", few, many)
     told = mixing.told(config.sources, config.weights, of_source, epochs)

@@ -35,15 +35,15 @@ ROWS = 500  # documents in memory at once
 
 @dataclass(frozen=True)
 class WriteTask:
-    """The work of one task: one chunk's documents, the first of which has the number `start` in the whole."""
+    """The work of one task: the documents of one chunk, numbered from `start` in the whole."""
 
     number: int
     start: int
     work: Handover
     out: Path
     rules: dict[str, Rule]
-    names: dict[int, str]  # document that is kept -> where it stands, for the copies of it in this chunk
-    steps: tuple[str, ...]  # of STEPS, those that the config asks for
+    names: dict[int, str]  # kept document -> its place, for messages about its copies in this chunk
+    steps: tuple[str, ...]  # the STEPS that the config asks for
     epochs: dict[int, float]  # source -> how often it is read in training, where that is not once
     augment: AugmentConfig
 
@@ -55,7 +55,7 @@ def write_chunk(task: WriteTask) -> dict[str, Any]:
         run.copy_dropped()
         for record in run.records():
             run.write(record)
-    sync_files(task.out.glob(f"*-{task.number:05}.parquet"))  # what this gives back says that they are whole
+    sync_files(task.out.glob(f"*-{task.number:05}.parquet"))  # the returned ledger says that they are complete
     return run.told()
 
 
@@ -107,7 +107,7 @@ class WritePass:
                 yield record
 
     def remove_repeated_lines(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Removes lines that occur in many texts of one source; drops a text that has no others."""
+        """Removes lines that occur in many texts of one source; drops a text that consists of such lines."""
         boilerplate: dict[int, np.ndarray] = {}
         for record in records:
             document, source = record.document, record.source
@@ -132,7 +132,7 @@ class WritePass:
             yield record
 
     def mix(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Repeats or shortens portions by how often their source is read; drops a record of which nothing is read."""
+        """Repeats or shortens portions by how often their source is read; drops a record if nothing of it is read."""
         account = self.accounts.get("mixing")
         for record in records:
             epochs = self.task.epochs.get(record.source, 1.0)
@@ -183,7 +183,7 @@ class WritePass:
         return self.writers[split]
 
     def copy_dropped(self) -> None:
-        """Copies what the first pass dropped; it comes first."""
+        """Copies what the first pass dropped, ahead of what this one drops."""
         for batch in pq.ParquetFile(self.task.work.chunk(self.task.number, "dropped.parquet")).iter_batches(ROWS):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 self.ledger.write(*row)

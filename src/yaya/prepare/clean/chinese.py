@@ -1,4 +1,4 @@
-"""Chinese in simplified or in traditional characters, phrase by phrase (OpenCC). Japanese and Korean stay as they are."""
+"""Converts Chinese to simplified or traditional characters, phrase by phrase (OpenCC), and no Japanese or Korean."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from yaya.core import han
 from yaya.core.extras import need
 
 HAN = re.compile(f"[{han.ALL}]")
-HIRAGANA = re.compile("[\u3041-\u306d\u306f-\u3096]")  # without の, which shops in Taiwan and China like, too
+HIRAGANA = re.compile("[\u3041-\u306d\u306f-\u3096]")  # without の, which shops in Taiwan and China also use
 KATAKANA = re.compile("[\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d]")
 HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 OTHERS = re.compile("[" + "".join(kind.pattern.strip("[]") for kind in (HIRAGANA, KATAKANA, HANGUL)) + "]")
 PIECE = re.compile('[^\n。！？!?；「」『』“”"（）()《》]+')
-# What neither Japanese nor Korean writes, and what modern Japanese does not: such a piece is Chinese.
+# Characters that neither Japanese nor Korean uses, and characters that modern Japanese does not: signs of Chinese.
 ONLY_CHINESE = re.compile("[這这們们嗎吗呢吧啊你您妳她它牠很沒哪怎說说麼么还让对时问东车门见现发书买卖妈马鸟龙个]")
 NOT_JAPANESE = re.compile(
     "[歡國學體發會來對應灣實寫畫當點圖廣號專黨區參單嚴圍壓圓廳舊觀關繼續轉輕邊鐵變讀聲擇擔據擴數斷樂樣樓權歸殘氣濟滿澤獨獻盡禮稱總臺藝處衛裝"
     "覺證譯讓豐賣贊遞遲選醫釋錢錄鎮險隨隱雜靈靜顏顯餘驅驗]"
 )
 KOREAN = re.compile(f"[{han.COMMON}][의는은이가을를에와과도로]")  # Hangul endings at Han characters
-LONG = 16  # Han characters of a piece: no Japanese does without kana for so long
+LONG = 16  # Han characters in a row: Japanese text of this length has some kana
 
 # 著 is 着 in simplified Chinese, but where it means to write or to be known (zhù): 著名, 原著, 鲁迅著.
 WRITTEN_BEFORE = re.compile("[土原名巨遗专撰卓昭拙旧所显论译编合杂]$|明较$")
@@ -38,7 +38,7 @@ GO_ON = frozenset(  # verbs whose action goes on, where nothing else decides
 
 
 def converter(script: str) -> Callable[[list[str]], list[str]]:
-    """For the texts of one document: all Chinese in them to simplified or to traditional characters."""
+    """Returns a function that converts all Chinese in a document's texts. UserError where the package is missing."""
     library = need("opencc", "yaya[data]", "prepare.chinese needs an extra package", "prepare.chinese 需要额外的包")
     opencc = library.OpenCC("t2s" if script == "simplified" else "s2t")
 
@@ -58,7 +58,7 @@ def converter(script: str) -> Callable[[list[str]], list[str]]:
 
 
 def convert_chinese(text: str, convert: Callable[[str], str], mixed: bool, japanese: bool, korean: bool) -> str:
-    """The text with its Chinese converted; in a mixed document piece by piece. What a document mostly is, its headings are."""
+    """Converts the Chinese in a text; in a mixed document piece by piece, where headings follow the main language."""
     if text.isascii():
         return text
     if not mixed:
@@ -67,7 +67,7 @@ def convert_chinese(text: str, convert: Callable[[str], str], mixed: bool, japan
 
 
 def is_chinese(piece: str, japanese: bool, korean: bool) -> bool:
-    """Whether the Han characters of a piece of a sentence are Chinese."""
+    """Whether the Han characters in a part of a sentence are Chinese."""
     han = count(HAN, piece)
     if not han or is_japanese(piece, han) or KOREAN.search(piece) or count(HANGUL, piece) >= han:
         return False
@@ -77,12 +77,12 @@ def is_chinese(piece: str, japanese: bool, korean: bool) -> bool:
 
 
 def is_japanese(piece: str, han: int) -> bool:
-    """Japanese sentences hold hiragana; a tenth of their characters at least."""
+    """Whether at least a tenth of the characters are hiragana, as in any Japanese sentence."""
     return HIRAGANA.search(piece) is not None and 9 * count(HIRAGANA, piece) >= han + count(KATAKANA, piece)
 
 
 def mostly_others(texts: list[str]) -> tuple[bool, bool]:
-    """Whether a document is Japanese, or Korean. What could be either, as a heading could, has no vote."""
+    """Whether a document is mostly Japanese, and mostly Korean. Pieces that could be either do not count."""
     japanese = chinese = 0
     text = "\n".join(texts)
     for piece in PIECE.findall(text):
@@ -99,10 +99,10 @@ def count(kind: re.Pattern[str], text: str) -> int:
 
 
 def simplify_particles(text: str, distinguishes: bool) -> str:
-    """Simplified text whose 著 is 着 where it must be. distinguishes: its author wrote both."""
+    """Writes 着 for 著 in simplified text where that is right. distinguishes: the author wrote both."""
 
     def one(found: re.Match[str]) -> str:
-        """着 or 著 for this 著, by what stands before and behind it."""
+        """着 or 著, by the characters before and after it."""
         at = found.end()
         before = text[max(0, at - 3) : at - 1]
         if ALWAYS_WRITTEN.search(before):

@@ -1,8 +1,8 @@
 """Decontamination: documents that hold a question of an evaluation set are dropped.
 
-Paper: Brown et al. (arXiv 2005.14165), appendix C: overlap of 13 words. In Chinese a word is taken as a character
-and a half. Shorter questions are looked for as a whole, from 8 words (12 characters) on: less could stand anywhere.
-The first 8 (12) words of a run are its anchor: one look at a document's anchors is enough for nearly all of them.
+Paper: Brown et al. (arXiv 2005.14165), appendix C: overlap of 13 words. A Chinese word counts as a character and a
+half. Shorter questions must match as a whole, from 8 words (12 characters) up: shorter runs occur by chance.
+The first 8 (12) words of a run are its anchor: for nearly all documents, comparing the anchors is enough.
 
 N words of one text, K runs of the evaluation sets.
 """
@@ -35,7 +35,7 @@ class Known:
 
     @cached_property
     def maybe(self) -> np.ndarray:
-        """By the upper bits of an anchor whether there is such a one: nearly all looks end here."""
+        """Whether any anchor has these upper bits: rules out nearly everything at once."""
         table = np.zeros(1 << 16, bool)
         table[self.anchors >> SHIFT] = True
         return table
@@ -51,20 +51,20 @@ class Known:
             return cls(saved["names"].tolist(), *arrays)
 
     def find(self, words: np.ndarray) -> str | None:
-        """The name of the first set of which a text holds a question. words: (N,) hashes."""
+        """The name of the first set with a question in this text, else None. words: (N,) hashes."""
         return self.find_in([words]).get(0)
 
     def find_in(self, texts: list[np.ndarray]) -> dict[int, str]:
-        """Number of a text -> the set of which it holds a question."""
+        """Number of a text -> the set whose question it contains."""
         words, ends = np.concatenate(texts), np.cumsum([len(text) for text in texts])
         found: dict[int, str] = {}
         for size in ANCHORS:
             here = ngrams(words, size)
-            looked_at = np.flatnonzero(self.maybe[here >> SHIFT])
-            first = np.searchsorted(self.anchors, here[looked_at], side="left")
-            last = np.searchsorted(self.anchors, here[looked_at], side="right")
+            places = np.flatnonzero(self.maybe[here >> SHIFT])
+            first = np.searchsorted(self.anchors, here[places], side="left")
+            last = np.searchsorted(self.anchors, here[places], side="right")
             for hit in np.flatnonzero(first < last).tolist():
-                at = int(looked_at[hit])
+                at = int(places[hit])
                 text = int(np.searchsorted(ends, at, side="right"))
                 for run in range(int(first[hit]), int(last[hit])):
                     stop = at + int(self.lengths[run])
@@ -75,7 +75,7 @@ class Known:
 
 
 def known_sets() -> dict[str, Iterable[str]]:
-    """The evaluation sets that yaya asks by itself: name -> questions."""
+    """yaya's own evaluation sets: name -> questions."""
     from yaya import primer
 
     sets = ("combinations", "phrasings", "paraphrases")
@@ -87,7 +87,7 @@ def known_sets() -> dict[str, Iterable[str]]:
 
 
 def known_from(sets: dict[str, Iterable[str]]) -> Known:
-    """Set name -> its questions (and whatever else must not be in training)."""
+    """Builds the runs to look for. sets: name -> questions, or whatever else must not be in training."""
     runs: dict[tuple[int, int, int], int] = {}  # anchor, length, hash -> set
     for number, questions in enumerate(sets.values()):
         texts = [question for question in questions if len(question) >= min(ANCHORS)]

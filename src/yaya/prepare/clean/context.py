@@ -1,4 +1,4 @@
-"""What stands around a number and says what it is: a phone word, the name of a thing, a table's header, a link.
+"""What the text around a number says about it: a word for phones, the name of a thing, a table's header, a link.
 
 Only a whole word directly at the number counts: "order 136..." is an order, "the department: 136..." is not a part.
 """
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from yaya.core import han
 
-LOOK_BACK = 60  # characters before a number that are looked at
-LONGEST_LINE = 2000  # characters; in a longer one no table's columns are counted
+LOOK_BACK = 60  # characters before a number that count
+LONGEST_LINE = 2000  # characters; longer lines are not read as rows of a table
 PHONE, THING, CARD = "phone", "thing", "card"
 
 # Full-width forms, other dashes and other spaces -> ASCII, one character for one, so that places stay.
@@ -22,12 +22,12 @@ FOLD |= dict.fromkeys([*range(0x2010, 0x2016), 0x2212], ord("-")) | dict.fromkey
 
 
 def fold(text: str) -> str:
-    """The text in half-width characters, as long as it was."""
+    """The text in half-width characters; its length stays the same."""
     return text if text.isascii() else text.translate(FOLD)
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything but digits and marks of ASCII; a quick look before a slow one."""
+    """Whether there is more than ASCII digits and marks; a quick test before slow ones."""
     return not text.isascii() or text.lower() != text.upper()
 
 
@@ -39,7 +39,7 @@ PHONES = words(
     "phone telephone tel tele mobile mobil mob cell cellphone cellular cel celular fax sms whatsapp viber telegram wechat weixin contact"
     " hotline helpline landline switchboard pager ph handy handphone telefon telefono teléfono téléphone tél fon tlf voicemail телефон тел"
 )
-DIALS = words("call calling called ring dial text texting txt reach appelez")  # what one does with a number
+DIALS = words("call calling called ring dial text texting txt reach appelez")  # verbs that take a number
 # Whose number it is, or which: "my number", "the new no.".
 OWN = words(
     "my his her our your their this s new old same right wrong correct current previous other home work office personal"
@@ -54,7 +54,7 @@ THINGS = words(
     " container seed timestamp epoch ts offset size bytes count total sum amount price balance sequence seq index checksum"
     " hash uid uuid gid pid oid cid usd eur gbp rmb cny hkd twd error population revenue"
 )
-# Words before a number's mark ("policy number 5", "student no. 5") that name a thing only there.
+# Words that name a thing only before "number" and the like: "policy number 5", "student no. 5".
 NUMBERED = THINGS | words(
     "registration membership member employee staff student customer client user device meter room drawing page post message"
     " session file product catalog catalogue license licence permit certificate passport flight train vehicle vin plate"
@@ -69,7 +69,7 @@ FILLING = LINKING | words(
     "came comes amounts me us him her them you back now today tonight tomorrow at on via le au to or the this our my your his their please directly"
     " again and s first anytime free"
 )
-# Turns of phrase in which the word is no thing: "in any case", "to order", "for my part", "a lot".
+# Idioms in which the word names no thing: "in any case", "to order", "for my part", "a lot".
 IDIOMS = {
     "case": words("in any either which every best worst no each just mr mrs ms dr"),
     "order": words("to in pre re mail"),
@@ -142,7 +142,7 @@ FILE_BEHIND = re.compile(
 
 
 class Said(NamedTuple):
-    """What was said of the last number: a list of numbers needs its word only once."""
+    """What was found out about the last number: a list of numbers needs its word only once."""
 
     start: int
     stop: int
@@ -150,7 +150,7 @@ class Said(NamedTuple):
 
 
 class Context:
-    """Looks around the numbers of one text, in order."""
+    """Reads what surrounds the numbers of one text, in order."""
 
     def __init__(self, text: str):
         self.text = text
@@ -160,7 +160,7 @@ class Context:
         self.series: set[str] = set()  # of things' numbers all but the last digit: 415-555-0190, and later 415-555-0191
 
     def says(self, start: int, stop: int) -> str:
-        """What is said of the number from start to stop: "phone", "thing", "card" or nothing, ""."""
+        """What the text says about the number from start to stop: "phone", "thing", "card", or "" for nothing."""
         if start != self.said.start:
             what = self._says(start, stop)
             if what == THING:
@@ -216,7 +216,7 @@ class Context:
         return cells[column] if column < len(cells) else ""
 
     def headers_of(self, line: int, mark: str) -> list[str]:
-        """Cells of the first line of a table, if they are short and hold no numbers."""
+        """Cells of a table's first line, if they are short and without numbers; else none."""
         text = self.text
         if line >= self.block[1]:
             gap = text.rfind("\n\n", self.block[1], line)
@@ -235,7 +235,7 @@ class Context:
 
 
 def label(head: str) -> str:
-    """What the words at the end of `head` say of a number that comes next."""
+    """What the words at the end of `head` say about the number that follows: "phone", "thing", "card" or ""."""
     if not has_words(head):
         return ""
     head = fold(head).replace("WhatsApp", "Whatsapp").replace("WeChat", "Wechat")
@@ -270,7 +270,7 @@ def label(head: str) -> str:
 
 
 def said_by(found: list[str], between: str) -> str:
-    """What English words say of the number behind them. found: in lower case, the last ones of a clause."""
+    """What English words say about the number after them. found: the last words of a clause, in lower case."""
     at = len(found)
     while at and found[at - 1] in FILLING and len(found) - at < 4:
         at -= 1
@@ -305,7 +305,7 @@ def singular(word: str, known: frozenset[str] = MARKS) -> str:
 
 
 def is_thing(found: list[str], between: str) -> bool:
-    """Whether the last word is the name of a thing, and not a turn of phrase or a heading in the plural ("Orders:")."""
+    """Whether the last word names a thing, and is not part of an idiom or a plural heading ("Orders:")."""
     if not found:
         return False
     head = singular(found[-1], THINGS)

@@ -1,6 +1,6 @@
 """FILTERS: what happens to a document between reading and deduplication, in order. A key turns each on or off.
 
-A filter takes the texts of one document (one, or one per message) and gives back texts, or says why it is dropped.
+A filter takes the texts of one document (one, or one per message) and returns new texts, or the reason to drop it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from yaya.prepare.clean import chinese, quality, text
@@ -33,17 +34,17 @@ Filter = Callable[[Texts, Document], "list[str] | Dropped | None"]  # None: noth
 
 
 def each(function: Callable[[str], str]) -> Filter:
-    """Every text by itself."""
+    """A filter that changes each text on its own."""
     return lambda texts, document: [function(reading.text) for reading in texts]
 
 
 def together(function: Callable[[list[str]], list[str]]) -> Filter:
-    """All texts of a document at once."""
+    """A filter that changes all texts of a document together."""
     return lambda texts, document: function([reading.text for reading in texts])
 
 
 def rule(function: Callable[[Reading], str | None]) -> Filter:
-    """A judgement on documents of text; conversations pass."""
+    """A filter that drops texts for the reason that `function` returns; conversations pass."""
 
     def judge(texts: Texts, document: Document) -> Dropped | None:
         reason = function(texts[0]) if document.messages is None else None
@@ -53,19 +54,19 @@ def rule(function: Callable[[Reading], str | None]) -> Filter:
 
 
 def empty(texts: Texts, document: Document) -> Dropped | None:
-    """A document without a visible character; a conversation with an empty message."""
+    """Drops texts without a visible character, and conversations with an empty message. None where there is neither."""
     if any(not reading.text or reading.text.isspace() for reading in texts):
         return Dropped("nothing to see" if document.messages is None else "an empty message")
     return None
 
 
 def sentences_only(texts: Texts, document: Document) -> list[str] | None:
-    """C4's choice of lines, for documents of text."""
+    """Keeps the lines that C4 would keep; None for conversations."""
     return [quality.c4_lines(texts[0])] if document.messages is None else None
 
 
 def personal(allowed: list[str]) -> Filter:
-    """Placeholders for personal data, one numbering for the whole document."""
+    """Masks personal data with placeholders, numbered throughout the document."""
     stay = frozenset(allowed)
 
     def mask(texts: Texts, document: Document) -> list[str]:
@@ -76,7 +77,7 @@ def personal(allowed: list[str]) -> Filter:
 
 
 def blocklist(words: list[str]) -> Filter:
-    """Documents with one of the words; whole words where words are spaced."""
+    """Drops documents that contain one of the words; only whole words count where words are spaced."""
     parts = [re.escape(w) if quality.HAN.search(w) else rf"(?<!\w){re.escape(w)}(?!\w)" for w in sorted(set(words))]
     pattern = re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
@@ -87,7 +88,7 @@ def blocklist(words: list[str]) -> Filter:
 
 
 def languages(names: list[str]) -> Filter:
-    """Documents in another language than the wanted ones. One whose language nobody can tell stays."""
+    """Drops documents in other languages; those whose language is unclear stay. UserError for an unknown language."""
     from yaya.prepare.clean.language import languages_of, wanted_codes
 
     wanted = wanted_codes(names)
@@ -102,7 +103,10 @@ def languages(names: list[str]) -> Filter:
 def active(config: PrepareConfig) -> dict[str, Filter]:
     """The filters that a resolved config asks for, in order."""
     c = config
-    forms = {"NFC": text.normalize_unicode, "NFKC": text.normalize_compatibility}
+    forms: dict[str, Callable[[str], str]] = {
+        "NFC": text.normalize_unicode,
+        "NFKC": partial(text.normalize_unicode, form="NFKC"),
+    }
     emoji = {"remove": text.remove_emoji, "name": text.name_emoji}
     table: list[tuple[str, bool, Callable[[], Filter]]] = [
         ("unicode", bool(c.fix_unicode), lambda: each(text.fix_unicode)),
@@ -129,10 +133,9 @@ def active(config: PrepareConfig) -> dict[str, Filter]:
 
 @dataclass
 class Outcome:
-    """A document after the filters: its texts, the filters that changed it, and where and why it was dropped."""
+    """A document after the filters: its texts, what changed it, and which filter dropped it and why."""
 
     readings: Texts
-    changed_by: list[str]
     dropped_by: str = ""
     reason: str = ""
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)  # filter -> the first text that it changed
@@ -153,7 +156,7 @@ class Cleaner:
         """One document through all filters."""
         texts = [Reading(text) for text in document.texts]
         size = document.size
-        outcome = Outcome(texts, [])
+        outcome = Outcome(texts)
         for name, run in self.filters.items():
             account = self.accounts[name]
             account.documents_in += 1
@@ -166,21 +169,15 @@ class Cleaner:
                 account.removed += size
                 outcome.dropped_by, outcome.reason = name, result.reason
                 break
-            if result is not None:
-                changed = False
-                for at, new in enumerate(result):
-                    old = texts[at].text
-                    if new is not old and new != old:
-                        if not changed:
-                            outcome.changes[name] = old, new
-                        changed = True
-                        grown = len(new.encode()) - len(old.encode())
-                        account.added += max(0, grown)
-                        account.removed += max(0, -grown)
-                        size += grown
-                        texts[at] = Reading(new)
-                if changed:
-                    account.changed += 1
-                    outcome.changed_by.append(name)
+            for at, new in enumerate(result or ()):
+                old = texts[at].text
+                if new is not old and new != old:
+                    outcome.changes.setdefault(name, (old, new))
+                    grown = len(new.encode()) - len(old.encode())
+                    account.added += max(0, grown)
+                    account.removed += max(0, -grown)
+                    size += grown
+                    texts[at] = Reading(new)
+            account.changed += name in outcome.changes
             account.bytes_out += size
         return outcome

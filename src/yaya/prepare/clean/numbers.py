@@ -13,12 +13,12 @@ from typing import NamedTuple
 from yaya.core import han
 from yaya.prepare.clean.context import CARD, PHONE, THING, Context, fold, has_words, words
 
-# A cheap look first, since most texts have none: seven digits near each other, or six and the check character of Hong Kong.
-# Both begin with the same digit, which lets the search leap from digit to digit.
+# A cheap test first, since most texts have none: seven digits close together, or six and Hong Kong's check character.
+# Both begin with a digit, so the search can jump from digit to digit.
 RUN = re.compile(
     r"[0-9０-９](?:(?:[ .()/\-（）／．－＋‐-―−\u00a0\u2009\u202f\u3000]{0,3}[0-9０-９]){6,}|[0-9０-９]{5}[(（][AＡ][)）])"
 )
-ROUND = (16, 24)  # characters before and behind a run of digits that its patterns see
+ROUND = (16, 24)  # characters before and after a run of digits that its patterns see
 
 PROVINCES = words(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83"
@@ -33,14 +33,14 @@ SAYS_PASSPORT = re.compile(
     re.IGNORECASE,
 )
 SAYS_SOCIAL = re.compile(r"\b(?:ssn|social security)(?:[ _](?:no|number))?(?: is| was)?[\s.:#=\"]{0,3}$", re.IGNORECASE)
-# Shipments and payments have numbers of 18 digits, too.
+# Shipments and payments also have numbers of 18 digits.
 ORDER_NUMBER = re.compile(
     r"(?:订单|訂單|单|單|运|流水|序列|批)(?:编号|編號|号码?|號碼?)?[ ：:#为是為]{0,3}$"
     r"|\b(?:order|tracking|invoice|waybill|serial|transaction|batch)(?:[ _]?(?:number|no|id|ref))?[ .:#=\"]{0,3}$",
     re.IGNORECASE,
 )
 
-# No part of a longer number or word: 3.14, 12-34-56, 123AB are other things. Letters just before are judged by `glued`.
+# Not inside a longer number or word: 3.14, 12-34-56, 123AB are other things. `glued` judges letters just before.
 BEFORE = r"(?<![0-9_+])(?<![0-9]-)(?<![0-9\s,\-]\.)(?<![#$€£¥])"
 BEHIND = r"(?![A-Za-z0-9_])(?![.\-:][0-9])(?!-[A-Za-z])"
 GAP = r"(?: ?- ?| )?"
@@ -49,7 +49,7 @@ EXTENSION = re.compile(r" ?(?:转|轉|ext\.?|x|分机|分機)[ :：]?[0-9]{1,5}(
 
 
 def shape(*alternatives: str, before: str = "", behind: str = "") -> str:
-    """A pattern of one of the alternatives, standing by itself. N: a digit, NN{3}: two and three."""
+    """A pattern for one of the alternatives, standing by itself. N: a digit; NN{3}: four digits."""
     either = "|".join(alternatives).replace("N", "[0-9]")
     return f"{BEFORE}{before}(?:{either}){BEHIND}{behind}"
 
@@ -104,7 +104,7 @@ GLUED = re.compile(r"[A-Za-z]\Z|(?<![A-Za-z])[a-z_]+\(\Z")
 
 
 class Number(NamedTuple):
-    """A candidate: where it stands, how it is written, its digits (and letters), and what is around it."""
+    """A candidate: its place, how it is written, its digits (and letters), and its context."""
 
     text: str
     start: int
@@ -119,7 +119,7 @@ class Number(NamedTuple):
 
     @property
     def glued(self) -> bool:
-        """Whether a letter stands just before, "AB123", or the name of a function, "range(123)"."""
+        """Whether a letter comes right before it, as in "AB123", or a function's name, as in "range(123)"."""
         return self.text[self.start] != "(" and bool(GLUED.search(self.before(20)))
 
     def before(self, size: int = 40) -> str:
@@ -127,7 +127,7 @@ class Number(NamedTuple):
 
 
 def numbers_in(text: str) -> Iterator[tuple[str, int, int]]:
-    """Kind, beginning and end of the numbers in a text that are personal."""
+    """Yields kind, start and end of each personal number in a text."""
     context: Context | None = None
     done = 0
     for run in RUN.finditer(text):
@@ -146,7 +146,7 @@ def numbers_in(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def number_at(text: str, window: str, shift: int, at: int, context: Context) -> tuple[str, Number] | None:
-    """The surest kind of number that stands in the window at this place, shifted by so much against the text."""
+    """The surest kind of number at this place in the window, else None. shift: where the window begins in the text."""
     for kind, firsts, pattern, holds in NUMBERS:
         if window[at] in firsts and (found := pattern.match(window, at)):
             written = found[0]
@@ -159,7 +159,7 @@ def number_at(text: str, window: str, shift: int, at: int, context: Context) -> 
 
 
 def is_identity(number: Number) -> bool:
-    """Province, birthday and check digit of an 18-digit number are right (ISO 7064, MOD 11-2)."""
+    """Whether province, birthday and check digit of an 18-digit number are right (ISO 7064, MOD 11-2)."""
     digits = number.digits.upper()
     total = sum(int(digit) * weight for digit, weight in zip(digits[:17], WEIGHTS, strict=True))
     right = digits[:2] in PROVINCES and is_birthday(digits[6:14]) and "10X98765432"[total % 11] == digits[17]
@@ -168,7 +168,7 @@ def is_identity(number: Number) -> bool:
 
 
 def is_old_identity(number: Number) -> bool:
-    """15 digits have no check digit, so words near them must say what they are."""
+    """Whether words nearby say that these 15 digits are an identity number: they have no check digit."""
     near = number.before() + " " + number.text[number.stop : number.stop + 20].partition("\n")[0]
     if number.digits[:2] not in PROVINCES or not is_birthday("19" + number.digits[6:12]):
         return False
@@ -178,7 +178,7 @@ def is_old_identity(number: Number) -> bool:
 
 
 def is_birthday(digits: str) -> bool:
-    """YYYYMMDD is a day on which a person alive today may have been born."""
+    """Whether YYYYMMDD is a date that can be a birthday."""
     try:
         day = datetime.date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError:
@@ -187,7 +187,7 @@ def is_birthday(digits: str) -> bool:
 
 
 def is_taiwanese(number: Number) -> bool:
-    """The check digit of a number of Taiwan's is right, and words say what it is."""
+    """Whether the check digit is right for Taiwan, and words say what the number is."""
     area = "ABCDEFGHJKLMNPQRSTUVXYWZIO".index(number.digits[0]) + 10
     values = [area // 10, area % 10, *map(int, number.digits[1:])]
     total = sum(value * weight for value, weight in zip(values, (1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1), strict=True))
@@ -197,33 +197,26 @@ def is_taiwanese(number: Number) -> bool:
 
 
 def is_hong_kong(number: Number) -> bool:
-    """The check digit of a number of Hong Kong's, in brackets, is right."""
+    """Whether the check digit in brackets is right for Hong Kong."""
     letters = number.digits[:-7]
     values = [36] * (2 - len(letters)) + [ord(letter) - 55 for letter in letters] + list(map(int, number.digits[-7:-1]))
     total = sum(value * weight for value, weight in zip(values, range(9, 1, -1), strict=True))
     return "0123456789A"[-total % 11] == number.digits[-1]
 
 
-def is_passport(number: Number) -> bool:
-    return has_words(number.before()) and bool(SAYS_PASSPORT.search(number.before()))
-
-
-def is_qq(number: Number) -> bool:
-    return bool(SAYS_QQ.search(number.before(12)))
-
-
-def is_social(number: Number) -> bool:
-    return has_words(number.before()) and bool(SAYS_SOCIAL.search(number.before()))
+def said_by(words: re.Pattern[str]) -> Callable[[Number], bool]:
+    """A check by the words before a number alone."""
+    return lambda number: has_words(number.before()) and words.search(number.before()) is not None
 
 
 def is_iban(number: Number) -> bool:
-    """ISO 13616: the remainder modulo 97 is 1."""
+    """Whether the remainder modulo 97 is 1 (ISO 13616)."""
     moved = number.digits[4:] + number.digits[:4]
     return len(moved) >= 15 and int("".join(str(int(c, 36)) for c in moved)) % 97 == 1
 
 
 def is_card(number: Number) -> bool:
-    """A known issuer's number of the right length whose check digit holds (Luhn)."""
+    """Whether issuer, length and check digit (Luhn) are those of a card."""
     digits = number.digits
     size, two, four = len(digits), int(digits[:2]), int(digits[:4])
     issued = (
@@ -245,7 +238,7 @@ def luhn(digits: str) -> bool:
 
 
 def is_phone(number: Number) -> bool:
-    """8 to 15 digits (ITU-T E.164), and nothing around says that it is something else."""
+    """Whether it has the length of a phone number (ITU-T E.164), and nothing around it says otherwise."""
     said = number.says
     return 8 <= len(number.digits) <= 17 and said not in (THING, CARD) and (said == PHONE or stands_alone(number))
 
@@ -255,12 +248,12 @@ SHORT_BEHIND = re.compile(r"/\d{1,6}(?!\d)")
 
 
 def stands_alone(number: Number) -> bool:
-    """No part of a fraction, and not glued to a word that is no phone's."""
+    """Whether it is neither part of a fraction nor glued to a word."""
     return not (number.glued or FRACTION.search(number.before(8)) or SHORT_BEHIND.match(number.text, number.stop))
 
 
 def is_abroad(number: Number) -> bool:
-    """10 digits and more, or gaps between them; with 00 before them both, or a word that says so."""
+    """After a +: 10 digits or more, or gaps between them. After 00: both. Or a word says that it is a phone."""
     gaps, long = not number.written.lstrip("(+").isdigit(), len(number.digits) >= 10
     likely = (gaps or long) if "+" in number.written else (gaps and long)
     return (likely or number.says == PHONE) and is_phone(number)
@@ -273,7 +266,7 @@ GROUPS = {(2, 4, 4), (2, 3, 4), (2, 8), (2, 7), (3, 4, 4), (3, 3, 4), (3, 5, 3),
 
 
 def is_national(number: Number) -> bool:
-    """Begins with 0 and has groups of digits as phone numbers have."""
+    """Whether its digits are grouped like those of a phone number."""
     groups = tuple(map(len, GROUP.findall(number.written)))
     return groups in GROUPS and is_phone(number)
 
@@ -287,7 +280,7 @@ SAID_ALOUD = re.compile(r"[:：=][^\w,;]*$|(?:tel|fax|number|is|at|on)\.? ?$|[" 
 
 
 def is_said_phone(number: Number) -> bool:
-    """A local number behind a word for phones; no date, no decimal fraction."""
+    """Whether it is a local number after a word for phones, and no date or decimal."""
     written = number.written
     if not LOCAL.fullmatch(written) or NO_LOCAL.fullmatch(written):
         return False
@@ -301,13 +294,13 @@ NUMBERS: list[tuple[str, str, re.Pattern[str], Callable[[Number], bool]]] = [
     (kind, firsts, re.compile(pattern), holds)
     for kind, firsts, pattern, holds in (
         ("ACCOUNT", CAPITALS, IBAN, is_iban),
-        ("ACCOUNT", "123456789", QQ, is_qq),
+        ("ACCOUNT", "123456789", QQ, said_by(SAYS_QQ)),
         ("ID", "12345678", IDENTITY, is_identity),
         ("ID", "12345678", IDENTITY_OLD, is_old_identity),
         ("ID", CAPITALS, IDENTITY_TAIWAN, is_taiwanese),
         ("ID", CAPITALS, IDENTITY_HONG_KONG, is_hong_kong),
-        ("ID", CAPITALS + DIGITS, PASSPORT, is_passport),
-        ("ID", DIGITS, SOCIAL, is_social),
+        ("ID", CAPITALS + DIGITS, PASSPORT, said_by(SAYS_PASSPORT)),
+        ("ID", DIGITS, SOCIAL, said_by(SAYS_SOCIAL)),
         ("CARD", "234568", PAYMENT, is_card),
         ("PHONE", "1+08(", MOBILE, is_phone),
         ("PHONE", "0+8(", LANDLINE, is_phone),

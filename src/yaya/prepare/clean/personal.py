@@ -1,7 +1,7 @@
-"""Personal data is masked: e-mail and IP addresses, phone, identity, passport and card numbers, accounts.
+"""Masks personal data: e-mail and IP addresses, phone, identity, passport and card numbers, accounts.
 
-Every pattern takes linear time: runs are bounded, and a candidate is checked by code (calendar, checksum, ranges, and
-what the words around it say, see numbers.py). The same value gets the same placeholder throughout a document:
+Every pattern takes linear time: runs are bounded, and code checks each candidate (calendar, checksum, ranges, and the
+words around it, see numbers.py). The same value gets the same placeholder throughout a document:
 [EMAIL_1], [EMAIL_2], [PHONE_1], ...
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from yaya.prepare.clean.context import fold, has_words, words
 from yaya.prepare.clean.numbers import numbers_in
 
-# Cheap looks first, since most texts have none: four numbers with dots, two colons.
+# Cheap tests first, since most texts have none: four numbers with dots, two colons.
 DOTTED = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 
@@ -30,7 +30,7 @@ SPELT_EMAIL = re.compile(
     r"|nl|se|ch|br|ru)\b))[A-Za-z]{2,24}(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-# Endings of files that are no country's: logo@2x.png.
+# Extensions of files that are not a domain's: logo@2x.png.
 FILES = words(
     "png jpg jpeg gif webp svg ico bmp css scss js jsx tsx json xml yaml yml toml lock txt html htm rb java kt gz tar pdf mp3 mp4 wav"
     " ttf woff"
@@ -41,7 +41,7 @@ IPV4 = re.compile(
     r"(?<![0-9A-Za-z_.\-])(?<![A-Za-z]/)(?<![=<>~!]=)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_\-]|\.[0-9])"
 )
 IPV6 = re.compile(r"(?<![0-9A-Za-z_:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z_:])")
-# Words before four numbers that say what they count: versions, chapters, object identifiers.
+# Words before four numbers that make them versions, chapters or object identifiers.
 VERSION = re.compile(
     r"\b[vV]$|§|[=<>~]=|\b(?:ver|versions?|releases?|builds?|firmware|upgrade|update|patch|drivers?|kernel|sections?|chapters?|clauses?|oids?"
     r"|appendix)\b|版本|固件|升级|补丁|驱动|章节|条款|附录|第 ?$",
@@ -51,7 +51,7 @@ HOST = re.compile(
     r"\bip\b|addr|server|host|ping|from|by|client|peer|src|dst|客户端|服务器|地址|主机|来自|访问|伺服器", re.IGNORECASE
 )
 CLAUSE = re.compile(r" ?[条章节款项版]")
-SMALL = 64  # in a version or a chapter no part is larger
+SMALL = 64  # the largest part of a version or chapter
 
 WECHAT = re.compile(
     r"(?<![A-Za-z])(?:微信|[Ww]e[Cc]hat|wx|vx)(?:号|號|ID|[ _]?id)?[ ：:是为]{1,3}([A-Za-z][A-Za-z0-9_\-]{5,19})(?![A-Za-z0-9_\-@.])"
@@ -59,7 +59,7 @@ WECHAT = re.compile(
 
 
 class Span(NamedTuple):
-    """A value found in a text: where it stands, its kind, and its value however it is written."""
+    """Personal data in a text: its place, its kind, and its value in one spelling."""
 
     start: int
     stop: int
@@ -68,7 +68,7 @@ class Span(NamedTuple):
 
 
 def mask_personal(text: str, allowed: frozenset[str] = frozenset()) -> str:
-    """The text with placeholders. allowed: values that stay, however they are written."""
+    """Returns the text with placeholders. allowed: values that stay, however they are written."""
     return Masker(allowed).mask(text)
 
 
@@ -81,7 +81,7 @@ class Masker:
         self.counts: dict[str, int] = {}
 
     def mask(self, text: str) -> str:
-        """The text with a placeholder for each value that is personal and not allowed."""
+        """Returns the text with a placeholder for each personal value that is not allowed."""
         spans = personal_in(text)
         if not spans:
             return text
@@ -102,12 +102,12 @@ class Masker:
 
 @cache
 def bare_values(allowed: frozenset[str]) -> frozenset[str]:
-    """What a user allows, as it may be found: an address, or a number."""
+    """The allowed values as they are compared: as addresses, and as numbers."""
     return frozenset(bare(kind, value) for value in allowed for kind in ("EMAIL", "PHONE"))
 
 
 def bare(kind: str, value: str) -> str:
-    """`400-800 1234` -> `4008001234`, `+86 138...` -> `138...`: one value, however it is written."""
+    """`400-800 1234` -> `4008001234`, `+86 138...` -> `138...`: one spelling for each value."""
     value = fold(value).lower()
     if kind == "EMAIL" or (kind == "IP" and ":" in value):
         return value
@@ -117,7 +117,7 @@ def bare(kind: str, value: str) -> str:
 
 
 def personal_in(text: str) -> list[Span]:
-    """What is personal in a text, in order; nothing overlaps."""
+    """The personal data in a text, in order and without overlaps."""
     found: list[Span] = []
     wide = not text.isascii()
     if "@" in text or ("%" in text and "%40" in text) or (wide and "＠" in text):
@@ -145,7 +145,7 @@ def span_of(kind: str, text: str, start: int, stop: int) -> Span:
 
 
 def is_email(found: re.Match[str]) -> bool:
-    """No picture like logo@2x.png, no package@1.2.3, and no place on a computer like git@host:path."""
+    """False for pictures (logo@2x.png), packages (package@1.2.3) and remote paths (git@host:path)."""
     name, domain = re.split("@|%40", found[0], maxsplit=1)
     text, stop = found.string, found.end()
     behind, before = text[stop : stop + 2], text[max(0, found.start() - 3) : found.start()]
@@ -156,12 +156,12 @@ def is_email(found: re.Match[str]) -> bool:
 
 
 def is_wechat(found: re.Match[str]) -> bool:
-    """Those with a digit, a mark or 号 before them: "WeChat: available" is none."""
+    """Whether it has a digit or a mark, or follows 号: "WeChat: available" is no account."""
     return bool(re.search(r"[0-9_\-]", found[1])) or "号" in found[0] or "號" in found[0]
 
 
 def is_ip(found: re.Match[str]) -> bool:
-    """An address that reaches someone: not private, local or for examples, and no version number."""
+    """Whether it is a public address: not private, local or reserved, and no version number."""
     try:
         address = ipaddress.ip_address(found[0])
     except ValueError:

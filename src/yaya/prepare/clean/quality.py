@@ -1,4 +1,4 @@
-"""Quality rules for web text: a document goes in, the reason to drop it comes out, or `None`.
+"""Quality rules for web text. Each takes a document and returns the reason to drop it, or None to keep it.
 
 Papers: Gopher (arXiv 2112.11446, tables A1 and section A.1.1), C4 (arXiv 1910.10683, section 2.2), FineWeb
 (arXiv 2406.17557, section 3.6). English is judged by words, Chinese by characters, with thresholds of their own.
@@ -31,7 +31,7 @@ POLICIES = (
 
 
 class Reading:
-    """A text, with what several rules look at, found once."""
+    """A text, and what several rules need to know about it, computed once."""
 
     def __init__(self, text: str):
         self.text = text
@@ -40,7 +40,7 @@ class Reading:
 
     @cached_property
     def lines(self) -> list[str]:
-        """Lines with something in them."""
+        """The lines that are not blank."""
         return [line for line in self.text.splitlines() if line.strip()]
 
     @cached_property
@@ -59,7 +59,7 @@ class Reading:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether a rule has looked at them."""
+        """Whether the tokens have been computed."""
         return "tokens" in self.__dict__
 
     @cached_property
@@ -92,7 +92,7 @@ class Reading:
 
 
 def gopher_quality(reading: Reading) -> str | None:
-    """Length, length of words, symbols, bullets, ellipses, letters and stop words."""
+    """Judges length, word length, symbols, bullets, ellipses, letters and stop words. None: the text passes."""
     if len(reading.text) < 99:  # 50 words of a letter each, and the spaces between
         return "too short"
     text, tokens, lines, chinese = reading.text, reading.tokens, reading.lines, reading.chinese
@@ -127,7 +127,7 @@ def stop_hashes(chinese: bool) -> np.ndarray:
 
 
 def gopher_repetition(reading: Reading) -> str | None:
-    """Lines, paragraphs and runs of words that come again and again."""
+    """Judges repeated lines, paragraphs and runs of words. None: the text passes."""
     text, size = reading.text, max(1, len(reading.text))
     paragraphs = [part for part in (part.strip("\n") for part in text.strip().split("\n\n")) if part]
     for name, parts in (("paragraphs", paragraphs), ("lines", reading.lines)):
@@ -141,7 +141,7 @@ def gopher_repetition(reading: Reading) -> str | None:
             most, characters = most_frequent(reading, n * scale)
             if characters > share * size:
                 return f"one run of {n} words"
-    # Statutes and manuals, clean as they are, repeat their long names: three characters a word keep five of six of them.
+    # Clean statutes and manuals repeat long names: counting three characters as a word keeps five out of six of them.
     scale = 3 if reading.chinese else 1
     for n in range(5, 11):  # what covers longer runs is part of what covers shorter ones
         characters, share = covered(reading, n * scale), 0.20 - 0.01 * n
@@ -153,7 +153,7 @@ def gopher_repetition(reading: Reading) -> str | None:
 
 
 def duplicates(parts: list[str]) -> tuple[int, int]:
-    """How many parts have come before, and their characters."""
+    """How many parts are repeats of earlier ones, and how many characters they have."""
     if len(set(parts)) == len(parts):
         return 0, 0
     seen: set[str] = set()
@@ -173,13 +173,13 @@ def most_frequent(reading: Reading, n: int) -> tuple[int, int]:
     most = int(counts.max(initial=0))
     if most < 2:
         return most, 0
-    first = int(places[np.concatenate([[0], edges])[counts == most]].min())  # of several the one that comes first
+    first = int(places[np.concatenate([[0], edges])[counts == most]].min())  # the earliest, if there are several
     between = 0 if reading.chinese else n - 1
     return most, most * (int(reading.tokens.lengths[first : first + n].sum()) + between)
 
 
 def covered(reading: Reading, n: int) -> int:
-    """Characters of all words that are part of a run of n words that has come before."""
+    """Characters of all words in runs of n words that repeat an earlier run."""
     values, places = reading.ordered(n)
     starts = places[1:][values[1:] == values[:-1]]
     edges = np.zeros(len(reading.tokens.hashes) + 1, np.int32)
@@ -189,10 +189,10 @@ def covered(reading: Reading, n: int) -> int:
 
 
 def repeated(reading: Reading, n: int) -> int:
-    """Characters in runs of n words that have come before, read from the start; each word counts once."""
+    """Characters in runs of n words that repeat an earlier run, counted from the start; each word counts once."""
     values, places = reading.ordered(n)
     same = values[1:] == values[:-1]
-    often = np.sort(places[np.r_[same, False] | np.r_[False, same]])  # only these can have come before
+    often = np.sort(places[np.r_[same, False] | np.r_[False, same]])  # only these can be repeats
     total, at, seen = 0, 0, set()
     for place, value, size in zip(
         often.tolist(), reading.runs(n)[often].tolist(), reading.sizes(n)[often].tolist(), strict=True
@@ -207,7 +207,7 @@ def repeated(reading: Reading, n: int) -> int:
 
 
 def c4_lines(reading: Reading) -> str:
-    """The text without lines that are no sentences: no end mark, under three words, cookie notices, JavaScript."""
+    """Returns the text without lines that lack an end mark, are short, or mention cookies or JavaScript."""
     lower = reading.text.lower()
     unwanted = [words for words in ("javascript", *POLICIES) if words in lower]
     kept = []
@@ -227,7 +227,7 @@ def c4_lines(reading: Reading) -> str:
 
 
 def c4_quality(reading: Reading) -> str | None:
-    """Placeholder text, code in braces, under five sentences."""
+    """Judges placeholder text, code in braces and fewer than five sentences. None: the text passes."""
     if "{" in reading.text:
         return "curly bracket"
     if "lorem ipsum" in reading.text.lower():
@@ -241,7 +241,7 @@ def c4_quality(reading: Reading) -> str | None:
 
 
 def fineweb_quality(reading: Reading) -> str | None:
-    """Lines without end marks, short lines, repeated lines, lists."""
+    """Judges lines without end marks, short lines, repeated lines and lists. None: the text passes."""
     text, lines = reading.text, reading.text.split("\n")
     if sum(line.endswith(ENDS) for line in lines) <= 0.12 * len(lines):
         return "lines without end marks"
@@ -254,11 +254,3 @@ def fineweb_quality(reading: Reading) -> str | None:
     if text.count("\n") > 0.3 * len(reading.tokens.hashes):
         return "a list"
     return None
-
-
-RULES = {
-    "gopher_repetition": gopher_repetition,
-    "gopher_quality": gopher_quality,
-    "c4_quality": c4_quality,
-    "fineweb_quality": fineweb_quality,
-}

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 import ftfy
 import regex
 from ftfy.badness import is_bad
 
-# First bytes of UTF-8 pairs as the code pages show them, and something behind them that is no ASCII (or "Ã " for à);
-# without such a pair there is no mojibake to look for.
+Form = Literal["NFC", "NFKC"]
+
+# First bytes of UTF-8 pairs as code pages show them, followed by a character beyond ASCII (or "Ã " for à): without such
+# a pair there is no mojibake.
 MAYBE_MOJIBAKE = re.compile("[¬\xc2-\xf4\u0100-\u02ff\u0370-\u04ff\u2500-\u257f√≈∆‚‰][^\x00-\x7f]|Ã ")
 C1 = re.compile("[\x80-\x9f]")
-LONGEST_FIX = 100_000  # characters looked at together
+LONGEST_FIX = 100_000  # characters repaired together
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ufff9-\ufffb\ud800-\udfff\u2028\u2029]")
 LINE_ENDS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
 UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2061-\u2064\u2066-\u206f]")
-# Joiners belong into emoji and into Arabic or Indian scripts; behind Latin or Chinese they are litter.
+# Joiners belong in emoji and in Arabic or Indian scripts; after Latin or Chinese characters they are litter.
 JOINERS = re.compile("(?<![^\x00-\u02ff\u3000-\u9fff\uff00-\uffef])[\u200c\u200d]+")
 MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
 BLANK_LINES = re.compile("\n{4,}")
@@ -31,7 +34,7 @@ EMOJI = regex.compile(
 
 
 def fix_unicode(text: str) -> str:
-    """Repairs text that was decoded with the wrong code page ("cafÃ©"), each line where ftfy's heuristic sees it."""
+    """Repairs text that was decoded with the wrong code page ("cafÃ©"), line by line, with ftfy."""
     if text.isascii() or not (MAYBE_MOJIBAKE.search(text) or C1.search(text)):
         return text
     return "".join(map(_fix_line, _short_lines(text)))
@@ -45,7 +48,7 @@ def _short_lines(text: str) -> list[str]:
 
 def _fix_line(line: str) -> str:
     before = None
-    while line != before:  # each repair can bring another to light
+    while line != before:  # one repair can reveal another
         before = line
         if MAYBE_MOJIBAKE.search(line) and is_bad(line):
             line = ftfy.fix_encoding(line)
@@ -54,12 +57,15 @@ def _fix_line(line: str) -> str:
     return line
 
 
-def normalize_unicode(text: str) -> str:
-    """NFC. Runs of more than 30 combining marks are cut: sorting them takes quadratic time, and nobody writes them."""
-    if text.isascii() or unicodedata.is_normalized("NFC", text):
+def normalize_unicode(text: str, form: Form = "NFC") -> str:
+    """Returns the text in NFC, or in NFKC, where full-width letters, ligatures and the like become plain ones.
+
+    Runs of more than 30 combining marks are cut: sorting them takes quadratic time, and nobody writes them.
+    """
+    if text.isascii() or unicodedata.is_normalized(form, text):
         return text
     text = MARKS.sub(r"\1", text)
-    return MARKS.sub(r"\1", unicodedata.normalize("NFC", text))
+    return MARKS.sub(r"\1", unicodedata.normalize(form, text))
 
 
 def remove_zero_width(text: str) -> str:
@@ -72,19 +78,19 @@ def remove_zero_width(text: str) -> str:
 
 
 def unify_line_ends(text: str) -> str:
-    """Every kind of line end becomes a line break."""
+    """Turns every kind of line end into a line break."""
     for end in LINE_ENDS:
         text = text.replace(end, "\n")
     return text
 
 
 def remove_control(text: str) -> str:
-    """Removes control characters but line breaks and tabs, and what is no character at all."""
+    """Removes control characters except line breaks and tabs, and code points that are no characters."""
     return CONTROL.sub("", text) if CONTROL.search(text) else text
 
 
 def tidy_space(text: str) -> str:
-    """No spaces at line ends, at most two blank lines (more become one); indentation stays."""
+    """Removes spaces at line ends and turns more than two blank lines into one; indentation stays."""
     text = "\n".join(map(str.rstrip, text.split("\n")))
     return BLANK_LINES.sub("\n\n", text) if "\n\n\n\n" in text else text
 
@@ -106,19 +112,11 @@ def _named(found: re.Match[str]) -> str:
     return lead + f":{' '.join(said)}:" if said else ""
 
 
-def normalize_compatibility(text: str) -> str:
-    """NFKC: full-width letters and digits, ligatures and the like become plain ones."""
-    if text.isascii() or unicodedata.is_normalized("NFKC", text):
-        return text
-    text = MARKS.sub(r"\1", text)
-    return MARKS.sub(r"\1", unicodedata.normalize("NFKC", text))
-
-
 URL = re.compile(r"(?:https?://|www\.)[A-Za-z0-9\-._~:/?#@!$&*+,;=%\[\]()']{1,2000}")
 
 
 def remove_urls(text: str) -> str:
-    """Removes web addresses, and what is left of a Markdown link is its text."""
+    """Removes web addresses; a Markdown link becomes its text."""
     if "://" not in text and "www." not in text:
         return text
     return URL.sub(_end_mark, MARKDOWN_LINK.sub(r"\1", text))

@@ -1,4 +1,4 @@
-"""Words of a text as 64-bit hashes: what near-duplicates, repetition, quality and contamination are counted on.
+"""Words of a text as 64-bit hashes, on which near-duplicates, repetition, quality and contamination are computed.
 
 C characters (UTF-16 units), N words and marks of one text.
 A word is a run of letters and digits, with apostrophes and hyphens inside; where words are not spaced (Han, kana,
@@ -13,10 +13,10 @@ from functools import cache, cached_property
 
 import numpy as np
 
-LETTER, SPELT, UNSPACED, MARK, JOINER = 1, 2, 4, 8, 16  # bits of a character's kind; none of them: white space
+LETTER, SPELT, UNSPACED, MARK, JOINER = 1, 2, 4, 8, 16  # bits of a character's kind; none set: white space
 RANGES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
           (0xF900, 0xFAFF))  # fmt: skip
-SURROGATES = (0xD800, 0xDFFF)  # halves of rare characters: each counts as one that is not spaced
+SURROGATES = (0xD800, 0xDFFF)  # halves of rare characters: each counts as an unspaced one
 JOINERS = "'’-"
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, the golden ratio
 BASE, PRIME_TO_IT = 0xD6E8FEB86659FD93, 2**64  # an odd base has an inverse
@@ -44,7 +44,7 @@ def kinds() -> np.ndarray:
 
 @cache
 def letters() -> np.ndarray:
-    """A random value for each UTF-16 unit, the same for a capital and its small letter."""
+    """A random value for each UTF-16 unit, the same for upper and lower case."""
     lower = [chr(code).lower() for code in range(1 << 16)]
     folded = np.array([ord(small) if len(small) == 1 else code for code, small in enumerate(lower)])
     return np.random.default_rng(7).integers(0, 1 << 63, 1 << 16, np.uint64)[folded] << np.uint64(1) | np.uint64(1)
@@ -72,7 +72,7 @@ class Tokens:
 
     @cached_property
     def is_word(self) -> np.ndarray:
-        """Which are no marks."""
+        """Which tokens are words, not marks."""
         return self.kind & (SPELT | UNSPACED) > 0  # (N,)
 
     @cached_property
@@ -93,10 +93,10 @@ def tokens_of(text: str) -> Tokens:
 
 
 def words_of_each(texts: list[str]) -> list[np.ndarray]:
-    """Hashes of the words of each text, found together: for short texts many times as fast as one by one."""
+    """Hashes of the words of each text, computed together: for short texts many times faster than one by one."""
     tokens = tokens_of(BETWEEN.join(texts))
     edges = np.flatnonzero(tokens.hashes == tokens_of(BETWEEN).hashes[0])
-    if len(edges) != len(texts) - 1:  # someone else writes this character, too
+    if len(edges) != len(texts) - 1:  # a text contains this character itself
         return [tokens_of(text).words for text in texts]
     before = np.concatenate([[0], np.cumsum(tokens.is_word)])  # words before each token
     stops = [*before[edges].tolist(), len(tokens.words)]
@@ -104,7 +104,7 @@ def words_of_each(texts: list[str]) -> list[np.ndarray]:
 
 
 def _parts(codes: np.ndarray) -> list[np.ndarray]:
-    """A long text in parts that end where a word ends, if there is such a place."""
+    """Cuts a long text into parts, between words where possible."""
     spelt, out, start = kinds()[codes] & SPELT > 0, [], 0
     while len(codes) - start > AT_ONCE:
         gaps = np.flatnonzero(~spelt[start : start + AT_ONCE])
@@ -116,7 +116,7 @@ def _parts(codes: np.ndarray) -> list[np.ndarray]:
 
 def _tokens(codes: np.ndarray) -> Tokens:
     kind = kinds()[codes]
-    spelt = np.zeros(len(codes) + 2, bool)  # with one place before and one behind
+    spelt = np.zeros(len(codes) + 2, bool)  # with one place before and one after
     inner = spelt[1:-1]
     np.not_equal(kind & SPELT, 0, out=inner)
     joins = np.flatnonzero(kind & JOINER)
@@ -158,7 +158,7 @@ def _ngrams(hashes: np.ndarray, n: int) -> np.ndarray:
 
 
 def mix(values: np.ndarray) -> np.ndarray:
-    """Spreads what differs over all bits, so that a sum of mixed values depends on their order."""
+    """Spreads differences over all bits, so that sums of mixed values depend on their order."""
     out = values * MULTIPLIER
     out ^= out >> np.uint64(32)
     return out

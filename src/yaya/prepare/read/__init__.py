@@ -1,1 +1,1 @@
-"""Files, folders and hub datasets become documents: sources.py says which reader reads what."""
+"""Files, folders and hub datasets become documents. Begin with sources.py, which lists the readers."""

@@ -1,4 +1,4 @@
-"""A web page as blocks: the runs of text between block elements, in order, as a browser sets them.
+"""A web page as blocks: the runs of text between block elements, in order, as a browser lays them out.
 
 The tree is walked along its own links, without recursion, so that depth does not matter.
 """
@@ -35,15 +35,15 @@ TITLES = HEADINGS | {"dt", "summary", "legend", "caption"}
 PREFORMATTED = {"pre", "listing", "xmp", "plaintext"}
 CODE = {"code", "tt", "samp", "kbd"}
 # fmt: on
-LONGEST_NAME = 300  # characters of id and class that are looked at
+LONGEST_NAME = 300  # characters of id and class that count
 WIDEST = 20  # columns that a cell may span
-MOST_INDENTED = 10  # lists in one another that are set deeper and deeper
+MOST_INDENTED = 10  # levels of nested lists that are indented
 
 SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
-# What stands for the line end of <br> and for the indentation of code, until other white space is one space.
+# Placeholders for the line end of <br> and for the indentation of code while other white space is collapsed.
 LINE_END, INDENT = "\v", "\x1f"
 AROUND_LINE_ENDS = re.compile(f"[ \u3000]*{LINE_END}[ \u3000]*")
-# What only a screen reader reads, and what stands beside a text and is no part of it: line numbers, links to edit it.
+# Content for screen readers, and things beside a text that are not part of it: line numbers, edit links.
 UNREAD = re.compile(
     r"(?:^|[\s_-])(?:sr-only|(?:visually|visibility|is)-?hidden|screen-?reader(?:-text)?|d-none|offscreen|(?:print|visible)-"
     r"(?:only|print)|header-?link|anchor-?link|mw-editsection|linenos?|line-?numbers?|hljs-ln-n(?:umbers)?|blob-num)(?:$|\s)"
@@ -58,7 +58,7 @@ RAISED = dict(zip("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻", str
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """A block element, with the range of the blocks in it."""
+    """A block element, with the range of its blocks."""
 
     tag: str
     parent: Element | None
@@ -70,9 +70,9 @@ class Element:
     end: int = 0
     column: int = 0  # of a cell in its row, of an item in its list
     columns: int = 0  # so far
-    lists: int = 0  # lists that it lies in
-    caption: Element | None = None  # of a figure, that it lies in
-    cell: Element | None = None  # the nearest cell that it lies in
+    lists: int = 0  # number of lists around it
+    caption: Element | None = None  # the figure caption around it
+    cell: Element | None = None  # the innermost cell around it
 
     @property
     def classes(self) -> str:
@@ -81,21 +81,21 @@ class Element:
 
     @property
     def blocks(self) -> int:
-        """How many it holds."""
+        """Number of blocks in it."""
         return self.end - self.start
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A run of text, with what is known of its place."""
+    """A run of text, with what is known about its place."""
 
     text: str
-    element: Element  # the nearest one
+    element: Element  # the innermost one
     gap: int  # line ends before it
     linked: int  # characters inside links
     pre: bool  # preformatted
-    heading: str  # the tag of the heading that it lies in
-    mark: str  # of a list item that begins with it
+    heading: str  # the tag of the heading around it
+    mark: str  # the mark of the list item that begins with it
 
 
 class Page:
@@ -106,11 +106,9 @@ class Page:
         self.blocks: list[Block] = []
         self.inside = Element("body", None, 0)
         self.elements = [self.inside]
-        self.words: list[str] = []  # of the block that is being read
+        self.words: list[str] = []  # of the current block
         self.linked = self.gap = self.depth = 0
-        self.link = self.pre = self.code = (
-            0  # depth of the outermost link, preformatted text, code around here; 0: none
-        )
+        self.link = self.pre = self.code = 0  # depth of the outermost one around here; 0: none
         self.quotes: list[int] = []  # depths of the quotations around here
         self.heading = ""
         root = self.tree.body or self.tree.root
@@ -120,12 +118,12 @@ class Page:
             self.inside.end = len(self.blocks)
 
     def title(self) -> str:
-        """What a browser shows above the page."""
+        """The title that a browser shows."""
         node = self.tree.css_first("title")
         return SPACES.sub(" ", node.text() if node else "").strip()
 
     def walk(self, root: LexborNode) -> None:
-        """Reads all nodes below."""
+        """Reads all nodes below the root."""
         node = root.child
         while node is not None:
             tag = node.tag or "-"
@@ -160,7 +158,7 @@ class Page:
             self.linked += len(text.strip())
 
     def end_line(self) -> None:
-        """Ends a line; a second time it ends the block."""
+        """Ends a line; two line ends in a row end the block."""
         if self.pre:
             self.words.append("\n")
         elif "".join(self.words[-2:]).rstrip(" \n\t\r\xa0").endswith(LINE_END):
@@ -170,7 +168,7 @@ class Page:
             self.words.append(LINE_END)
 
     def enter(self, tag: str, node: LexborNode) -> bool:
-        """Begins an element; False for one that is passed over."""
+        """Begins an element; returns False for one that is skipped."""
         attributes = node.attributes
         name, hidden, block = "", False, tag in BLOCKS
         if attributes:
@@ -188,9 +186,8 @@ class Page:
         self.depth += 1
         if block:
             if not self.pre:
-                self.begin(
-                    Element(tag, self.inside, self.depth, name, attributes.get("role") or "", hidden), attributes
-                )
+                role = attributes.get("role") or ""
+                self.begin(Element(tag, self.inside, self.depth, name, role, hidden), attributes)
             elif tag not in CELLS and "".join(self.words[-1:])[-1:] not in ("", "\n"):
                 self.words.append("\n")  # code with an element for each line
         if tag == "a" and not self.link and is_link(attributes, self.inside.tag):
@@ -267,18 +264,17 @@ class Page:
         self.words, self.linked = [], 0
 
     def item_mark(self) -> str:
-        """What a browser sets before the first line of a list item: a number, or a sign."""
+        """What a browser puts before the first line of a list item: a number or a bullet."""
         item = self.inside
         if item.tag in ("p", "div") and item.parent is not None:
             item = item.parent
         if item.tag != "li" or item.start != len(self.blocks) or item.parent is None:
             return ""
-        return "  " * min(max(0, item.lists - 1), MOST_INDENTED) + (
-            f"{item.column}. " if item.parent.tag == "ol" else "- "
-        )
+        mark = f"{item.column}. " if item.parent.tag == "ol" else "- "
+        return "  " * min(max(0, item.lists - 1), MOST_INDENTED) + mark
 
     def read_raised(self, node: LexborNode) -> bool:
-        """Passes over the mark of a footnote, and raises other small numbers: 10⁶ is not 106. False for other text."""
+        """Skips footnote marks, and writes raised numbers as superscripts (10⁶, not 106). False for other text."""
         text = node.text().strip()
         if NOTE.fullmatch(text) and (text[0] in "[*†‡" or self.link or node.css_first("a") is not None):
             return True
@@ -288,7 +284,7 @@ class Page:
         return True
 
     def read_formula(self, node: LexborNode) -> bool:
-        """Reads a formula as its author wrote it in TeX. False where that is not given beside the signs."""
+        """Reads a formula in TeX, as its author wrote it. False where the page does not include the TeX."""
         source = node.css_first('annotation[encoding="application/x-tex"]')
         tex = source.text() if source is not None else node.attributes.get("alttext")
         if tex:
@@ -297,12 +293,12 @@ class Page:
 
 
 def number(value: str | None, default: int) -> int:
-    """The number of an attribute."""
+    """The number in an attribute, or the default."""
     return int(value) if value and value.isdecimal() and len(value) < 10 else default
 
 
 def is_hidden(attributes: dict[str, str | None], style: str) -> bool:
-    """Whether a browser does not show it, or it is the mark of a footnote."""
+    """Whether a browser hides it, or it is the mark of a footnote."""
     if "hidden" in attributes and attributes["hidden"] != "until-found":
         return True
     if attributes.get("aria-hidden") == "true" or attributes.get("role") == "doc-noteref":
@@ -312,12 +308,12 @@ def is_hidden(attributes: dict[str, str | None], style: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_unread(name: str) -> bool:
-    """Whether id and class say that it is not read with the text."""
+    """Whether id and class say that it is not part of the text."""
     return bool(UNREAD.search(name))
 
 
 def is_link(attributes: dict[str, str | None], inside: str) -> bool:
-    """Whether it leads elsewhere: no address to write to, no switch, no title's link to itself."""
+    """Whether it leads elsewhere: not an e-mail address, a switch, or a title's link to itself."""
     address = attributes.get("href")
     if not address or address == "#" or address.startswith(("javascript:", "mailto:", "tel:")):
         return False
@@ -325,7 +321,7 @@ def is_link(attributes: dict[str, str | None], inside: str) -> bool:
 
 
 def join(blocks: Iterable[Block]) -> str:
-    """One text: the cells of a row on a line, items and lines below each other, paragraphs apart."""
+    """Joins blocks to one text: a row's cells on one line, items on their own, blank lines between paragraphs."""
     out: list[str] = []
     row: list[tuple[Element, Block]] = []
     for block in blocks:
@@ -342,7 +338,7 @@ def join(blocks: Iterable[Block]) -> str:
 
 
 def write_row(row: list[tuple[Element, Block]], out: list[str]) -> None:
-    """The cells of a row on one line with bars between, also for empty ones; a cell that is alone is a paragraph."""
+    """Writes a row's cells on one line with bars between, also for empty cells; a single cell is a paragraph."""
     if not row:
         return
     text = row[0][1].text
@@ -356,5 +352,5 @@ def write_row(row: list[tuple[Element, Block]], out: list[str]) -> None:
 
 
 def write(block: Block, text: str, out: list[str]) -> None:
-    """Adds the text of a block, below what is there."""
+    """Adds the text of a block below what is there."""
     out.append("\n" * max(1, block.gap) + text if out else text)

@@ -1,4 +1,4 @@
-"""Books: EPUB by itself, PDF through pypdf (the extra "data"). A chapter or page that is broken costs no other."""
+"""Books: EPUB by itself, PDF through pypdf (the extra "data"). A broken chapter or page costs no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import logging
 import posixpath
 import urllib.parse
-import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -16,14 +15,14 @@ from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.signatures import what_it_is
 from yaya.prepare.read.source_files import SourceFile, read_bytes
-from yaya.prepare.read.zipped import damaged, library, member, other_kind, parse_xml, password, unzipped
+from yaya.prepare.read.zipped import damaged, library, local, member, other_kind, parse_xml, password, unzipped
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 
 
 def read_epub(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """A book's chapters in reading order, as one document. EPUB 3.3, W3C."""
+    """Yields a book as one document, its chapters in reading order; Unusable where none can be read. EPUB 3.3, W3C."""
     with unzipped(file, ".epub") as book:
         locked = locked_members(book)
         texts, problems = [], []
@@ -42,7 +41,7 @@ def read_epub(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def package_of(book: zipfile.ZipFile) -> str:
-    """The path of the file that lists a book's contents."""
+    """The path of the file that lists a book's contents; Unusable where there is none."""
     try:
         container = parse_xml(member(book, CONTAINER), CONTAINER)
         path = next((e.get("full-path") for e in container.iter() if e.tag.endswith("rootfile")), None)
@@ -55,7 +54,7 @@ def package_of(book: zipfile.ZipFile) -> str:
 
 
 def chapters(book: zipfile.ZipFile, package: str) -> Iterator[str]:
-    """The paths of the chapters, each only once, as the format wants it."""
+    """Yields the paths of the chapters in order, each once, as the format demands."""
     tree = parse_xml(member(book, package), package)
     items = {e.get("id"): e for e in tree.iter() if local(e) == "item"}
     for reference in (e for e in tree.iter() if local(e) == "itemref"):
@@ -66,13 +65,8 @@ def chapters(book: zipfile.ZipFile, package: str) -> Iterator[str]:
         yield posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
 
 
-def local(element: ET.Element) -> str:
-    """An element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
 def locked_members(book: zipfile.ZipFile) -> set[str]:
-    """Paths that are encrypted: of books with copy protection the chapters, of others at most fonts."""
+    """Paths that are encrypted: chapters in copy-protected books, at most fonts in others."""
     if ENCRYPTION not in book.namelist():
         return set()
     tree = parse_xml(member(book, ENCRYPTION), ENCRYPTION)
@@ -80,7 +74,7 @@ def locked_members(book: zipfile.ZipFile) -> set[str]:
 
 
 def read_pdf(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """The text layer as one document; a scan without one raises Unusable. Pages without text are told in `events`."""
+    """Yields the text layer as one document; Unusable for a scan without one. `events` learns of pages without text."""
     pypdf = library("pypdf", "pypdf", file)
     said = Heard()
     reader = open_pdf(pypdf, file)
@@ -134,17 +128,17 @@ def open_pdf(pypdf: Any, file: SourceFile) -> Any:
 
 
 class Heard(list[str]):
-    """What pypdf has to say of a file: it only logs that a page's content is garbage, and gives back no text."""
+    """What pypdf logs: of a page with broken content it returns no text, and only logs why."""
 
     def __init__(self) -> None:
         super().__init__()
         logger, heard = logging.getLogger("pypdf"), logging.Handler()
         heard.emit = lambda record: self.append(record.getMessage())  # type: ignore[method-assign]
-        logger.handlers, logger.propagate = [heard], False  # what matters is said by us
+        logger.handlers, logger.propagate = [heard], False  # we report what matters
 
 
 def pages_promised(reader: Any) -> int:
-    """Pages that the file says it has."""
+    """Number of pages that the file claims to have."""
     try:
         return int(reader.trailer["/Root"]["/Pages"]["/Count"])
     except Exception:  # damaged files raise almost anything

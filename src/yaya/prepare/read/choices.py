@@ -1,7 +1,7 @@
-"""Records with several numbered replies and a word on which is the best: `response_0`, `response_1`, `better_response_id`.
+"""Records with several numbered replies and a key for the best one: `response_0`, `response_1`, `better_response_id`.
 
-Only what names one of them counts: its number or letter, its key, or numbers of which one is the highest. A draw teaches
-nothing, nor do two replies of which nobody says which is better.
+The best one is named by its number or letter, by its key, or by the highest score. A draw teaches nothing, nor do
+replies where nothing says which is better.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from yaya.prepare.read.marks import is_bad, is_short, shown
 REPLY = r"(?:ai_|model_)?(?:answer|output|resp|response|reply|completion|generation|solution|messages|conversation)"
 NUMBERED = re.compile(rf"({REPLY})_?([0-9]|[a-d])")
 WHICH = rf"(?:_(?:{REPLY}|model))?(?:_(?:id|idx|index|number))?"
-# Which is the best, the surest first: PKU-SafeRLHF's better one may not be the safer.
+# Keys that name the best one, the surest first: in PKU-SafeRLHF the better one may not be the safer.
 VERDICTS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -42,7 +42,7 @@ def is_of_a_choice(name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def numbered(keys: tuple[str, ...]) -> dict[str, str]:
-    """`{"0": "response_0", "1": "response_1"}`: number or letter -> key of a reply; empty where there are not several."""
+    """`{"0": "response_0", "1": "response_1"}`: number or letter -> key of a reply; empty unless there are several."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for key in keys:
         if reply := NUMBERED.fullmatch(key):
@@ -51,7 +51,7 @@ def numbered(keys: tuple[str, ...]) -> dict[str, str]:
 
 
 def chosen_of(record: dict[str, Any]) -> tuple[str, str] | None:
-    """The keys of the best reply and of another one; `None` where the record says nothing of the kind."""
+    """The keys of the best reply and of another one; None where the record does not say."""
     replies = numbered(tuple(record))
     end = verdict(record, replies) or highest(record, replies) if replies else None
     if end is None:
@@ -60,7 +60,7 @@ def chosen_of(record: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def verdict(record: dict[str, Any], replies: dict[str, str]) -> str | None:
-    """The number or letter that the record names."""
+    """The number or letter of the reply that the record names as the best, else None."""
     for pattern in VERDICTS:
         for key, value in record.items():
             if pattern.fullmatch(key) and (end := named(value, replies)):
@@ -69,7 +69,7 @@ def verdict(record: dict[str, Any], replies: dict[str, str]) -> str | None:
 
 
 def named(value: Any, replies: dict[str, str]) -> str | None:
-    """What `1`, `"B"`, `"model_b"` or `"response_1"` name."""
+    """The number or letter in `1`, `"B"`, `"model_b"` or `"response_1"`; None where no reply has it."""
     number = None if isinstance(value, bool) else number_of(value)
     word = str(int(number)) if number == int(number or 0) else value if is_short(value) else ""
     word = word.strip().lower().replace(" ", "_")
@@ -78,7 +78,10 @@ def named(value: Any, replies: dict[str, str]) -> str | None:
 
 
 def place_of_best(record: dict[str, Any], name: str, answers: list[Any]) -> int | None:
-    """Where the best of a list of answers stands, counted from 0, if the record says it: `best_response_index`."""
+    """The index of the best of a list of answers, from `best_response_index` or the like; None without such a key.
+
+    Unusable where the key names none of the answers.
+    """
     for pattern in VERDICTS:
         for key in [key for key in record if pattern.fullmatch(key) and key != name]:
             number = number_of(record[key])
@@ -93,7 +96,7 @@ def place_of_best(record: dict[str, Any], name: str, answers: list[Any]) -> int 
 
 
 def number_of(value: Any) -> float | None:
-    """A number, also as a cell of a table writes it."""
+    """A number, perhaps written in a table's cell; None for anything else."""
     if not isinstance(value, int | float) and not (isinstance(value, str) and len(value) <= LONGEST_NUMBER):
         return None
     try:
@@ -104,7 +107,7 @@ def number_of(value: Any) -> float | None:
 
 
 def highest(record: dict[str, Any], replies: dict[str, str]) -> str | None:
-    """The reply with the highest score, or the lowest rank, if each has one and no two share it."""
+    """The reply with the highest score or lowest rank; None unless all have one and the best is alone."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for key, value in record.items():
         worth = WORTH.fullmatch(key)
@@ -119,7 +122,7 @@ def highest(record: dict[str, Any], replies: dict[str, str]) -> str | None:
 
 
 def refuse_bad(record: dict[str, Any], reply: str) -> None:
-    """Raises Unusable where the record says that this reply is bad, better than the other or not."""
+    """Unusable where the record says that this reply is bad, even if it is the better one."""
     for key, value in record.items():
         found = OF_ONE.search(key)
         if found and found[1] == reply and is_bad(OF_ONE.sub("", key), value):
@@ -128,7 +131,7 @@ def refuse_bad(record: dict[str, Any], reply: str) -> None:
 
 
 def no_choice(replies: dict[str, str]) -> Unusable:
-    """What is said of replies of which none is the best."""
+    """The problem of replies of which none is named as the best."""
     names = tuple(replies.values())
     return Unusable(
         "no choice",

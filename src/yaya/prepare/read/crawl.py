@@ -21,8 +21,8 @@ START = re.compile(rb"WARC/\d\.\d\s*$")
 
 
 def read_warc(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Document]:
-    """The pages of a WARC file as their main text, the documents of a WET file as they are; `where` is the address."""
-    with opening(file, events, LARGEST_RECORD) as stream:  # nothing is read of a packed record that is damaged
+    """Yields the main text of a WARC file's pages, or the documents of a WET file; `where` includes the address."""
+    with opening(file, events, LARGEST_RECORD) as stream:  # damaged packed records are dropped as a whole
         for number, headers, body in records(file, stream, events):
             kind, address = headers.get("warc-type", ""), headers.get("warc-target-uri", "").strip("<>")
             where = f"record {number}" + (f" ({address})" if address else "")
@@ -43,8 +43,7 @@ def read_warc(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Docu
 
 
 def records(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[tuple[int, dict[str, str], bytes]]:
-    """(number, headers in lower case, body) of each record. What is none is passed over; a file that is cut off raises
-    EOFError."""
+    """Yields (number, headers in lower case, body) of each record. EOFError where the file is cut off."""
     number, lost = 0, False
     while True:
         line = stream.readline(LONGEST_HEADER)
@@ -56,7 +55,7 @@ def records(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator
         if not START.match(line):
             problem = Unusable("damaged", "no WARC record begins here", "这里不是 WARC 记录的开头")
             events.broken(Broken(file.name, f"record {number}", problem, line[:300].decode("utf-8", "replace")))
-            lost = True  # up to the next that begins
+            lost = True  # until the next record begins
             continue
         headers: dict[str, str] = {}
         while (line := stream.readline(LONGEST_HEADER)) not in (b"\r\n", b"\n"):
@@ -84,13 +83,13 @@ def records(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator
 
 
 def skip(stream: IO[bytes], length: int) -> None:
-    """Passes over bytes without keeping them."""
+    """Skips bytes without keeping them."""
     while length > 0:
         length -= len(stream.read(min(length, 1 << 20))) or length
 
 
 def page(response: bytes, main: bool) -> str | None:
-    """The text of an HTTP response with a web page; `None` for errors, pictures and the like."""
+    """The text of an HTTP response with a web page; None for errors, pictures and the like."""
     head, _, body = response.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     status = lines[0].split(" ")
@@ -108,7 +107,7 @@ def page(response: bytes, main: bool) -> str | None:
 
 
 def dechunk(body: bytes) -> bytes:
-    """Joins the chunks of RFC 9112, section 7.1; a body that is not chunked after all stays as it is."""
+    """Joins a chunked body (RFC 9112, section 7.1); returns one that is not chunked after all unchanged."""
     out: list[bytes] = []
     at = 0
     while True:
@@ -124,7 +123,7 @@ def dechunk(body: bytes) -> bytes:
 
 
 def unpack(body: bytes, encoding: str) -> bytes:
-    """A gzip or deflate body unpacked, up to LARGEST_RECORD bytes."""
+    """Unpacks a gzip or deflate body, up to LARGEST_RECORD bytes; Unusable where it is damaged."""
     if encoding not in ("gzip", "x-gzip", "deflate") or (encoding != "deflate" and body[:2] != b"\x1f\x8b"):
         return body
     for bits in (47, -15):

@@ -1,4 +1,4 @@
-"""Lists of turns, as data has them -> messages with our roles."""
+"""Turns lists of turns, in the forms that data comes in, into messages with our roles."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ TOOL_NAMES = (
     " ipython environment"
 )
 TOOL_ROLES = frozenset(TOOL_NAMES.split())
-SPEAKER, SAID = (
-    ("role", "from", "speaker", "author", "user"),
-    ("content", "value", "text", "message", "utterance", "parts"),
-)
-FREE = frozenset({"turns", "dialog", "dialogue", "dialogs", "utterances"})  # here speakers may bear names of their own
+SPEAKER = ("role", "from", "speaker", "author", "user")
+SAID = ("content", "value", "text", "message", "utterance", "parts")
+FREE = frozenset({"turns", "dialog", "dialogue", "dialogs", "utterances"})  # speakers may have their own names
 Turn = tuple[str | None, str, bool]  # speaker if known, text, whether it is to be learned
 
 
 def string(value: Any, name: str) -> str:
-    """The value, which must be a string or a list of texts."""
+    """The text of a string or a list of texts; Unusable for anything else."""
     if type(value) is str:
         return value
     try:
@@ -44,7 +42,7 @@ def string(value: Any, name: str) -> str:
 
 
 def listed(value: Any, name: str) -> list[Any]:
-    """The value, which must be a list with something in it, or a table's cell that holds such a list as JSON."""
+    """A list that is not empty, or one that a table's cell holds as JSON; Unusable for anything else."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with contextlib.suppress(orjson.JSONDecodeError):
             value = orjson.loads(value)
@@ -57,17 +55,20 @@ def listed(value: Any, name: str) -> list[Any]:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to see in it; looks no further than to the first letter, and copies nothing."""
+    """Whether a text has no visible character; stops at the first letter and copies nothing."""
     return not text or text.isspace()
 
 
 def is_dialogue(value: Any) -> bool:
-    """Whether it is a list of messages, and no list of texts."""
+    """Whether it is a list of messages, not a list of texts."""
     return isinstance(value, list) and any(isinstance(m, dict) and ("role" in m or "from" in m) for m in value)
 
 
 def dialogue(value: Any, name: str) -> list[Message]:
-    """The messages of a list of turns: `{"role", "content"}`, `{"from", "value"}`, questions with answers, strings."""
+    """The messages of a list of `{"role", "content"}`, `{"from", "value"}`, questions with answers, or strings.
+
+    Unusable where it is not such a list.
+    """
     turns = [turn for n, item in enumerate(listed(value, name), 1) for turn in turns_of(item, f"{name}[{n}]")]
     names = list(dict.fromkeys(speaker for speaker, _, _ in turns))
     if names == [None]:
@@ -80,12 +81,12 @@ def dialogue(value: Any, name: str) -> list[Message]:
 
 
 def message(role: str, text: str, learned: bool = True) -> Message:
-    """One message; what the assistant says and the data marks as not to be learned has a role of its own."""
+    """One message; an assistant's message that is marked as not to be learned has a role of its own."""
     return {"role": role if learned or role != "assistant" else UNLEARNED, "content": text}
 
 
 def turns_of(item: Any, name: str) -> list[Turn]:
-    """The turns of one item of a list."""
+    """The turns of one item of a list; Unusable where it is not a message."""
     if isinstance(item, str):
         return [(None, item, True)]
     if isinstance(item, list) and len(item) == 2:
@@ -107,7 +108,7 @@ def turns_of(item: Any, name: str) -> list[Turn]:
 
 
 def turns_in(item: dict[str, Any], name: str) -> list[Turn]:
-    """What one object says: a turn, or a question and its answer; nothing where its keys are unknown."""
+    """The turn in one object, or a question and its answer; empty where its keys are unknown."""
     learned = ON_MESSAGE.isdisjoint(item) or is_learned(item, name)
     speaker = next((called(item[key], f"{name}.{key}") for key in SPEAKER if item.get(key) is not None), None)
     for key in SAID:
@@ -119,17 +120,17 @@ def turns_in(item: dict[str, Any], name: str) -> list[Turn]:
         return [(role, string(item[at[part]], f"{name}.{at[part]}"), learned) for role, part in parts if part in at]
     for key in SAID:
         if key in item:
-            string(item[key], f"{name}.{key}")  # says that it is null
+            string(item[key], f"{name}.{key}")  # raises, because it is null
     return []
 
 
 def called(speaker: Any, name: str) -> str:
-    """The name of who speaks, which may be a number."""
+    """The name of the speaker, which may be a number."""
     return str(speaker) if isinstance(speaker, int | float) else string(speaker, name).strip().lower()
 
 
 def role_of(speaker: str | None, place: str) -> str:
-    """Our name of a role."""
+    """Our name for a speaker's role; Unusable for an unknown one, and for tools."""
     if speaker is None:
         raise Unusable("wrong type", f"{place} has no role", f"{place} 没有角色")
     if speaker in ROLES:
@@ -144,8 +145,10 @@ def role_of(speaker: str | None, place: str) -> str:
 
 
 def free_roles(speakers: list[str | None]) -> dict[str | None, str]:
-    """Speaker -> role, where they bear names of their own: who is called so is the user or the assistant, else who speaks
-    first is the user. A `system` among users is a machine that answers."""
+    """Speaker -> role, where speakers have their own names: by name if it is a role, else the first is the user.
+
+    A `system` among users is a machine that answers. Unusable where one of them is a tool.
+    """
     if tool := next((speaker for speaker in speakers if speaker in TOOL_ROLES), None):
         raise no_tools(tool)
     known = {speaker: ROLES.get(speaker or "") for speaker in speakers}
@@ -156,7 +159,7 @@ def free_roles(speakers: list[str | None]) -> dict[str | None, str]:
 
 
 def pairs(value: Any, name: str) -> list[Message]:
-    """`[[question, answer], ...]`, or a list of messages."""
+    """The messages of `[[question, answer], ...]` or of a list of messages; Unusable for anything else."""
     turns = listed(value, name)
     if not isinstance(turns[0], list):
         return dialogue(turns, name)
@@ -172,10 +175,10 @@ def pairs(value: Any, name: str) -> list[Message]:
 
 
 def finished(messages: list[Message]) -> list[Message]:
-    """The conversation as it is learned; Unusable where there is no reply.
+    """The conversation in the form that is learned; Unusable where there is no reply.
 
-    Empty system messages and an empty reply at the end say nothing; who speaks twice in a row says it in one message;
-    what the assistant says before anything else answers nothing, so it is read and not learned.
+    Drops empty system messages and an empty last reply, joins messages of one speaker in a row, and marks what the
+    assistant says first as not to be learned, because it answers nothing.
     """
     out: list[Message] = []
     end = len(messages)
@@ -195,7 +198,7 @@ def finished(messages: list[Message]) -> list[Message]:
 
 
 def no_reply(messages: list[Message], out: list[Message]) -> Unusable:
-    """Why a conversation teaches nothing."""
+    """Why a conversation has nothing to learn."""
     if any(one["role"] == UNLEARNED for one in messages):
         return Unusable("not to be learned", "all its replies are marked so", "它的回复都标了不学")
     if any(one["role"] == UNLEARNED for one in out):

@@ -1,4 +1,4 @@
-"""Bytes -> text: UTF-8, else UTF-16 or UTF-32, else the encoding from before Unicode that it reads like."""
+"""Decodes bytes: as UTF-8, else as UTF-16 or UTF-32, else in the likeliest encoding from before Unicode."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections import Counter
 from yaya.prepare.document import Unusable
 from yaya.prepare.read.signatures import kind_of, what_it_is
 
-# Characters that make up a third of any Chinese text, in both scripts. Read in the wrong encoding, rare ones come out.
+# Characters that make up a third of any Chinese text, in both scripts. The wrong encoding gives rare ones instead.
 COMMON = frozenset(
     "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后小么心多天而能好都然没日于起还发"
     "成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长這個來國說們為時會過學對裡後麼發無開當還兒經頭長與將現實點樣，。"
 )
-LIKELY = 0.15  # share of COMMON from which on it is that encoding
+LIKELY = 0.15  # share of COMMON that settles the encoding
 SEEN = 200_000  # bytes that are judged
 MOST_WRONG = 0.01  # share of characters that may be broken
-MOST_CONTROL = 0.01  # share of control characters from which on it is no text
+MOST_CONTROL = 0.01  # share of control characters above which it is not text
 CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32)])
-BROKEN = re.compile("[\udc80-\udcff]")  # bytes that are no characters, as Python's "surrogateescape" keeps them
-# Codec -> its name for the user. ISO-8859-1 is a part of Windows-1252, and is what most people know.
+BROKEN = re.compile("[\udc80-\udcff]")  # invalid bytes, as Python's "surrogateescape" keeps them
+# Codec -> its name for the user. ISO-8859-1 is a part of Windows-1252, and the name most people know.
 OLD = {
     "gb18030": "GB18030", "big5hkscs": "Big5", "cp932": "Shift-JIS", "euc_jis_2004": "EUC-JP", "euc_kr": "EUC-KR",
     "cp949": "EUC-KR", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Latin-1",
@@ -29,20 +29,20 @@ OLD = {
     "koi8-u": "KOI8-U", "iso8859-2": "Latin-2", "iso8859-5": "ISO-8859-5", "iso8859-7": "ISO-8859-7",
     "iso8859-9": "Latin-5", "iso8859-15": "Latin-9", "iso2022_jp_2": "ISO-2022-JP",
 }  # fmt: skip
-# Encodings that are a part of others, or differ from them in a few signs: named by the better known, where it fits.
+# Encodings that are part of others, or nearly so -> the better known one, which is named if it fits.
 TWINS = {"iso8859-15": "cp1252", "iso8859-9": "cp1254", "iso8859-7": "cp1253", "euc_kr": "cp949"}
-# What pages that declare one encoding are really written in, as all browsers know. https://encoding.spec.whatwg.org
+# Declared encoding -> what browsers read it as. https://encoding.spec.whatwg.org
 LABELS = {
     "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252",
     "gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932",
     "x-sjis": "cp932", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
 }  # fmt: skip
-PARTS = 5  # that a text is looked at in
-FEW = 5  # characters beyond ASCII that say little: then Western letters and signs, as most have them, are just that
+PARTS = 5  # of a text, each judged by itself
+FEW = 5  # characters beyond ASCII are too few to judge by: if all are Western, the text is
 WESTERN = re.compile(
     r"[\x00-\x7fàâäáãåæçèéêëìíîïñòóôöõøùúûüœßÀÂÄÁÃÅÆÇÈÉÊËÍÎÏÑÓÔÖÕØÙÚÛÜŒ€“”‘’‚„…–—«»°§©®£²³½¼·•×±¿¡ªº™\xa0]*"
 )
-# Common words without accents, alike in all encodings: what tells Spanish from Polish where the letters fit both.
+# Common words without accents, the same in all encodings: they tell Spanish from Polish where the letters fit both.
 WEST = frozenset(
     b"le les des du et est une dans pour que qui pas sur avec mon vous nous il elle va bien ici el los las y por con como para del"
     b" muy os as um uma com mais em che di non per sono della der die das und ist nicht ein eine mit von zu den auf het een van en ook"
@@ -52,23 +52,25 @@ EAST = frozenset(
     b"nie jest w z po za jak dla od czy tak na pro ale jsem jako jsou byl ve ke sam biti ali kao egy nem hogy meg volt csak mint az nu"
     b" din cu pe care mai este sunt sau ir kad yra buvo ei ka see oli ki so".split()
 )
-# A sign within a word, or accents in a row: another alphabet, read as Latin-1.
+# A sign within a word, or several accents in a row: another alphabet read as Latin-1.
 ODD = re.compile(r"[^\W\d_][^\w\s’‘\x00-\x7f\xad][^\W\d_]|[\xc0-\xff]{3}|[a-z]¹")
 WORDS_BEYOND = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
 
 def encoding_of(data: bytes) -> str:
-    """`utf-8-sig`, `utf-16`, `utf-32` or a key of OLD; Unusable for binary data and for anything else.
+    """Returns `utf-8-sig`, `utf-16`, `utf-32` or a key of OLD; Unusable for binary data and for anything else.
 
-    UTF-8 with broken bytes is UTF-8: `decode` and `decode_lines` say which.
+    UTF-8 with broken bytes counts as UTF-8: `decode` says which byte it is.
     """
     wide = wide_encoding(data)
     if wide:
         return wide
     if b"\0" in data and len(data.translate(None, CONTROL)) < (1 - MOST_CONTROL) * len(data):
         raise binary(data)
-    if b"\x1b$" in data and (data.isascii() or b"\x1b(B" in data) and is_iso_2022(data):
-        return "iso2022_jp_2"
+    japanese = "iso2022_jp_2"  # in seven bits, as in old e-mails
+    escaped = b"\x1b$" in data and (data.isascii() or b"\x1b(B" in data)
+    if escaped and fits(data, japanese) and not data.decode(japanese).isascii():
+        return japanese
     try:
         data.decode("utf-8")
         return "utf-8-sig"
@@ -82,7 +84,7 @@ def encoding_of(data: bytes) -> str:
 
 
 def wide_encoding(data: bytes) -> str | None:
-    """UTF-32 or UTF-16 by the mark at the beginning, or UTF-16 without one: every other byte of mostly ASCII is NUL."""
+    """UTF-32 or UTF-16 by the byte order mark, or by every other byte being NUL; None for other encodings."""
     if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return "utf-32"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -95,16 +97,8 @@ def wide_encoding(data: bytes) -> str | None:
     return None
 
 
-def is_iso_2022(data: bytes) -> bool:
-    """Japanese in seven bits, as old mails have it."""
-    try:
-        return not data.decode("iso2022_jp_2").isascii()
-    except UnicodeDecodeError:
-        return False
-
-
 def old_encoding(data: bytes) -> str | None:
-    """Which of the encodings from before Unicode it reads like, if any."""
+    """The likeliest of the encodings from before Unicode; None where none fits."""
     if len(data) > SEEN:
         data = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:SEEN]
     shares = {name: common_share(data, name) for name in ("gb18030", "big5hkscs")}
@@ -121,9 +115,9 @@ def old_encoding(data: bytes) -> str | None:
     found = detected(data)
     of_parts = most_parts(data)
     if of_parts and not fits(data, of_parts):
-        found = of_parts  # but for a broken byte, the whole would be that too
+        found = of_parts  # a broken byte spoils it for the whole
     if found in ("cp1252", "iso8859-15") and ODD.search(data.decode(found, "replace")):
-        found = detected(b" ".join(WORDS_BEYOND.findall(data)))  # words of another language, in an English text
+        found = detected(b" ".join(WORDS_BEYOND.findall(data)))  # an English text with words of another language
     if found != "cp1252" and is_western(data):
         found = "cp1252"
     twin = TWINS.get(found or "")
@@ -133,7 +127,7 @@ def old_encoding(data: bytes) -> str | None:
 
 
 def is_western(data: bytes) -> bool:
-    """Whether it may be Western, by its letters, and is not rather Eastern, by its words."""
+    """Whether its letters may be Western, and its words are not rather Eastern European."""
     text = data.decode("cp1252", "replace")
     if not WESTERN.fullmatch(text) or ODD.search(text):
         return False
@@ -143,7 +137,7 @@ def is_western(data: bytes) -> bool:
 
 
 def detected(data: bytes) -> str | None:
-    """What the letters that follow each other tell."""
+    """The encoding that chardet finds, if it is in OLD; else None."""
     import chardet
 
     if not data:
@@ -154,7 +148,7 @@ def detected(data: bytes) -> str | None:
 
 
 def most_parts(data: bytes) -> str | None:
-    """What most parts of a text read like, where they agree."""
+    """The encoding of most parts of a text; None where they do not agree."""
     lines = data.split(b"\n")
     step = -(-len(lines) // PARTS)
     if step < 2:
@@ -165,7 +159,7 @@ def most_parts(data: bytes) -> str | None:
 
 
 def fits(data: bytes, encoding: str) -> bool:
-    """Whether all bytes are characters of an encoding."""
+    """Whether all bytes are valid in an encoding."""
     try:
         data.decode(encoding)
         return True
@@ -174,13 +168,13 @@ def fits(data: bytes, encoding: str) -> bool:
 
 
 def is_text(data: bytes, encoding: str) -> bool:
-    """Whether there are nearly no control characters and broken ones in it."""
+    """Whether hardly any characters are control characters or broken."""
     text = data.decode(encoding, "replace")
     return len(re.findall("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd]", text)) <= MOST_CONTROL * len(text)
 
 
 def common_share(data: bytes, encoding: str) -> float:
-    """Share of COMMON among the characters beyond ASCII; 0 where the bytes do not fit."""
+    """Share of COMMON among the characters beyond ASCII; 0 where the bytes are not valid."""
     beyond = re.sub(r"[\x00-\x7f]+", "", data.decode(encoding, "replace"))
     if beyond.count("\ufffd") > MOST_WRONG * len(beyond):
         return 0.0
@@ -188,14 +182,14 @@ def common_share(data: bytes, encoding: str) -> float:
 
 
 def is_damaged_utf8(data: bytes) -> bool:
-    """Whether most of what is beyond ASCII is valid UTF-8, so that it is that, with broken bytes."""
+    """Whether most of what is beyond ASCII is valid UTF-8, so that it is UTF-8 with broken bytes."""
     text = data.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
     return sum(1 for _ in re.finditer(r"[^\x00-\x7f\ufffd]", text)) > wrong
 
 
 def decode(data: bytes, encoding: str | None = None) -> str:
-    """The text of the bytes; Unusable names the first byte that does not fit."""
+    """The text of the bytes; Unusable with the first byte that is not valid."""
     encoding = encoding or encoding_of(data)
     try:
         return data.decode(encoding)
@@ -204,7 +198,7 @@ def decode(data: bytes, encoding: str | None = None) -> str:
 
 
 def decode_kept(data: bytes, encoding: str) -> str:
-    """The text, with broken bytes as BROKEN has them; Unusable where that cannot be (UTF-16)."""
+    """The text, with broken bytes kept as BROKEN; Unusable where that is impossible (UTF-16)."""
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
@@ -214,7 +208,7 @@ def decode_kept(data: bytes, encoding: str) -> str:
 
 
 def bad_bytes(data: bytes, at: int, encoding: str, before: int = 0) -> Unusable:
-    """The error for the byte at offset `at`; so many bytes of the file lie before `data`."""
+    """The error for the byte at offset `at`. before: bytes of the file that precede `data`."""
     value = data[at] if at < len(data) else 0
     return Unusable(
         "bad encoding",
@@ -224,7 +218,7 @@ def bad_bytes(data: bytes, at: int, encoding: str, before: int = 0) -> Unusable:
 
 
 def binary(data: bytes) -> Unusable:
-    """The error for data that is no text; it says what it is, where that is known."""
+    """The error for data that is not text; it names the kind of file if it is known."""
     what = what_it_is(data)
     if what is None:
         at = data.find(b"\0")

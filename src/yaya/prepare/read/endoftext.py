@@ -1,8 +1,7 @@
-"""Marks between documents: `<|endoftext|>` and its like, as files of stories and records made for other trainers hold them.
+"""Marks between documents, such as `<|endoftext|>`, in files of stories and in records made for other trainers.
 
-Read as text, a thousand stories would be one document, and a model would learn to write the mark as words. But a text
-may also speak of such a mark: there it stays. What tells: it stands alone on its line, or between the end of one
-sentence and the beginning of the next.
+Without them, a thousand stories would be one document, and a model would learn to spell out the mark. A mark that a text
+only mentions stays: one divides if it is alone on its line, or between the end of a sentence and the next beginning.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ NAMES_END = "end_?of_?(?:text|document|doc|story|sentence)|eo[stdf]|eo[tm]_id|se
 NAMES_BEGIN = "(?:start|begin|beginning)_?of_?(?:text|document|doc|story|sentence)|bo[stdf]"
 END = rf"<\|(?:{NAMES_END})\|>|<｜end▁of▁sentence｜>|</s>|<eo[sd]>|<end_of_text>|\[(?:EOS|EOD|SEP)\]"
 BEGIN = rf"<\|(?:{NAMES_BEGIN})\|>|<｜begin▁of▁sentence｜>|<s>|<bos>|\[BOS\]"
-MARK = re.compile(rf"(?:{END}|{BEGIN})(?:\s*(?:{END}|{BEGIN}))*", re.IGNORECASE)  # several in a row are one
+MARK = re.compile(rf"(?:{END}|{BEGIN})(?:\s*(?:{END}|{BEGIN}))*", re.IGNORECASE)  # several in a row count as one
 IsCode = Callable[[int], bool]
 MARK_ALONE = re.compile(rf"{END}|{BEGIN}", re.IGNORECASE)
-HINTS = (re.compile(r"<(?:\||｜|/?s>|eo|bo|end_)", re.I), re.compile(r"\[(?:EO|SEP|BOS)", re.I))  # a quick look
+HINTS = (re.compile(r"<(?:\||｜|/?s>|eo|bo|end_)", re.I), re.compile(r"\[(?:EO|SEP|BOS)", re.I))  # a quick test
 SENTENCE_ENDS = re.compile(r"[.!?…。！？～~][\"'”’」』）)\]]*[ \t]*$")
 CAPITAL = re.compile(r"[\"'“‘「『(（]*(?:[^\W\d_a-zß-öø-ÿа-я]|\d)")
 LETTER = re.compile(r"[\"'“‘「『(（]*\w")
-NEAR = 12  # characters looked at on either side
+NEAR = 12  # characters that count on either side
 
 
 def stories(
     text: str, at_line: int = 1, whole: bool = True, is_code: IsCode | None = None
 ) -> Iterator[tuple[int, str]]:
-    """(number of its first line, text) of each document in the text; the text as it is where nothing divides it.
+    """Yields (number of its first line, text) of each document; the text unchanged where nothing divides it.
 
-    whole: it ends where the text ends. is_code: whether a position lies in code, where a mark divides nothing.
+    whole: the text is complete, no more follows. is_code: whether a position is in code, where marks do not divide.
     """
     cuts = dividing(text, whole, is_code)
     if not cuts:
@@ -50,15 +49,15 @@ def stories(
 
 
 def has_marks(text: str) -> bool:
-    """Whether there may be any. Most texts have no such brackets, which is seen at once."""
+    """Whether there may be any marks: a quick test, since most texts have no such brackets."""
     return ("<" in text and HINTS[0].search(text) is not None) or ("[" in text and HINTS[1].search(text) is not None)
 
 
 def dividing(text: str, whole: bool, is_code: IsCode | None = None) -> list[tuple[int, int]]:
-    """Beginning and end of each run of marks that divides the text.
+    """Start and end of each run of marks that divides the text.
 
-    Some do for certain; others (one that begins the text; some that touch it where no sentence ends) only where the text
-    holds none that divides nothing.
+    Some certainly do; others (one at the very start, or where no sentence ends) only if the text has no mark that it
+    merely mentions.
     """
     if not has_marks(text):
         return []
@@ -76,8 +75,10 @@ def dividing(text: str, whole: bool, is_code: IsCode | None = None) -> list[tupl
 
 
 def judge(text: str, found: re.Match[str], inner: tuple[int, int]) -> str:
-    """`certain`, `first`, `likely` or `no`: whether a run of marks stands between two documents. inner: where the text
-    begins and ends without the white space around it."""
+    """Whether a run of marks divides two documents: `certain`, `first`, `likely` or `no`.
+
+    inner: start and end of the text without the white space around it.
+    """
     start, end = found.span()
     before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]
     left, right = before.rstrip(" \t"), after.lstrip(" \t")
@@ -103,12 +104,12 @@ def judge(text: str, found: re.Match[str], inner: tuple[int, int]) -> str:
 
 
 def is_wide(text: str) -> bool:
-    """Whether it begins with a script that has no capitals."""
+    """Whether it begins with a character that has no upper and lower case."""
     return bool(text) and text[0].lower() == text[0].upper() and not text[0].isdigit()
 
 
 def without_marks(message: str) -> str:
-    """What somebody says, without a mark that another trainer's data ends with; one that is spoken of stays."""
+    """A message without the mark that other trainers put at its end; a mark that it mentions stays."""
     if not has_marks(message):
         return message
     marks = list(MARK.finditer(message))

@@ -1,8 +1,8 @@
 """HTML -> text: all that a browser shows, or the main text alone.
 
-Text is what is no link and lies in nothing that calls itself a menu, a footer or the like (`surroundings.py`), however short
-it is: recipes, dialogues and poems are short lines. The element that holds most of it with little else is the main one. There
-nearly all stays; only in a page of long paragraphs is a short line that stands alone no part of the text.
+Text is what is not a link, and not inside a menu, a footer or the like (`surroundings.py`), however short: recipes, dialogues
+and poems have short lines. The main element is the one with most text and little else. Nearly all of it is kept; only on
+pages of long paragraphs is a short line on its own left out.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from yaya.prepare.read.surroundings import (
     teasers,
 )
 
-LONG = 70  # characters from which on a block is a text by itself
-LABEL = 0.8  # what a character of a shorter one counts that does not end as sentences do
+LONG = 70  # characters that make a block a text by itself
+LABEL = 0.8  # weight of a character in a shorter block that does not end like a sentence
 SENTENCE_ENDS = tuple('.!?:;…。！？：；”"’»)）')
 SERIES = 3  # lines that are alike
-MOST_RELATED = 0.6  # of the text: what lists other pages is not more
+MOST_RELATED = 0.6  # of the text: lists of other pages are not larger
 TITLE_NEAR = 6  # blocks
 CONTAINERS = {
     "body", "div", "section", "article", "main", "td", "th", "center", "form", "fieldset", "header", "footer", "aside",
@@ -43,7 +43,7 @@ WIDE = re.compile(r"[\u1100-\u11ff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
 
 
 def html_to_text(html: str) -> str:
-    """Title, then what a browser shows; block elements become line breaks, entities are decoded."""
+    """The title, then all that a browser shows."""
     page = Page(html)
     out = taken_out(page, [len(block.text) for block in page.blocks], hiding)
     title, body = page.title(), join(chosen(page.blocks, [not gone for gone in out]))
@@ -51,7 +51,7 @@ def html_to_text(html: str) -> str:
 
 
 def main_text(html: str) -> str:
-    """The main text of a page, with its title, its tables and its code; little or nothing of a page of links."""
+    """The main text of a page with title, tables and code; little or nothing for a page of links."""
     page = Page(html)
     text = MainText(page)
     return join(chosen(page.blocks, text.keep)) if page.blocks else ""
@@ -97,7 +97,7 @@ class MainText:
                 self.around[at], self.values[at] = True, 0.0
 
     def main_element(self) -> Element:
-        """The element with most text for what else it holds; one that calls itself an article counts for more."""
+        """The element with most text and least else; one named like an article counts for more."""
         text = [0.0, *accumulate(0 if out else value for value, out in zip(self.values, self.beside, strict=True))]
         whole = [0, *accumulate(0 if out else size for size, out in zip(self.sizes, self.around, strict=True))]
 
@@ -110,7 +110,7 @@ class MainText:
         return max((element for element in self.page.elements if element.tag in CONTAINERS), key=worth)
 
     def keep_texts(self) -> None:
-        """Sentences, and short lines that are among them, in a series of their like, or on a page of short lines."""
+        """Keeps sentences, and short lines that are among them, in a series, or on a page of short lines."""
         blocks, values = self.blocks, self.values
         found = [at for at in self.inside if values[at] > 0 and not blocks[at].heading]
         sentences = [at for at in found if self.is_sentence(at)]
@@ -141,7 +141,7 @@ class MainText:
         return self.values[at] >= LONG or self.blocks[at].text.endswith(SENTENCE_ENDS)
 
     def keep_linked(self) -> None:
-        """Linked items of a list that is text, linked cells beside one that is."""
+        """Keeps links in lists that are mostly text, and in rows with a cell that is kept."""
         rows: dict[Element, list[int]] = {}
         for at in self.inside:
             element = self.blocks[at].element
@@ -159,7 +159,7 @@ class MainText:
                 self.keep[at] = self.keep[at] or text
 
     def keep_announced(self) -> None:
-        """Short lines between two sentences, or behind a colon."""
+        """Keeps short lines between two sentences or after a colon."""
         for at in self.inside[1:-1]:
             before, block, after = self.blocks[at - 1 : at + 2]
             if self.keep[at] or not self.keep[at - 1] or self.values[at] == 0 or self.beside[at]:
@@ -171,12 +171,12 @@ class MainText:
             self.keep[at] = between or before.text.endswith((":", "："))
 
     def keep_headings(self) -> None:
-        """Headings of what stays. What is headed as a list of other pages goes with its heading."""
+        """Keeps the headings of what is kept; drops sections whose heading announces other pages."""
         blocks, keep, inside = self.blocks, self.keep, self.inside
         headings = [at for at in inside if blocks[at].heading and not self.around[at]]
         text = [0.0, *accumulate(self.values)]
         whole = text[inside.stop] - text[inside.start]
-        all_heads = sum(self.values[at] for at in headings) > 0.5 * whole  # a page whose text is set in headings
+        all_heads = sum(self.values[at] for at in headings) > 0.5 * whole  # all text of the page is in headings
         for at in reversed(headings):
             end = min(inside.stop, section_end(blocks, at, self.main))
             keep[at] = any(keep[at + 1 : end]) or (all_heads and self.values[at] >= LONG)
@@ -188,7 +188,7 @@ class MainText:
                 keep[at] = self.values[at] > 0
 
     def keep_title(self) -> None:
-        """The heading right before the main element, if it is the page's."""
+        """Keeps the heading right before the main element if it is the page's title."""
         first = next((at for at in self.inside if self.keep[at]), None)
         if first is None or self.blocks[first].heading:
             return
@@ -200,19 +200,19 @@ class MainText:
 
 
 def size_of(block: Block) -> int:
-    """Characters; of scripts without spaces each counts three times."""
+    """Number of characters; in scripts without spaces each counts three times."""
     return len(block.text) + 2 * len(WIDE.findall(block.text))
 
 
 def value_of(block: Block, size: int) -> float:
-    """How much text a block is: nothing for links and notices."""
+    """How much a block counts as text: nothing for links and notices."""
     if is_linked(block) or (size < NOTICE_SIZE and NOTICE.search(block.text)):
         return 0.0
     return size if block.pre or size >= LONG or block.text.endswith(SENTENCE_ENDS) else LABEL * size
 
 
 def is_line_numbers(block: Block) -> bool:
-    """Whether it is the column of numbers beside code."""
+    """Whether it is a column of line numbers beside code."""
     cell = block.element.cell
     if not block.pre or cell is None or cell.blocks > 1 or cell.parent is None or cell.parent.blocks == 1:
         return False
@@ -220,13 +220,13 @@ def is_line_numbers(block: Block) -> bool:
 
 
 def of_picture(block: Block) -> bool:
-    """Whether it is the caption of a picture: of a figure without other text."""
+    """Whether it is the caption of a picture, that is of a figure without other text."""
     caption = block.element.caption
     return caption is not None and caption.parent is not None and caption.parent.blocks == caption.blocks
 
 
 def place(block: Block) -> tuple[str, str, Element | None]:
-    """What blocks have in common that stand in the same way in the same element, in wrappers or not."""
+    """What blocks share that have the same role in the same element, with or without wrappers."""
     element = block.element
     while element.parent is not None and element.parent.parent is not None and element.parent.blocks == 1:
         element = element.parent
@@ -234,6 +234,6 @@ def place(block: Block) -> tuple[str, str, Element | None]:
 
 
 def kinds(block: Block) -> list[tuple[str, str, Element | None]]:
-    """What the lines of a series have in common: their place, or their class."""
+    """What the lines of a series share: their place or their class."""
     element = block.element
     return [place(block)] + ([(element.tag, element.classes, None)] if element.classes else [])

@@ -1,13 +1,14 @@
 """Datasets on a hub by id: `hf:wikimedia/wikipedia/20231101.zh` (Hugging Face), `ms:owner/name` (ModelScope).
 
-Files are read over HTTP as they are needed, with ranges, so nothing has to fit on the disk; a transfer that breaks off
-goes on where it was. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are respected; offline, the local cache is read.
+Files are read over HTTP with range requests, as needed, so nothing has to fit on the disk; a transfer that breaks off
+continues where it stopped. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are respected; offline, the local cache is read.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -15,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -57,13 +58,13 @@ def is_hub(source: str) -> bool:
 
 
 def list_dataset(source: str) -> tuple[str, list[ListedFile]]:
-    """Revision and data files of `hub:owner/name[/config][:split]`, in order of their paths."""
+    """Revision and data files of `hub:owner/name[/config][:split]`. UserError where the hub has no such data."""
     hub, _, rest = source.partition(":")
     rest, _, split = rest.partition(":")
     parts = rest.strip("/").split("/", 2)
     if len(parts) < 2 or not all(parts):
         raise UserError(
-            f"{source} is no dataset id. Write {hub}:owner/name, {hub}:owner/name/config or {hub}:owner/name:split.",
+            f"{source} is not a dataset id. Write {hub}:owner/name, {hub}:owner/name/config or {hub}:owner/name:split.",
             f"{source} 不是数据集 id。请写成 {hub}:所有者/名字、{hub}:所有者/名字/子集 或 {hub}:所有者/名字:划分。",
         )
     name, config = "/".join(parts[:2]), parts[2] if len(parts) > 2 else ""
@@ -82,7 +83,7 @@ def list_dataset(source: str) -> tuple[str, list[ListedFile]]:
 
 
 def choose(files: Iterable[ListedFile], config: str, split: str, card: dict[str, Any]) -> list[ListedFile]:
-    """The files of one config and split: by the card's `configs`, else by the names of folders and files."""
+    """The files of one config and split, by the card's `configs`, else by the names of folders and files."""
     data = sorted((file for file in files if file.path.lower().endswith(DATA)), key=lambda file: file.path)
     patterns = patterns_of(card, config, split)
     if patterns:
@@ -99,7 +100,7 @@ def choose(files: Iterable[ListedFile], config: str, split: str, card: dict[str,
 
 
 def patterns_of(card: dict[str, Any], config: str, split: str) -> list[str]:
-    """Path patterns from the YAML head of a dataset's README."""
+    """Path patterns for a config and split in the dataset's card."""
     configs = [c for c in card.get("configs") or [] if isinstance(c, dict)]
     named = [c for c in configs if c.get("config_name") == (config or "default")]
     named = named or ([] if config else [c for c in configs if c.get("default")] or configs[:1])
@@ -120,9 +121,9 @@ def offline() -> bool:
 
 
 def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile], dict[str, Any]]:
-    """(commit, files, card) of a dataset on the Hugging Face hub, or of its copy in the cache when offline.
+    """Returns (commit, files, card) of a dataset on the Hugging Face hub, or in the local cache when offline.
 
-    No files where there is no such revision; UserError where there is no such dataset, or the hub cannot be reached.
+    No files if the revision does not exist; UserError if the dataset does not, or the hub cannot be reached.
     """
     from huggingface_hub import HfApi, hf_hub_url
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -133,14 +134,11 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile
     api = HfApi()
     try:
         commit = api.dataset_info(name, revision=revision).sha or revision
-        listed = [
-            f
-            for f in api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
-            if isinstance(f, RepoFile)
-        ]
+        tree = api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
+        listed = [entry for entry in tree if isinstance(entry, RepoFile)]
     except GatedRepoError:
         raise UserError(
-            f"{name} asks for its terms to be accepted: open https://huggingface.co/datasets/{name}, accept, and set HF_TOKEN.",
+            f"The terms of {name} must be accepted first: open https://huggingface.co/datasets/{name}, accept, and set HF_TOKEN.",
             f"{name} 需要先同意条款：打开 https://huggingface.co/datasets/{name} 点同意，再设置 HF_TOKEN。",
         ) from None
     except RevisionNotFoundError:
@@ -150,28 +148,20 @@ def huggingface(name: str, revision: str = "main") -> tuple[str, list[ListedFile
             f"The hub has no dataset {name} (or it is private: set HF_TOKEN). Check the spelling.",
             f"hub 上没有数据集 {name}（如果是私有的，请设置 HF_TOKEN）。请检查拼写。",
         ) from None
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise unreachable(api.endpoint, error) from None
-    except Exception as error:  # the HTTP library's own, whose module differs between versions
-        if "httpx" not in type(error).__module__ and "requests" not in type(error).__module__:
-            raise
-        raise unreachable(api.endpoint, error) from None
-    files = [
-        ListedFile(
-            f.path,
-            f.size,
-            HubFile(
-                "hf", hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint), f.size
-            ),
-        )
-        for f in listed
-    ]
-    readme = next((f for f in files if f.path == "README.md"), None)
-    return commit, files, head_of(text_of(readme)) if readme else {}
+    except Exception as error:  # also the HTTP library's own, whose module differs between versions
+        of_http = any(library in type(error).__module__ for library in ("httpx", "requests"))
+        if of_http or isinstance(error, HfHubHTTPError | OSError | ValueError):
+            raise unreachable(api.endpoint, error) from None
+        raise
+    files = []
+    for f in listed:
+        url = hf_hub_url(name, f.path, repo_type="dataset", revision=commit, endpoint=api.endpoint)
+        files.append(ListedFile(f.path, f.size, HubFile("hf", url, f.size)))
+    return commit, files, card_of(files)
 
 
 def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
-    """(commit, files, card) of a dataset as the local cache holds it; UserError where it does not."""
+    """Returns (commit, files, card) of a dataset in the local cache; UserError if it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -179,13 +169,12 @@ def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str,
         folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
         raise UserError(
-            f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset it once, or download it before.",
+            f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset HF_HUB_OFFLINE, or download the dataset first.",
             f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
         ) from None
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
-    card = (folder / "README.md").read_text("utf-8", "replace") if (folder / "README.md").exists() else ""
-    return folder.name, files, head_of(card)
+    return folder.name, files, card_of(files)
 
 
 def unreachable(endpoint: str, error: Exception) -> UserError:
@@ -198,9 +187,9 @@ def unreachable(endpoint: str, error: Exception) -> UserError:
 
 
 def modelscope(name: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
-    """(revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host.
+    """Returns (revision, files, {}) of a dataset on ModelScope. MODELSCOPE_DOMAIN names another host.
 
-    Its branch moves and no commit is told for the whole, so the revision is a digest of what the listing says of each file.
+    The branch moves and has no commit for the whole, so the revision is a digest of what the listing says about each file.
     """
     endpoint = ms_endpoint()
     files: list[ListedFile] = []
@@ -222,7 +211,7 @@ def modelscope(name: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
                 content = file.get("Sha256") or file.get("Revision") or file.get("CommittedDate")
                 told.update(f"{file['Path']}\0{file['Size']}\0{content}\n".encode())
                 files.append(ListedFile(file["Path"], int(file["Size"]), HubFile("ms", url, int(file["Size"]))))
-        if len(listed) < size or not new:  # a server that does not count pages answers all of them alike
+        if len(listed) < size or not new:  # a server that ignores page numbers always sends the same
             return told.hexdigest(), files, {}
         page += 1
 
@@ -233,7 +222,7 @@ def ms_endpoint() -> str:
 
 
 def get_json(url: str) -> dict[str, Any]:
-    """The JSON that an address answers with."""
+    """The JSON object at an address; UserError where there is none, or the hub cannot be reached."""
     try:
         request = urllib.request.Request(url, headers=headers("ms"))
         with urllib.request.build_opener(SameHostToken).open(request, timeout=TIMEOUT_S) as answer:
@@ -252,7 +241,7 @@ def get_json(url: str) -> dict[str, Any]:
 
 
 def headers(hub: str) -> dict[str, str]:
-    """User agent and, for the hub it belongs to, the user's token."""
+    """User agent, and the user's token for this hub."""
     if hub == "hf":
         from huggingface_hub.utils import build_hf_headers
 
@@ -261,26 +250,24 @@ def headers(hub: str) -> dict[str, str]:
     return {"User-Agent": "yaya"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
-def head_of(card: str) -> dict[str, Any]:
-    """The YAML between the lines `---` at the top of a README."""
-    if not card.startswith("---"):
+def card_of(files: Sequence[ListedFile]) -> dict[str, Any]:
+    """The dataset's card: the YAML between the lines `---` at the top of its README; empty where there is none."""
+    readme = next((file.place for file in files if file.path == "README.md"), None)
+    if readme is None:
         return {}
     import yaml
 
+    with readme.open("rb") if isinstance(readme, Path) else readme.open() as stream:
+        card = stream.read(1 << 20).decode("utf-8", "replace")
     try:
-        head = yaml.safe_load(card[3:].split("\n---", 1)[0])
+        head = yaml.safe_load(card[3:].split("\n---", 1)[0]) if card.startswith("---") else None
     except yaml.YAMLError:
         return {}
     return head if isinstance(head, dict) else {}
 
 
-def text_of(file: ListedFile) -> str:
-    with file.place.open("rb") if isinstance(file.place, Path) else file.place.open() as stream:
-        return stream.read(1 << 20).decode("utf-8", "replace")
-
-
 class SameHostToken(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and the token does not go to another host."""
+    """Follows redirects, without sending the token to another host."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -290,7 +277,7 @@ class SameHostToken(urllib.request.HTTPRedirectHandler):
 
 
 class RangeFile(io.RawIOBase):
-    """A file behind an HTTP address. What breaks off is asked for again from where it stopped."""
+    """A file at an HTTP address. A transfer that breaks off is requested again from where it stopped."""
 
     def __init__(self, url: str, size: int, headers: dict[str, str]):
         self.url, self.size, self.headers = url, size, headers
@@ -324,7 +311,7 @@ class RangeFile(io.RawIOBase):
         super().close()
 
     def readinto(self, buffer: Any) -> int:
-        """Fills the buffer as far as one answer goes; 0 at the end. UserError when RETRIES in a row have failed."""
+        """Fills the buffer as far as one answer goes; 0 at the end. UserError after RETRIES failures in a row."""
         wanted = min(len(buffer), self.size - self.at)
         if wanted <= 0:
             return 0
@@ -345,27 +332,26 @@ class RangeFile(io.RawIOBase):
                         f"{self.url}：hub 返回 {error.code} {error.reason}。",
                     ) from None
                 failure: Exception = error
-            except (OSError, EOFError, urllib.error.URLError) as error:
-                failure = error
-            except Exception as error:
-                if type(error).__module__ != "http.client":
-                    raise
+            except (OSError, EOFError, http.client.HTTPException) as error:
                 failure = error
             self.drop()
             if trial < RETRIES:
                 pause = FIRST_PAUSE_S * 2**trial
-                say(f"{self.url}: {failure}; again in {pause:g} s ...", f"{self.url}：{failure}；{pause:g} 秒后重试……")
+                say(
+                    f"{self.url}: {failure}; retrying in {pause:g} s ...",
+                    f"{self.url}：{failure}；{pause:g} 秒后重试……",
+                )
                 time.sleep(pause)
         raise UserError(
-            f"{self.url} stopped after {self.at:,} of {self.size:,} bytes. Run the same command to go on.",
-            f"{self.url} 传了 {self.at:,} / {self.size:,} 字节后中断。再运行同一条命令会接着来。",
+            f"{self.url} stopped after {self.at:,} of {self.size:,} bytes. Run the same command to continue.",
+            f"{self.url} 传了 {self.at:,} / {self.size:,} 字节后中断。再运行同一条命令即可继续。",
         )
 
     def ask(self) -> Any:
-        """A response that begins at the current position."""
+        """A response that starts at the current position."""
         request = urllib.request.Request(self.url, headers=self.headers | {"Range": f"bytes={self.at}-"})
         answer = self.opener.open(request, timeout=TIMEOUT_S)
-        if self.at and answer.status != 206:  # a server without ranges sends everything: pass over what is known
+        if self.at and answer.status != 206:  # a server without ranges sends everything: skip what we have
             left = self.at
             while left:
                 left -= len(answer.read(min(left, BLOCK))) or left

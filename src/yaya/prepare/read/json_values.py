@@ -1,4 +1,4 @@
-"""The records of a JSON file that is one value, or some after each other: what is broken costs no more than its record."""
+"""The records of a JSON file with one value, or with several in a row; a broken record costs no other."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from yaya.prepare.read.records import contents_of
 DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity count as absent
 SKIPPED = re.compile(r"[\s,]*")
 FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
-LOOKED_AT = 20  # elements of a list, to see whether it holds records
+LOOKED_AT = 20  # elements of a list that tell whether it holds records
 FIRST_LOOK, LONGEST_ESCAPE = 4096, 20  # characters
-MOST_TRIED = 20  # times its length that a text is read in vain, in search of places where broken records end
-AS_DEEP = 100_000  # characters that a try counts which ends too deep
+MOST_TRIED = 20  # times the text's length that may be parsed in vain to find the ends of broken records
+AS_DEEP = 100_000  # characters that an attempt counts for if it is nested too deeply
 BROKEN = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a file: the line that it begins with, and what it is, or what is wrong with it."""
+    """One value of a file: its first line, and the value or its problem."""
 
     line: int
     value: Any
@@ -33,17 +33,17 @@ class Value:
 
 
 def not_json(error: Exception) -> Unusable:
-    """The error for what is no JSON."""
+    """The problem of text that is not JSON."""
     return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
 def broken_record(error: Exception | str) -> Unusable:
-    """The error for one record among others."""
+    """The problem of one record among others."""
     return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
 def parse(text: str) -> Any:
-    """The record of a line. Python's own JSON has NaN, which is in many records' metadata; a comma behind is passed over."""
+    """The record of a line, with NaN as null and a comma at the end ignored. Unusable where it is not JSON."""
     text = text.strip().rstrip(",")
     try:
         return orjson.loads(text)
@@ -57,13 +57,13 @@ def parse(text: str) -> Any:
 
 
 def checked(value: Any) -> Any:
-    """The value, if it can be written as UTF-8."""
+    """Returns the value if it can be written as UTF-8; else orjson raises an error."""
     orjson.dumps(value)
     return value
 
 
 def values(text: str) -> Iterator[Value]:
-    """The elements of a list, or the values that stand after each other; a broken one is passed over."""
+    """Yields the elements of a list, or the values in a row; a broken one carries its problem."""
     at = SKIPPED.match(text).end()  # type: ignore[union-attr]
     lead = None
     keys: set[str] = set()
@@ -90,8 +90,10 @@ def values(text: str) -> Iterator[Value]:
 
 
 def decoded_at(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins there and its end. Looks at a part of the text, and at a longer one where that is too short:
-    an error counts the lines of all that it was given. Its place is counted from where the value begins."""
+    """The value that begins at this place, and its end. JSONDecodeError with the position from there on.
+
+    Parses a part of the text, and a longer one if that is too short: an error counts the lines of all that it is given.
+    """
     size = FIRST_LOOK
     while True:
         try:
@@ -105,7 +107,7 @@ def decoded_at(text: str, at: int) -> tuple[Any, int]:
 
 
 def value_at(text: str, at: int, line: int) -> tuple[Any, int]:
-    """The value that begins there and its end, or what is wrong and -1 where its end is not known."""
+    """The value that begins at this place, and its end; or its problem, and -1 where the end is not known."""
     try:
         value, end = decoded_at(text, at)
     except json.JSONDecodeError as error:
@@ -125,9 +127,9 @@ def value_at(text: str, at: int, line: int) -> tuple[Any, int]:
 
 
 def next_record(text: str, at: int, keys: set[str], lead: str, left: int) -> tuple[int, int]:
-    """Where the next record begins after a broken one: it starts with a known key, and is indented as the first is.
+    """Where the next record begins after a broken one, with a known first key and the first record's indentation.
 
-    left: so many characters may be tried; what is left of them comes second.
+    left: characters that may be parsed in vain. Returns what is left of them, too.
     """
     for found in FIRST_KEY.finditer(text, at + 1):
         if left < 0:
@@ -146,19 +148,19 @@ def next_record(text: str, at: int, keys: set[str], lead: str, left: int) -> tup
 
 
 def indent(text: str, at: int) -> str | None:
-    """The white space before a position, up to the line's beginning; `None` where there is something else."""
+    """The white space between the line's beginning and a position; None if there is anything else."""
     start = text.rfind("\n", 0, at) + 1
     return None if text[start:at].strip() else text[start:at]
 
 
 def at_the_end(problem: Unusable, text: str) -> bool:
-    """Whether JSON broke off because the text did."""
+    """Whether the JSON is broken because the text ends."""
     found = re.search(r"\(char (\d+)\)", problem.en)
     return "Unterminated" in problem.en or (found is not None and int(found[1]) >= len(text.rstrip()) - 1)
 
 
 def records_in(value: Any) -> list[tuple[str, Any]]:
-    """(name of its list, record): the value itself, or the records that it holds under some key, by rows or by columns."""
+    """(name of its list, record): the value itself, or the records in it, by rows or by columns."""
     if not isinstance(value, dict):
         return [("", value)]
     rows = by_columns(value)
@@ -181,7 +183,7 @@ def records_in(value: Any) -> list[tuple[str, Any]]:
 
 
 def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of `{"question": [...], "answer": [...]}`, as pandas and datasets write tables; none where it is no table."""
+    """The rows of `{"question": [...], "answer": [...]}`, as pandas and datasets write tables; else empty."""
     columns = {
         name: list(items.values()) if isinstance(items, dict) else items
         for name, items in value.items()
@@ -194,12 +196,12 @@ def by_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unwrapped(item: Any) -> Any:
-    """The record of a row as Hugging Face's viewer gives it."""
+    """The record inside a row from Hugging Face's dataset viewer; other items unchanged."""
     return item["row"] if isinstance(item, dict) and isinstance(item.get("row"), dict) and "row_idx" in item else item
 
 
 def is_record(value: Any) -> bool:
-    """Whether it is of a shape that is read, right or wrong."""
+    """Whether it has a known shape, even if something in it is wrong."""
     return isinstance(value, dict) and any(
         not isinstance(content, Unusable) or content.kind not in ("unknown shape", "wrong type")
         for content in contents_of(value)

@@ -1,4 +1,4 @@
-"""Which key of a record plays which part, whatever the data calls it. The first name that is there is taken."""
+"""Which key of a record plays which part, whatever the data calls it. The first name that is present counts."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ PARTS: dict[str, tuple[str, ...]] = {
     "text": ("text", "content", "正文", "文本", "内容"),
     "title": ("title", "标题"),
     "lines": ("paragraphs",),
-    "instances": ("instances",),  # of self-instruct: several inputs with their outputs
+    "instances": ("instances",),  # self-instruct: several inputs with their outputs
     "scores": ("scores", "ratings", "rewards"),
     "ranks": ("ranks",),
 }  # fmt: skip
-# Names that mean this only beside each other: `a` may be the first of four choices, `user` the name of one.
+# Names that mean this only together: `a` may be the first of four choices, `user` a person's name.
 TOGETHER = (("q", ("a",)), ("human", ("assistant", "gpt", "bot", "ai")), ("user", ("assistant", "gpt", "bot", "ai")))
 REPLY = r"(?:answer|output|resp|response|reply|completion|messages?|conversations?)"
 CHOSEN = re.compile(rf"chosen(?:_{REPLY})?|{REPLY}_chosen|(?:preferred|better|best|winning|pos|good)_{REPLY}")
-# These mean it only beside what they are better than; else they may say which one is better.
+# These mean a reply only next to a worse one; alone they may say which one is better.
 BETTER = re.compile(r"preferred|better|best|win|response_j")
 WORSE = re.compile(r".*reject.*|non_preferred.*|dispreferred.*|worse.*|worst.*|lose|neg_.*|bad_.*|response_k")
-CONTENT = frozenset({"dialogue", "question", "answer", "text", "lines", "chosen"})  # parts that hold something to learn
+CONTENT = frozenset({"dialogue", "question", "answer", "text", "lines", "chosen"})  # parts with something to learn
 LANGUAGE = ("_instruction", "_input", "_output", "_system")  # en_instruction, zh_instruction
 
 
 @lru_cache(maxsize=4096)
 def plain(key: str) -> str:
-    """A key without blanks around it, in small letters: ` Question ` in the head of a table is `question`."""
+    """A key in lower case without blanks around it: ` Question ` in a table's head is `question`."""
     return key.strip().strip("\ufeff").lower().replace(" ", "_").replace("-", "_")
 
 
 @lru_cache(maxsize=256)
 def parts_of(keys: tuple[str, ...]) -> dict[str, str]:
-    """Part -> the key that plays it in a record with these keys."""
+    """Part -> its key, for a record with these keys."""
     out = {part: name for part, names in PARTS.items() if (name := next((n for n in names if n in keys), ""))}
     if "answer" not in out:
         for question, answers in TOGETHER:
@@ -80,14 +80,16 @@ COLUMNS = frozenset(
 
 
 def is_column(name: str) -> bool:
-    """Whether a key matters."""
+    """Whether a key has a meaning here."""
     known = name in COLUMNS or name.endswith(LANGUAGE) or is_of_a_choice(name)
     return known or any(kind.fullmatch(name) for kind in (CHOSEN, BETTER, WORSE))
 
 
 def columns_of(names: list[str]) -> list[str] | None:
-    """The columns of a table that matter, the others (embeddings, metadata) are not even read; `None`, all, where no column
-    holds a text, so that the error names them."""
+    """The columns of a table to read, without embeddings, metadata and the like.
+
+    None, for all, where no column holds a text, so that the error names them.
+    """
     keys = tuple(map(plain, names))
     if not prefixes(keys) and not parts_of(keys).keys() & CONTENT:
         return None

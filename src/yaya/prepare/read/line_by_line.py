@@ -1,7 +1,7 @@
-"""The lines of a file, whatever its encoding: JSON lines, tables and texts are read by them.
+"""The lines of a file, whatever its encoding; JSON lines and tables are read this way.
 
-No line break is a part of another character in any encoding that is read, UTF-16 and UTF-32 aside, which are turned
-into UTF-8 first. So a broken byte costs its line and no more.
+In every encoding that is read, a line break byte is never part of another character, except in UTF-16 and UTF-32, which
+are turned into UTF-8 first. So a broken byte costs its line and no more.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from yaya.prepare.document import Broken, ReadEvents, Unusable
 from yaya.prepare.read.encodings import OLD, SEEN, bad_bytes, decode, decode_kept, encoding_of, wide_encoding
 from yaya.prepare.read.source_files import SourceFile, opening
 
-BEGINNING = 100_000  # bytes that settle the encoding, where there is anything beyond ASCII in them
+BEGINNING = 100_000  # bytes that settle the encoding, if any of them is beyond ASCII
 LONGEST_LINE = 32 << 20  # bytes; a longer one is set aside
 BLOCK = 1 << 20
-SURE = 4  # characters that are valid UTF-8 by no accident
+SURE = 4  # characters beyond ASCII that are not valid UTF-8 by accident
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a damaged packed file raises
 
 
 def numbered_lines(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, or of its part, as bytes; UTF-16 is turned into UTF-8 on the way. Endless ones are set aside."""
+    """Yields (number, line) of a file or its part, as bytes, UTF-16 as UTF-8. Sets aside lines that are too long."""
     if file.whole:
         first = stream.readline(LONGEST_LINE + 1)
         wide = wide_encoding(first)
@@ -53,7 +53,7 @@ def numbered_lines(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> I
 
 
 def wide_lines(first: bytes, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """The lines of UTF-16 or UTF-32 as UTF-8. Unusable where a character is cut off or broken."""
+    """Yields the lines of UTF-16 or UTF-32 as UTF-8. Unusable where a character is cut off or broken."""
     tool = codecs.getincrementaldecoder(encoding)()
     rest, read = b"", 0
     while first:
@@ -75,7 +75,7 @@ def wide_lines(first: bytes, stream: IO[bytes], encoding: str) -> Iterator[bytes
 
 
 class LineDecoder:
-    """Turns lines into text: as UTF-8, until one is not; then the whole file is looked at, and the user is told."""
+    """Decodes lines: as UTF-8 until one is not; then the whole file settles the encoding, and the user is told."""
 
     def __init__(self, file: SourceFile, events: ReadEvents, beginning: bytes):
         self.file, self.events = file, events
@@ -88,16 +88,16 @@ class LineDecoder:
                 self.settle()
 
     def settle(self) -> None:
-        """Judges by lines beyond ASCII of the whole file, so that a late one counts too."""
+        """Settles the encoding by lines beyond ASCII from the whole file, so that late ones count too."""
         try:
             found = encoding_of(lines_beyond_ascii(self.file))
         except Unusable:
-            found = "utf-8"  # none fits: each line says for itself what is wrong
+            found = "utf-8"  # none fits: each line has its own error
         self.encoding = found if found in OLD else "utf-8"
         remark_encoding(self.file, self.encoding, self.events)
 
     def decode(self, line: bytes) -> str:
-        """The text of a line; Unusable names its first byte that does not fit."""
+        """The text of a line; Unusable with the first byte that is not valid."""
         if self.encoding in ("", "utf-8"):
             try:
                 return line.decode("utf-8")
@@ -108,11 +108,11 @@ class LineDecoder:
             with contextlib.suppress(UnicodeDecodeError):
                 text = line.decode("utf-8")
                 if len(text) - len(text.encode("ascii", "ignore")) >= SURE:
-                    return text  # what was appended later
+                    return text  # appended later
         return decode(line, self.encoding)
 
     def decode_kept(self, line: bytes) -> str:
-        """The text of a line, with broken bytes as BROKEN has them."""
+        """The text of a line, with broken bytes kept as BROKEN."""
         try:
             return self.decode(line)
         except Unusable:
@@ -132,7 +132,7 @@ def first_lines(file: SourceFile) -> bytes:
 
 
 def lines_beyond_ascii(file: SourceFile) -> bytes:
-    """Those lines of the whole file, until there are enough to judge by."""
+    """Lines with bytes beyond ASCII from the whole file, until there are enough to judge by."""
     found: list[bytes] = []
     size = 0
     with contextlib.suppress(*DAMAGE), opening(file) as stream:
@@ -144,7 +144,7 @@ def lines_beyond_ascii(file: SourceFile) -> bytes:
 
 
 def remark_encoding(file: SourceFile, encoding: str, events: ReadEvents) -> None:
-    """Counts a file that is not UTF-8."""
+    """Remarks that a file is not UTF-8."""
     name = OLD.get(encoding)
     if name:
         events.remark(

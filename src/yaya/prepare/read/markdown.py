@@ -1,4 +1,4 @@
-"""Markdown: a text without what is no part of it, front matter and comments. CommonMark 0.31."""
+"""Markdown without front matter and comments, which are no part of the text. CommonMark 0.31."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADING = re.compile(r"^# |\A[^\n]+\n=+[ \t]*\r?$", re.MULTILINE)
 
 
 def read_markdown(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """A Markdown file without its front matter, of which the title is kept, and without HTML comments."""
+    """Yields a Markdown file without HTML comments and front matter, of which the title is kept."""
     data = read_bytes(file)
     text = text_of(file, data, events)
     if text.strip() or not data.strip():  # else all of it was set aside
@@ -34,7 +34,7 @@ def read_markdown(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def without_front_matter(text: str) -> str:
-    """Leaves out what site generators read at the beginning; its title becomes the heading of a text that has none."""
+    """Removes front matter for site generators; its title becomes the heading of a text without one."""
     title = None
     if found := YAML.match(text):
         if not is_yaml(found[1]):
@@ -56,13 +56,13 @@ def without_front_matter(text: str) -> str:
 
 
 def is_yaml(text: str) -> bool:
-    """Whether these lines are settings, not prose between two rules."""
+    """Whether these lines are YAML, not prose between two horizontal rules."""
     lines = text.splitlines()
     return all(YAML_LINE.match(line) for line in lines) and (not text.strip() or YAML_KEY.search(text) is not None)
 
 
 def without_comments(text: str) -> str:
-    """Leaves out `<!-- ... -->` where it is no code; a line that held nothing else goes with it."""
+    """Removes `<!-- ... -->` outside of code, and lines that contain nothing else."""
     code, out, at, end = Code(text), [], 0, 0
     while (start := text.find("<!--", end)) >= 0 and (end := text.find("-->", start + 2) + 3) > 2:
         if code(start):
@@ -80,7 +80,7 @@ class Code:
 
     def __init__(self, text: str):
         self.text = text
-        self.line = 0  # beginning of the line that was looked at last
+        self.line = 0  # beginning of the last line that was checked
         self.known: dict[int, bool] = {}  # beginnings of indented lines: whether they follow a blank line
 
     @cached_property
@@ -116,7 +116,7 @@ class Code:
         return indented and self.after_blank(self.line)
 
     def after_blank(self, line: int) -> bool:
-        """Whether the indented lines up to this one follow a blank line: then they are code."""
+        """Whether this line and the indented ones above it follow a blank line, which makes them code."""
         passed, found = [], None
         while line > 0 and found is None and (found := self.known.get(line)) is None:
             passed.append(line)
@@ -125,6 +125,6 @@ class Code:
             if not content.strip() or not content.startswith(("    ", "\t")):
                 found = not content.strip()
             line = before
-        found = found is not False  # also where the text begins so
+        found = found is not False  # also at the very beginning of the text
         self.known.update(dict.fromkeys(passed, found))
         return found

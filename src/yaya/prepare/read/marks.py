@@ -1,7 +1,7 @@
-"""Keys by which data says what is not to be learned. They are obeyed, or the record is refused; none is passed over.
+"""Keys by which data marks what is not to be learned. They are obeyed, or the record is refused; none is ignored.
 
-What only measures (`score`, `reward`, a `rating` in numbers) or describes (`source`, `category`) stays without effect: nobody but
-who made the data knows from which value on it would be bad.
+Keys that only measure (`score`, `reward`, a `rating` in numbers) or describe (`source`, `category`) have no effect: only the
+makers of the data know which values would be bad.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ BAD = frozenset({
     "rejected", "is_rejected", "undesirable", "deleted", "is_deleted", "is_bad", "toxic", "is_toxic", "is_harmful",
     "unsafe", "is_unsafe",
 })  # fmt: skip
-JUDGED = frozenset(
-    {"rating", "feedback", "vote", "quality", "verdict", "status"}
-)  # a bad reply where they say so in words
+# A bad reply where they say so in words.
+JUDGED = frozenset({"rating", "feedback", "vote", "quality", "verdict", "status"})
 REPLIES = frozenset({"chosen", "preferred", "rejected"})  # marks or replies
 TOOLS = ("tools", "functions", "tool_calls", "function_call")
 MEDIA = ("images", "image", "videos", "video", "audios", "audio")
@@ -44,13 +43,13 @@ NOTHING = ("", "[]", "{}", "null", "none")
 
 
 def switch(value: Any) -> bool | None:
-    """True or False for what means on or off, as JSON, Parquet or a CSV cell writes it; None for anything else."""
+    """True or False for a value that means on or off in JSON, Parquet or a CSV cell; None for anything else."""
     word = str(value).strip().lower() if isinstance(value, bool | int | float) or is_short(value) else ""
     return False if word in OFF_WORDS else True if word in ON_WORDS else None
 
 
 def is_short(value: Any) -> bool:
-    """Whether it is a string that may be a mark, not a text."""
+    """Whether it is a string short enough to be a mark."""
     return isinstance(value, str) and len(value) <= 16
 
 
@@ -66,7 +65,7 @@ def is_bad(key: str, value: Any) -> bool:
 
 
 def is_null(value: Any) -> bool:
-    """Whether it counts as absent: pandas writes NaN where there is nothing."""
+    """Whether it counts as absent; pandas writes NaN for that."""
     return value is None or value != value
 
 
@@ -76,15 +75,15 @@ def is_nothing(value: Any) -> bool:
 
 
 def refuse_marked(record: dict[str, Any], reply: str | None, preferred: bool) -> None:
-    """Raises Unusable where the record says that it is not to be learned, or not as it stands.
+    """Unusable where the record says that it is not to be learned, or cannot be learned as it is.
 
-    reply: what it would teach, None for a text; preferred: it is the better of two, so that `label` judges something else.
+    reply: what it would teach; None for a text. preferred: it is the better of two, so `label` judges something else.
     """
     if MARKS.isdisjoint(record):
         return
     for key in [key for key in record if key in MARKS]:
         value = record[key]
-        if reply is None:  # of a text only 0 and false say something: its weight may be one in kilograms
+        if reply is None:  # for texts only 0 and false count: their weight may be in kilograms
             off = (key in USED and switch(value) is False) or (key in UNUSED and switch(value) is True)
         else:
             refuse_unread(key, value, key)
@@ -97,14 +96,14 @@ def refuse_marked(record: dict[str, Any], reply: str | None, preferred: bool) ->
 
 
 def is_other(key: str, value: Any, reply: str, preferred: bool) -> bool:
-    """Whether the key is no mark: `label` may be the class that the reply names, `rejected` the other reply (yes or no)."""
+    """Whether the key is not a mark: `label` may be the class in the reply, `rejected` the other reply (yes or no)."""
     if key in REPLIES:
         return preferred or (isinstance(value, str) and switch(reply) is not None)
     return key == "label" and (preferred or str(value).strip().lower() == reply.strip().lower())
 
 
 def is_learned(message: dict[str, Any], name: str) -> bool:
-    """Whether an assistant's message is to be learned; `name` is what the user sees of its place."""
+    """Whether an assistant's message is to be learned. name: its place, for errors. Unusable where that is unclear."""
     out = True
     for key in [key for key in message if key in ON_MESSAGE]:
         value = message[key]
@@ -115,7 +114,7 @@ def is_learned(message: dict[str, Any], name: str) -> bool:
 
 
 def is_used(key: str, value: Any, name: str) -> bool:
-    """What `weight`, `train` and the like say: yes or no; anything between cannot be obeyed."""
+    """Whether `weight`, `train` and the like say that it is learned; Unusable for values in between."""
     on = switch(value)
     if key in UNUSED:
         return on is not True
@@ -131,7 +130,7 @@ def is_used(key: str, value: Any, name: str) -> bool:
 
 
 def refuse_unread(key: str, value: Any, name: str) -> None:
-    """Raises Unusable for what belongs to the record and is not read: tools, pictures, marks on parts of a message."""
+    """Unusable for content that is not supported: tools, media, marks on parts of a message."""
     if key in TOOLS and not is_nothing(value):
         raise no_tools(name)
     if key in MEDIA and not is_nothing(value):
@@ -145,10 +144,10 @@ def refuse_unread(key: str, value: Any, name: str) -> None:
 
 
 def no_tools(name: str) -> Unusable:
-    """What is said of tool calls."""
+    """The problem of tool calls."""
     return Unusable("tool calls", f"{name}: tool calls are not read yet", f"{name}：暂时还不支持工具调用")
 
 
 def shown(value: Any) -> str:
-    """A value as JSON writes it, not too much of it."""
+    """A value as JSON writes it, shortened."""
     return str(value).lower() if isinstance(value, bool) else repr(value)[:40]

@@ -1,10 +1,12 @@
-"""The numbers of Word's lists and headings, which stand in no paragraph but are counted. ECMA-376, part 1, 17.9."""
+"""The numbers of Word's lists and headings, which are not stored but counted. ECMA-376, part 1, 17.9."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+
+from yaya.prepare.read.zipped import local
 
 LEVELS = 9
 HIGHEST_LETTER, HIGHEST_ROMAN = 780, 32_767  # as Word counts
@@ -15,14 +17,8 @@ CHINESE = ("chineseCounting", "chineseCountingThousand", "japaneseCounting", "ta
            "taiwaneseCountingThousand", "ideographTraditional", "koreanCounting")  # fmt: skip
 
 
-def local(element: ET.Element) -> str:
-    """An element's name without its namespace."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
 def child(element: ET.Element | None, name: str) -> ET.Element | None:
-    """The first child of that name."""
+    """The first child of that name, else None."""
     return None if element is None else next((e for e in element if local(e) == name), None)
 
 
@@ -45,7 +41,7 @@ class Level:
     form: str  # decimal, bullet, lowerLetter, ...
     text: str  # "%1.%2)"
     space: bool  # behind it
-    style: str  # of the paragraphs that it belongs to
+    style: str  # of the paragraphs with this level
     legal: bool  # other levels in it are decimal too
 
     @classmethod
@@ -63,7 +59,7 @@ class Level:
 
 @dataclass
 class List:
-    """One `w:num`: the levels that it takes from an abstract list, and where it begins anew."""
+    """One `w:num`: its levels, from an abstract list, and the numbers at which it restarts."""
 
     abstract: str
     levels: dict[int, Level]
@@ -71,7 +67,7 @@ class List:
 
 
 class Numbering:
-    """Counts. numbering, styles: the roots of these parts, where a document has them."""
+    """Counts the numbers of a document. numbering, styles: the roots of these parts, or None."""
 
     def __init__(self, numbering: ET.Element | None, styles: ET.Element | None):
         self.styles = {attribute(e, "styleId"): e for e in (styles if styles is not None else ())}
@@ -79,7 +75,7 @@ class Numbering:
         self.counts: dict[str, list[int | None]] = {}
 
     def label(self, properties: ET.Element | None) -> tuple[str, int]:
-        """The number or bullet before a paragraph, and the level of its list; -1 for a heading and for what is no list."""
+        """The number or bullet before a paragraph, and its level in the list; -1 for headings and outside of lists."""
         style = value(properties, "pStyle")
         name, level = self.place(properties, style)
         found = self.lists.get(name)
@@ -103,7 +99,7 @@ class Numbering:
         return text + (" " if here.space and text else ""), at
 
     def place(self, properties: ET.Element | None, style: str) -> tuple[str, int]:
-        """Number of the list and level of a paragraph: its own, or those of its style or one that this is based on."""
+        """A paragraph's list and level: its own, or those of its style or of a style that it is based on."""
         own = child(properties, "numPr")
         name, level = value(own, "numId"), value(own, "ilvl")
         for style_name, element in self.chain(style) if not (name and level) else ():
@@ -118,7 +114,7 @@ class Numbering:
         return name, number(level or "0")
 
     def chain(self, style: str) -> list[tuple[str, ET.Element]]:
-        """A style, and those that it is based on."""
+        """A style and the styles that it is based on."""
         out: list[tuple[str, ET.Element]] = []
         while style in self.styles and len(out) < 20:
             out.append((style, self.styles[style]))
@@ -126,7 +122,7 @@ class Numbering:
         return out
 
     def is_heading(self, properties: ET.Element | None, style: str) -> bool:
-        """Whether a paragraph stands in the outline."""
+        """Whether a paragraph is part of the outline."""
         found = [properties, *(child(element, "pPr") for _, element in self.chain(style))]
         return any(child(each, "outlineLvl") is not None and value(each, "outlineLvl") != "9" for each in found)
 
@@ -159,7 +155,7 @@ def levels_of(element: ET.Element | None) -> dict[int, Level]:
 
 
 def number(text: str, otherwise: int = -1) -> int:
-    """A number as lists have it; a damaged file may hold anything."""
+    """The number in an attribute; a damaged file may hold anything."""
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else otherwise
 
 

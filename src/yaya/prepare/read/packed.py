@@ -1,6 +1,6 @@
 """Packed files (.gz, .bz2, .xz, .zst): one packed stream after another, as parallel packers and archives write them.
 
-A stream that is damaged costs no other: reading goes on where the next one begins. A file that is cut off is an error.
+A damaged stream costs no other: reading continues where the next one begins. A file that is cut off is an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import zstandard
 
-PIECE = 4096  # bytes unpacked at a time: a few packed bytes may be very many
+PIECE = 4096  # bytes unpacked at a time: a few packed bytes may become very many
 BLOCK = 1 << 14  # bytes read from the disk
 MOST_LOST = 1000  # streams
 DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -25,7 +25,7 @@ DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zstandard.
 
 @dataclass(frozen=True)
 class Compression:
-    """One way to pack: what files begin with, what streams in the middle begin with, and what unpacks one."""
+    """One format: how files begin, how streams within them begin, and what unpacks one."""
 
     magic: bytes
     begins: re.Pattern[bytes]
@@ -41,7 +41,7 @@ PACKINGS = (
     GZIP,
     Compression(b"BZh", re.compile(rb"BZh[1-9]1AY&SY"), bz2.BZ2Decompressor),
     Compression(b"\xfd7zXZ", re.compile(rb"\xfd7zXZ\x00"), lzma.LZMADecompressor),
-    # Windows as long as Reddit's dumps have: 2 GB
+    # Reddit's dumps have windows of 2 GB
     Compression(
         b"\x28\xb5\x2f\xfd",
         re.compile(rb"\x28\xb5\x2f\xfd"),
@@ -53,16 +53,16 @@ PACKINGS = (
 class Streams(io.RawIOBase):
     """The contents of all streams of a file. lost: for each damaged one, where it begins and what is wrong.
 
-    hold: bytes of a stream that are kept back until it is whole, so that nothing is read of a damaged one.
+    hold: bytes of a stream that are held back until it is complete, so that nothing of a damaged one is read.
     """
 
     def __init__(self, disk: IO[bytes], packing: Compression, hold: int = 0):
         self.disk, self.packing, self.hold = disk, packing, hold
         self.held: list[bytes] = []
-        self.size = 0  # bytes unpacked of the stream that goes on
+        self.size = 0  # bytes unpacked of the current stream
         self.packed = b""  # read from the disk, not unpacked yet
         self.left = memoryview(b"")  # unpacked, not read yet
-        self.tool: Any = None  # of the stream that goes on
+        self.tool: Any = None  # of the current stream
         self.begin = 0  # of it
         self.lost: list[tuple[int, str]] = []
 
@@ -78,7 +78,7 @@ class Streams(io.RawIOBase):
             if not self.packed:
                 return 0
             if self.tool is None:
-                self.packed = self.packed.lstrip(b"\0")  # what fills up the last block of a tape, or of xz
+                self.packed = self.packed.lstrip(b"\0")  # padding of tapes and of xz
             if self.packed:
                 self.left = memoryview(self.unpack())
         count = min(len(buffer), len(self.left))
@@ -86,7 +86,7 @@ class Streams(io.RawIOBase):
         return count
 
     def unpack(self) -> bytes:
-        """What the next piece of the file holds."""
+        """Unpacks the next piece of the file. OSError after MOST_LOST damaged streams."""
         if self.tool is None:
             self.tool, self.begin, self.size = self.packing.tool(), self.disk.tell() - len(self.packed), 0
         piece, self.packed = self.packed[:PIECE], self.packed[PIECE:]
@@ -98,7 +98,7 @@ class Streams(io.RawIOBase):
                 raise OSError(str(error)) from None
             self.held.clear()
             self.go_on()
-            return b"" if self.hold and self.size <= self.hold else b"\n"  # what broke off is no beginning of the next
+            return b"" if self.hold and self.size <= self.hold else b"\n"  # keeps what broke off apart from the next
         self.held.append(out)
         self.size += len(out)
         if self.tool.eof:
@@ -111,7 +111,7 @@ class Streams(io.RawIOBase):
         return out
 
     def go_on(self) -> None:
-        """Goes to where the next stream begins, or to the end."""
+        """Moves to the next stream, or to the end."""
         self.tool, self.packed = None, b""
         self.disk.seek(self.begin + 1)
         while block := self.disk.read(BLOCK):

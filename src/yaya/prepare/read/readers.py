@@ -1,4 +1,4 @@
-"""One reader for each kind of file: file -> documents, lazily. What is broken is told in `events`."""
+"""Readers for web pages, JSON and Parquet: file -> documents, lazily. `events` learns what is broken."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ PARQUET_BATCH = 200  # rows in memory at once
 
 
 def read_html(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Document]:
-    """A page: its main text, or all that a browser shows."""
+    """Yields a page's main text, or all that a browser shows."""
     text = decode_page(read_bytes(file), "", lambda encoding: remark_encoding(file, encoding, events))
     yield Document(main_text(text) if main else html_to_text(text), None, file.name, "")
 
 
 def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], None] | None = None) -> str:
-    """A page as UTF-8 if it is that, else in the charset that it or its HTTP header declares, else by what it reads like."""
+    """Decodes a page as UTF-8 if valid, else in its declared charset, else in the likeliest. Unusable if none fits."""
     if page[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         declared = re.search(r"""charset=["']?([\w-]+)""", content_type + page[:2048].decode("latin-1"))
         for charset in ("utf-8-sig", declared[1] if declared else ""):
@@ -46,7 +46,7 @@ def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], Non
                 if PLAIN.decode(codec) == PLAIN.decode("ascii"):
                     return page.decode(codec)
     if is_damaged_utf8(page):
-        return page.decode("utf-8", "replace")  # as browsers do: one broken byte is no reason to lose a page
+        return page.decode("utf-8", "replace")  # as browsers do: one broken byte should not cost the page
     encoding = encoding_of(page)
     if remark is not None:
         remark(encoding)
@@ -54,7 +54,7 @@ def decode_page(page: bytes, content_type: str = "", remark: Callable[[str], Non
 
 
 def read_json(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """One record, a list of records, or one record per line: the first line tells which, not the name."""
+    """Reads one record, a list of records, or one record per line, by the first line and not the name."""
     if not file.whole:
         yield from documents(file, parsed_lines(file, events), events)
         return
@@ -65,7 +65,7 @@ def read_json(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     if wide:
         first, _, more = (first + more).decode(wide, "ignore").lstrip("\ufeff").encode().partition(b"\n")
     elif b"\0" in first + more and not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        encoding_of(first + more)  # says that this is binary
+        encoding_of(first + more)  # raises, because this is binary
     if is_json_lines(first.removeprefix(b"\xef\xbb\xbf").strip(), more, file.kind):
         yield from documents(file, parsed_lines(file, events), events)
         return
@@ -78,7 +78,7 @@ def read_json(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def records_of(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tuple[str, Any]]:
-    """(where, record) for the records of a whole JSON text: a list, an object that holds some, or some after each other."""
+    """Yields (where, record) of a whole JSON text: a list, an object with records in it, or several in a row."""
     try:
         whole = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -90,15 +90,15 @@ def records_of(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tupl
     found = records_in(whole)
     if not file.named and found == [("", whole)] and not is_record(whole):
         events.remark(
-            "config", f"{file.name}: no record of text or chat, skipped", f"{file.name}：不是文本或对话记录，跳过"
+            "config", f"{file.name}: no records of text or chat, skipped", f"{file.name}：不是文本或对话记录，跳过"
         )
-        return  # a folder's settings file, not data
+        return  # a settings file in a folder, not data
     for number, (name, record) in enumerate(found, 1):
         yield f"{name}, record {number}" if name else f"record {number}", record
 
 
 def good_values(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tuple[str, Any]]:
-    """(where, record) of what can be read of a broken JSON text, or of one that Python writes; the rest is set aside."""
+    """Yields (where, record) of what is readable in JSON that is broken or has NaN; sets the rest aside."""
     number = 0
     for found in values(text):
         if isinstance(found.value, Unusable):
@@ -112,7 +112,7 @@ def good_values(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tup
 
 
 def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
-    """Whether the file goes on line by line, to judge by its first lines."""
+    """Whether the file has a record per line, judged by its first lines."""
     if first == b"{" or first[:1] == b"[":
         return False
     if kind == "lines":
@@ -124,7 +124,7 @@ def is_json_lines(first: bytes, more: bytes, kind: str) -> bool:
 
 
 def parsed_lines(file: SourceFile, events: ReadEvents) -> Iterator[tuple[str, Any]]:
-    """(where, record) for each good line."""
+    """Yields (where, record) for each good line; sets the others aside."""
     decoder = LineDecoder(file, events, first_lines(file))
     with opening(file, events) as stream:
         for number, raw in numbered_lines(file, stream, events):
@@ -143,17 +143,17 @@ def parsed_lines(file: SourceFile, events: ReadEvents) -> Iterator[tuple[str, An
 
 
 def parse(line: bytes, decoder: LineDecoder) -> Any:
-    """The record of one line."""
+    """The record of one line; Unusable where it is not JSON, or not valid in the file's encoding."""
     try:
         if decoder.encoding in ("", "utf-8"):
             return orjson.loads(line)
     except orjson.JSONDecodeError:
         pass
-    return json_values.parse(decoder.decode(line))  # names the byte, where that is the reason
+    return json_values.parse(decoder.decode(line))  # names the byte if that is the reason
 
 
 def read_parquet(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """One record per row; only the columns that matter are read. A row group that is damaged costs no other."""
+    """Reads one record per row, and only the columns that matter. A damaged row group costs no other."""
     with opening(file) as stream:
         table = pq.ParquetFile(
             pa.BufferReader(read_bytes(file)) if isinstance(stream, Unpacked) else pa.PythonFile(stream)
@@ -162,7 +162,7 @@ def read_parquet(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def parquet_rows(file: SourceFile, table: pq.ParquetFile, events: ReadEvents) -> Iterator[tuple[str, Any]]:
-    """(where, record) of each row of the file, or of its part."""
+    """Yields (where, record) of each row of the file or its part; OSError where a transfer fails."""
     names = table.schema_arrow.names
     columns = None if is_post(dict.fromkeys(names)) else columns_of(names)
     groups = range(table.num_row_groups) if file.whole else range(file.start, file.stop)
@@ -184,11 +184,11 @@ def parquet_rows(file: SourceFile, table: pq.ParquetFile, events: ReadEvents) ->
 
 
 def documents(file: SourceFile, records: Iterable[tuple[str, Any]], events: ReadEvents) -> Iterator[Document]:
-    """Documents of a file's records. A first record of unknown shape means that the whole file is of that shape.
+    """Yields the documents of a file's records. If the first record has an unknown shape, so has the whole file.
 
-    A file that the user named stops the run; of a folder it is set aside, and said.
+    Then UserError for a file that the user named; a file from a folder is set aside with a remark.
     """
-    understood = file.first > 1  # what a later part of a file begins with says nothing about the whole
+    understood = file.first > 1  # the first record of a later part says nothing about the whole
     records = iter(records)
     head = next(records, None)
     if head is None:
@@ -199,25 +199,25 @@ def documents(file: SourceFile, records: Iterable[tuple[str, Any]], events: Read
         return
     for where, record in records:
         for content in contents_of(record):
-            if isinstance(content, Unusable):
-                if content.kind == "unknown shape" and not understood:
-                    at, fix = place(file.name, where), FIXES[content.kind]
-                    said = f"{at}: {content.en}. {fix[0]}", f"{at}：{content.zh}。{fix[1]}"
-                    if file.named:
-                        raise UserError(*said)
-                    events.remark(content.kind, *said)
-                    events.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
-                    return
-                understood |= content.kind in LEFT_OUT
-                sample = orjson.dumps(record, default=str).decode()[:300]
-                events.broken(Broken(file.name, where, content, sample))
+            if not isinstance(content, Unusable):
+                understood = True
+                yield from divided(file, content, where)
                 continue
-            understood = True
-            yield from divided(file, content, where)
+            of_all = content.kind == "unknown shape" and not understood
+            if of_all:
+                at, fix = place(file.name, where), FIXES[content.kind]
+                said = f"{at}: {content.en}. {fix[0]}", f"{at}：{content.zh}。{fix[1]}"
+                if file.named:
+                    raise UserError(*said)
+                events.remark(content.kind, *said)
+            events.broken(Broken(file.name, where, content, orjson.dumps(record, default=str).decode()[:300]))
+            if of_all:
+                return
+            understood |= content.kind in LEFT_OUT
 
 
 def divided(file: SourceFile, content: Content, where: str) -> Iterator[Document]:
-    """A conversation, a text, or the texts that marks such as <|endoftext|> divide it into."""
+    """Yields a conversation, a text, or the texts into which marks such as <|endoftext|> divide it."""
     if not isinstance(content, str):
         messages = [message | {"content": without_marks(message["content"])} for message in content]
         yield Document(None, messages, file.name, where)

@@ -1,7 +1,7 @@
 """One record of JSON, JSONL, CSV or Parquet -> documents.
 
-Which key plays which part (keys.py) tells what the record is; SHAPES shows the shapes that this makes. What it says of itself
-(marks.py) may be that it is not to be learned.
+The parts that its keys play (keys.py) decide what the record is; SHAPES lists the shapes. A record may be marked as not to
+be learned (marks.py).
 """
 
 from __future__ import annotations
@@ -37,36 +37,32 @@ from yaya.prepare.read.dialogue import (
 from yaya.prepare.read.keys import PARTS, parts_of, plain, prefixes
 from yaya.prepare.read.marks import MARKS, is_bad, is_learned, is_nothing, refuse_marked, switch
 
-# What is understood, for the error; each with other names for its keys.
+# The known shapes, for the error; keys may have other names.
 SHAPES = (
     '{"messages": [{"role", "content"}]}', '{"conversations": [{"from", "value"}]}', '{"turns": [[speaker, text]]}',
     '{"instruction", "input", "output"[, "history", "system"]}', '{"prompt", "response"}', '{"question", "answer"}',
     '{"prompt", "chosen", "rejected"}', '{"prompt", "response_0", "response_1", "better_response_id"}',
     '{"prompt": {"role", "text", "replies"}}', '{"text"}', '{"title", "paragraphs"}',
 )  # fmt: skip
-TEXTS = (*SAID, *PARTS["answer"], "body")  # keys of an answer among others
+TEXTS = (*SAID, *PARTS["answer"], "body")  # keys of the text in one of several answers
 HUMAN = re.compile(r"\s*Human:")
 SPOKEN = tuple(re.compile(rf"(?:^|{gap})(Human|Assistant): ?") for gap in (r"\n\n", r"\n"))
 
 
 def contents_of(record: Any) -> list[Content | Unusable]:
-    """All that a record holds: one entry, or one per language where keys carry it (`en_instruction`, `zh_...`)."""
+    """What a record holds: one entry, or one per language if its keys name them (`en_instruction`, `zh_...`)."""
     if not isinstance(record, dict):
         en, zh = json_kind(record)
         return [Unusable("wrong type", f"a record must be an object, not {en}", f"记录应当是对象，而不是{zh}")]
     whole = {plain(key): value for key, value in record.items() if value is not None and value == value}  # NaN is null
     said = {key: value for key, value in whole.items() if key not in PARTS["dialogue"] or not is_nothing(value)}
     whole = said if parts_of(tuple(said)).keys() & {"dialogue", "question", "text", "lines"} else whole
-    parts = [whole]
+    parts, several = [whole], whole.get("instances")  # of self-instruct
     if found := prefixes(tuple(whole)):
         marks = {key: value for key, value in whole.items() if key in MARKS}
         parts = [marks | {k.removeprefix(p): v for k, v in whole.items() if k.startswith(p)} for p in found]
-    elif (
-        isinstance(several := whole.get("instances"), list)
-        and several
-        and all(isinstance(one, dict) for one in several)
-    ):
-        parts = [{k: v for k, v in whole.items() if k != "instances"} | one for one in several]  # of self-instruct
+    elif isinstance(several, list) and several and all(isinstance(one, dict) for one in several):
+        parts = [{k: v for k, v in whole.items() if k != "instances"} | one for one in several]
     out: list[Content | Unusable] = []
     for part in parts:
         try:
@@ -77,7 +73,7 @@ def contents_of(record: Any) -> list[Content | Unusable]:
 
 
 def content_of(record: dict[str, Any], original: dict[str, Any]) -> Content:
-    """The text or the messages of a record without nulls; Unusable where there is neither, or it is not to be learned."""
+    """The text or messages of a record without nulls; Unusable where there is nothing to learn."""
     at = parts_of(tuple(record))
     better = chosen_of(record)
     if better:
@@ -97,7 +93,7 @@ def content_of(record: dict[str, Any], original: dict[str, Any]) -> Content:
 
 
 def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | None:
-    """The messages of a record; `None` where it holds no conversation."""
+    """The messages of a record; None where it holds no conversation."""
     root = record if "replies" in record and "role" in record else record.get("prompt")
     if isinstance(root, dict) and isinstance(root.get("replies"), list):
         return from_tree(root)
@@ -109,12 +105,12 @@ def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | 
         return None
     messages = asked(record, at)
     while answer and messages and messages[-1]["role"] == "assistant" and is_blank(messages[-1]["content"]):
-        messages.pop()  # the place where the reply belongs: "...\n\nAssistant:"
+        messages.pop()  # the place for the reply: "...\n\nAssistant:"
     if answer is not None and (answer == chosen or not messages or messages[-1]["role"] != "assistant"):
         said = replies(record[answer], answer, record, at)
         if any(one["role"] == "user" for one in said):  # the whole conversation
             messages = [one for one in messages[:1] if one["role"] == "system" and said[0] != one]
-        elif messages and messages[-1]["role"] == "assistant":  # the chosen reply, not the one that is there
+        elif messages and messages[-1]["role"] == "assistant":  # the chosen reply replaces the one that is there
             messages.pop()
         messages += said
     if at.get("system"):
@@ -126,7 +122,7 @@ def conversation(record: dict[str, Any], at: dict[str, str]) -> list[Message] | 
 
 
 def chosen_key(record: dict[str, Any], at: dict[str, str]) -> str | None:
-    """The key of the better reply; `chosen: false` is a mark, also as a cell of a table."""
+    """The key of the better reply, else None: `chosen: false` is a mark, even as text in a table's cell."""
     name = at.get("chosen")
     if name is None or type(record[name]) is bool:
         return None
@@ -135,7 +131,7 @@ def chosen_key(record: dict[str, Any], at: dict[str, str]) -> str | None:
 
 
 def asked(record: dict[str, Any], at: dict[str, str]) -> list[Message]:
-    """What comes before the reply."""
+    """The messages before the reply."""
     if "dialogue" in at:
         out = dialogue(record[at["dialogue"]], at["dialogue"])
     else:
@@ -160,7 +156,7 @@ def asked(record: dict[str, Any], at: dict[str, str]) -> list[Message]:
 
 
 def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -> list[Message]:
-    """The reply, of several the best; or a whole conversation that ends with it."""
+    """The reply, or the best of several; or a whole conversation that ends with it."""
     if isinstance(value, str):
         spoken = name == at.get("chosen") and (HUMAN.match(value) or "question" not in at)
         return from_transcript(value, name) if spoken and "dialogue" not in at else [message("assistant", value)]
@@ -189,7 +185,7 @@ def replies(value: Any, name: str, record: dict[str, Any], at: dict[str, str]) -
 
 
 def best(answers: list[Any], name: str, worth: list[float]) -> str:
-    """The best of several answers: by their ranks or scores, else the first. Those marked as bad are left out."""
+    """The best of several answers, by rank or score, else the first; Unusable where all are marked as bad."""
     found: list[tuple[float, str]] = []
     for number, answer in enumerate(answers):
         place, value = f"{name}[{number + 1}]", worth[number] if number < len(worth) else 0.0
@@ -209,14 +205,14 @@ def best(answers: list[Any], name: str, worth: list[float]) -> str:
 
 
 def worths(ranks: Any, scores: Any) -> list[float]:
-    """What answers are worth, the more the better, by their ranks or their scores."""
+    """The worth of each answer, by ranks or scores; higher is better."""
     values, sign = (ranks, -1) if isinstance(ranks, list) and ranks else (scores, 1)
     values = values if isinstance(values, list) else []
     return [-1e9 if (number := number_of(value)) is None else sign * number for value in values]
 
 
 def from_tree(root: dict[str, Any]) -> list[Message]:
-    """A tree of messages and their `replies`, as OASST has it: the best reply, its best reply, and so on."""
+    """The best path through a tree of `replies`, as in OASST. Unusable where its root is marked as bad."""
     if any(is_bad(key, value) for key, value in root.items()):
         raise Unusable("marked as bad", "its first message is marked as bad", "第一条消息标为不好")
     out: list[Message] = []
@@ -230,7 +226,7 @@ def from_tree(root: dict[str, Any]) -> list[Message]:
 
 
 def from_transcript(text: str, name: str = "chosen") -> list[Message]:
-    """`\n\nHuman: ...\n\nAssistant: ...`, as in the HH-RLHF data."""
+    """The turns of `\n\nHuman: ...\n\nAssistant: ...`, as in HH-RLHF; Unusable where there are none."""
     parts = max((spoken.split(text.strip()) for spoken in SPOKEN), key=lambda parts: min(len(parts), 5))
     if len(parts) < 3:
         raise Unusable(
@@ -240,7 +236,7 @@ def from_transcript(text: str, name: str = "chosen") -> list[Message]:
 
 
 def text_in(record: dict[str, Any], at: dict[str, str]) -> str | None:
-    """A plain document: a text, or the lines of a poem or an article under its title."""
+    """The text of a record, or its lines under their title, as of a poem; None where it has neither."""
     name = at.get("text") or at.get("lines")
     if name is None:
         return None
@@ -251,7 +247,7 @@ def text_in(record: dict[str, Any], at: dict[str, str]) -> str | None:
 
 
 def unknown(record: dict[str, Any]) -> Unusable:
-    """What is wrong with a record that is neither a conversation nor a text."""
+    """The problem of a record that is neither a conversation nor a text."""
     at = parts_of(tuple(map(plain, record)))
     names = ", ".join(map(str, list(record)[:8])) + (", ..." if len(record) > 8 else "") or "none"
     if "text" in at or "lines" in at:

@@ -1,4 +1,4 @@
-"""Excel files (.xlsx): every visible sheet as a table, with its values as Excel shows them. openpyxl (the extra "data")."""
+"""Excel files (.xlsx): each visible sheet as a table, with values as Excel shows them. By openpyxl (extra "data")."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.tables import Row, from_rows
 from yaya.prepare.read.zipped import damaged, library, member, parse_xml, unzipped
 
-# What programs name a sheet that nobody named.
+# Default names of sheets.
 UNNAMED = re.compile(
     r"(?:Sheet|Tabelle|Feuil|Hoja|Planilha|Foglio|Blad|Ark|Munka|Arkusz|List|Sayfa|Лист|Аркуш|工作表|表|シート|시트)\s?\d*"
 )
 MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
-# A formula that was never computed: no value is stored with it.
+# A formula that was never computed, so that no value is stored with it.
 UNCOMPUTED = re.compile(rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f\s[^>]*/>)(?:<(?:\w+:)?v\s*/>|<v></v>)?</(?:\w+:)?c>")
 CURRENCY = re.compile(r"\[\$([^\]-]+)(?:-[^\]]*)?\]|\"([^\"]+)\"|([€$£¥₹₽₩])|\\(.)")
 ERRORS = frozenset({"#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"})
 
 
 def read_xlsx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """Each sheet: records where its columns say so, else a text of its rows. Hidden sheets are left out, and counted."""
+    """Reads each visible sheet: as records if its columns say so, else as text. Unusable for a damaged file."""
     openpyxl = library("openpyxl", "openpyxl", file)
-    warnings.filterwarnings("ignore", module="openpyxl")  # of styles and charts that it does not read
+    warnings.filterwarnings("ignore", module="openpyxl")  # about styles and charts that it does not read
     with unzipped(file, ".xlsx") as archive:
         for name in archive.namelist():
             if name.startswith("xl/worksheets/") or name == "xl/sharedStrings.xml":
-                member(archive, name)  # says what is too large
+                member(archive, name)  # raises for what is too large
         try:
             book = openpyxl.load_workbook(io.BytesIO(read_bytes(file)), read_only=True, data_only=True)
         except Exception as error:  # the library raises what its XML library raises
@@ -51,7 +51,7 @@ def read_xlsx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def names_in(archive: zipfile.ZipFile) -> list[str]:
-    """The sheets that a file says it has."""
+    """The sheets that a file claims to have."""
     path = "xl/workbook.xml"
     if path not in archive.namelist():
         return []
@@ -59,7 +59,7 @@ def names_in(archive: zipfile.ZipFile) -> list[str]:
 
 
 def sheet_rows(file: SourceFile, sheet: Any, data: bytes, events: ReadEvents) -> Iterator[Row]:
-    """The rows that hold anything; a value that stands in merged cells belongs to each of their rows."""
+    """Yields the rows that are not empty; a value in merged cells counts for each of their rows."""
     merged = merged_cells(data)
     held: dict[int, tuple[str, int]] = {}  # column -> text of merged cells around this row, and their last row
     number = 0
@@ -85,7 +85,7 @@ def sheet_rows(file: SourceFile, sheet: Any, data: bytes, events: ReadEvents) ->
 
 
 def merged_cells(data: bytes) -> dict[tuple[int, int], int]:
-    """(row, column) of the first cell of cells that are merged downwards -> the last row."""
+    """(row, column) of the first of vertically merged cells -> their last row."""
     out = {}
     for left, top, _, bottom in MERGED.findall(data):
         if int(bottom) > int(top):
@@ -97,7 +97,7 @@ def merged_cells(data: bytes) -> dict[tuple[int, int], int]:
 
 
 def shown(cell: Any) -> str:
-    """A cell's value as Excel shows it, but for dates, which are written as ISO 8601 has them."""
+    """A cell's value as Excel shows it, except that dates follow ISO 8601."""
     value = cell.value
     if value is None or value in ERRORS:
         return ""
@@ -141,18 +141,18 @@ def number_shown(value: float, form: str) -> str:
 
 
 def plain(value: float) -> str:
-    """A number without the noise of its binary form: 0.1 + 0.2 is 0.3."""
+    """A number without binary rounding noise: 0.1 + 0.2 is 0.3."""
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e15):
         return str(int(value))
     return f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) >= 1e-3 else f"{value:.6g}"
 
 
 def remark_uncomputed(file: SourceFile, sheet: str, data: bytes, events: ReadEvents) -> None:
-    """Says that formulas have no values: the file was written by a program that does not compute."""
+    """Remarks that formulas have no values, because the program that wrote the file did not compute them."""
     count = len(UNCOMPUTED.findall(data))
     if count:
         events.remark(
             "formulas",
-            f"{file.name}, sheet {sheet}: formulas without a value: {count:,}. Open the file in Excel or LibreOffice and save it",
+            f"{file.name}, sheet {sheet}: formulas without a value: {count:,}. Open the file in Excel or LibreOffice and save it again",
             f"{file.name}，工作表 {sheet}：{count:,} 个公式没有值。请用 Excel 或 LibreOffice 打开并保存一次",
         )

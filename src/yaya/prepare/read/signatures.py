@@ -1,4 +1,4 @@
-"""What a file really is, whatever its name says: by its first bytes, and what is inside."""
+"""What a file really is, whatever its name: by its first bytes and its contents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ READ = (".pdf", ".docx", ".xlsx", ".epub", ".parquet", ".html")
 
 
 def kind_of(what: tuple[str, str]) -> str:
-    """The kind of problem (a key of FIXES) that a file of another kind is."""
+    """The kind of problem (a key of FIXES) with a file of another kind."""
     if what == IN_OLE["EncryptedPackage"]:
         return "password"
     if what in (*IN_OLE.values(), IN_ZIP["content.xml"], BEGINNINGS[b"{\\rtf"]):
@@ -48,7 +48,7 @@ def kind_of(what: tuple[str, str]) -> str:
 
 
 def what_it_is(data: bytes) -> tuple[str, str] | None:
-    """English and Chinese name of what the bytes are, `None` where that is not known."""
+    """English and Chinese name of what the bytes are, None where that is unknown."""
     if data.startswith(OLE):
         return next((what for name, what in IN_OLE.items() if name.encode("utf-16-le") in data), None)
     if data.startswith(b"PK\x03\x04"):
@@ -60,7 +60,7 @@ def what_it_is(data: bytes) -> tuple[str, str] | None:
 
 
 def in_zip(data: bytes) -> tuple[str, str]:
-    """What a zip file is, by the names in it."""
+    """What a zip file is, by the names of its members."""
     try:
         names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     except (zipfile.BadZipFile, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Finding the files of a source and opening them: kind by name, compression and encoding by content."""
+"""Finds and opens the files of a source: the kind follows from the name, compression from the content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ READABLE = (
     f"{', '.join(KINDS)} (also {', '.join(COMPRESSED)})",
     f"{'、'.join(KINDS)}（也可以是 {'、'.join(COMPRESSED)}）",
 )
-# Ending of a file that holds text all the same -> the ending to save it under.
+# Extension of a file with text that cannot be read -> the extension to save it with.
 CONVERT = {
     ".xls": ".xlsx", ".ods": ".xlsx", ".numbers": ".xlsx", ".et": ".xlsx",
     ".doc": ".docx", ".odt": ".docx", ".rtf": ".docx", ".pages": ".docx", ".wps": ".docx",
@@ -40,7 +40,7 @@ CONVERT = {
     ".mobi": ".epub", ".azw": ".epub", ".azw3": ".epub", ".fb2": ".epub", ".chm": ".epub",
 }  # fmt: skip
 BARE_DUMP = re.compile(r"R[CS]_\d{4}-\d{2}$")  # Reddit's months: RC_2019-04.zst
-LARGEST = 512 << 20  # bytes of a file that is read as a whole, unpacked
+LARGEST = 512 << 20  # bytes of a file that is read as a whole, after unpacking
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SourceFile:
     path: Path | HubFile
     name: str
     kind: str
-    size: int  # bytes on disk, of the part
+    size: int  # bytes on disk, of this part
     named: bool  # given by the user, not found in a folder
     start: int = 0  # where a part begins and ends: bytes, or row groups of Parquet; 0, 0: all of it
     stop: int = 0
@@ -62,7 +62,10 @@ class SourceFile:
 
 
 def list_files(source: str, key: str = "prepare.sources") -> tuple[list[SourceFile], list[str]]:
-    """Files of one source, sorted, and the names in its folder that are of no known kind. key: where the user named it."""
+    """A source's files, sorted, and the names of others in its folder. key: the recipe's key that names the source.
+
+    UserError where the source does not exist, or has no file that can be read.
+    """
     if is_hub(source):
         return hub_files(source)[1], []
     path = Path(source).expanduser()
@@ -87,14 +90,14 @@ def list_files(source: str, key: str = "prepare.sources") -> tuple[list[SourceFi
         en, zh = ", ".join([*shown, *more[:1]]), "、".join([*shown, *more[1:]])
         some = (f" (other kinds: {en})", f"（其他类型：{zh}）") if others else ("", "")
         raise UserError(
-            f"The folder {source} holds no file that yaya reads{some[0]}. It reads {READABLE[0]}.",
+            f"The folder {source} has no files that yaya reads{some[0]}. It reads {READABLE[0]}.",
             f"文件夹 {source} 里没有可读的文件{some[1]}。能读的有：{READABLE[1]}。",
         )
     return files, others
 
 
 def hub_files(source: str) -> tuple[str, list[SourceFile]]:
-    """Revision and files of a dataset on a hub."""
+    """Revision and files of a dataset on a hub; UserError where there is none."""
     revision, found = list_dataset(source)
     base = source.partition(":")[0] + ":" + "/".join(source.partition(":")[2].split("/")[:2]).partition(":")[0]
     kinds = [(file, kind_of(file.path)) for file in found]
@@ -104,20 +107,20 @@ def hub_files(source: str) -> tuple[str, list[SourceFile]]:
 
 
 def named_file(path: Path, source: str) -> SourceFile:
-    """A file that the user named; it must be of a known kind."""
+    """A file that the user named; UserError unless it is of a known kind."""
     kind = kind_of(path.name)
     if not kind:
         better = CONVERT.get(os.path.splitext(source)[1].lower())
         how = (f"Save it as {better}", f"请先另存为 {better}") if better else ("Convert or unpack it", "请先转换或解压")
         raise UserError(
-            f"{source} is no kind of file that yaya reads. {how[0]} first; yaya reads {READABLE[0]}.",
+            f"{source} is not a kind of file that yaya reads. {how[0]} first; yaya reads {READABLE[0]}.",
             f"{source} 不是能读的文件类型。{how[1]}；能读的有：{READABLE[1]}。",
         )
     return SourceFile(path, source, kind, path.stat().st_size, named=True)
 
 
 def kind_of(name: str) -> str | None:
-    """`a.jsonl.gz` -> `"lines"`; `None` for an unknown ending."""
+    """`a.jsonl.gz` -> `"lines"`; None for an unknown extension."""
     bare = os.path.basename(name)
     for ending in COMPRESSED:
         bare = bare.removesuffix(ending).removesuffix(ending.upper())
@@ -127,7 +130,7 @@ def kind_of(name: str) -> str | None:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every file below the folder in sorted order; hidden ones and loops of links are left out."""
+    """Yields every file below the folder in sorted order, without hidden ones and loops of links."""
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
@@ -143,7 +146,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def digest_source(source: str, key: str = "prepare.sources") -> str:
-    """sha256 over names below the source and contents of the files that would be read; of a hub, its revision."""
+    """sha256 over names and contents of the files that would be read; for a hub, the revision. UserError if none."""
     if is_hub(source):
         return f"{source}@{hub_files(source)[0]}"
     files, _ = list_files(source, key)
@@ -154,14 +157,14 @@ def digest_source(source: str, key: str = "prepare.sources") -> str:
         try:
             content = file_digest(file.path)
         except OSError as error:
-            content = f"unreadable {error.errno}"  # the reading itself tells the user
-        kind = "text" if file.kind == "markdown" else file.kind  # as corpora from before know it
+            content = f"unreadable {error.errno}"  # the user is told when it is read
+        kind = "text" if file.kind == "markdown" else file.kind  # so that digests of older corpora stay the same
         whole.update(f"{below}\0{kind}\0{content}\n".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
 
 
 class Unpacked(io.BufferedReader):
-    """The contents of a packed file. A small buffer: what is in it is lost where the file is cut off."""
+    """The contents of a packed file. The buffer is small because its content is lost if the file is cut off."""
 
     def __init__(self, inner: io.RawIOBase, disk: IO[bytes]):
         super().__init__(inner, 1 << 14)
@@ -169,15 +172,15 @@ class Unpacked(io.BufferedReader):
 
     @property
     def lost(self) -> list[tuple[int, str]]:
-        """Where parts begin that are damaged, and what is wrong with each."""
+        """Position and problem of each damaged part."""
         return self.inner.lost if isinstance(self.inner, Streams) else []
 
 
 @contextmanager
 def opening(file: SourceFile, events: ReadEvents | None = None, hold: int = 0) -> Iterator[IO[bytes]]:
-    """The contents of a file, unpacked by what its first bytes are: names lie. What is left out of them is told in `events`.
+    """Opens a file, unpacked if its first bytes say so: names lie. `events` learns of damaged parts.
 
-    hold: as `Streams` has it.
+    hold: as in `Streams`.
     """
     disk = file.path.open() if isinstance(file.path, HubFile) else file.path.open("rb")
     with disk:
@@ -213,7 +216,7 @@ def bytes_read(stream: IO[bytes]) -> int:
 
 
 def read_bytes(file: SourceFile) -> bytes:
-    """The whole file, unpacked; Unusable where that is more than anyone writes by hand."""
+    """The whole file, unpacked; Unusable where it is larger than LARGEST, OSError where it is damaged."""
     expected = min(LARGEST, file.size)
     with opening(file) as stream:
         data = stream.read(expected + 1)

@@ -1,15 +1,13 @@
 """Sources -> documents, lazily: one reader for each kind of file.
 
-Reads:  files, folders and datasets on a hub; packed or not, which their first bytes tell.
-Does:   yields documents; what is broken is told in `events`, and the reading goes on.
+Reads:  files, folders and datasets on a hub, packed or not.
+Does:   yields documents; reports what is broken in `events`, and continues.
 Writes: nothing.
 """
 
 from __future__ import annotations
 
-import lzma
 import os
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,6 +21,7 @@ from yaya.prepare.document import FIXES, Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.books import read_epub, read_pdf
 from yaya.prepare.read.crawl import read_warc
 from yaya.prepare.read.hub import HubFile
+from yaya.prepare.read.line_by_line import DAMAGE
 from yaya.prepare.read.markdown import read_markdown
 from yaya.prepare.read.readers import read_html, read_json, read_parquet
 from yaya.prepare.read.sheets import read_xlsx
@@ -36,7 +35,7 @@ Reader = Callable[[SourceFile, ReadEvents], Iterator[Document]]
 
 
 def sources(main: bool) -> dict[str, Reader]:
-    """Kind of file -> its reader. main: of web pages only the main text."""
+    """Kind of file -> its reader. main: only the main text of web pages."""
     return {
         "text": read_text,
         "markdown": read_markdown,
@@ -54,11 +53,11 @@ def sources(main: bool) -> dict[str, Reader]:
     }
 
 
-SAID_AT_MOST = 3  # of one kind of remark; the rest is counted
-
-
 def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[SourceFile, int]]:
-    """Every file of the sources, once, with the number of its source. What is passed over is said. key: where the user named them."""
+    """Every file of the sources, once, with the number of its source. Says what it skips.
+
+    key: the recipe's key that names the sources. UserError for a source without a file that can be read.
+    """
     seen: set[str] = set()
     out: list[tuple[SourceFile, int]] = []
     for number, source in enumerate(paths):
@@ -76,7 +75,7 @@ def files_of(paths: Sequence[str], key: str = "prepare.sources") -> list[tuple[S
 
 
 def say_skipped(source: str, others: list[str]) -> None:
-    """One line for all files of a folder that are of no known kind."""
+    """Says in one line which files of a folder are of no known kind."""
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = [f"{ending} {count}" for ending, count in endings.most_common(6)]
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
@@ -101,7 +100,7 @@ def nothing_in(source: str, first: dict[str, Any] | None) -> UserError:
 
 
 def read_file(file: SourceFile, events: ReadEvents, main: bool = True) -> Iterator[Document]:
-    """Documents of one file; what stops the reading sets the rest of it aside. main: of web pages only the main text."""
+    """Yields the documents of one file; an error sets the rest aside. main: only the main text of web pages."""
     count = 0
     try:
         for document in sources(main)[file.kind](file, events):
@@ -109,37 +108,16 @@ def read_file(file: SourceFile, events: ReadEvents, main: bool = True) -> Iterat
             yield document
     except Unusable as unusable:
         events.broken(Broken(file.name, "", unusable))
-    except OSError as error:
-        if error.errno is None:
-            events.broken(damage(file, count, error))
-            return
-        why = error.strerror
-        events.broken(Broken(file.name, "", Unusable("unreadable", f"cannot be read: {why}", f"读不了：{why}")))
-    except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        events.broken(damage(file, count, error))
+    except (*DAMAGE, pa.ArrowException) as error:
+        problem = damage(count, error)
+        if isinstance(error, OSError) and error.errno is not None:
+            problem = Unusable("unreadable", f"cannot be read: {error.strerror}", f"读不了：{error.strerror}")
+        events.broken(Broken(file.name, "", problem))
 
 
-def damage(file: SourceFile, count: int, error: Exception) -> Broken:
-    """What is said of a file that is cut off, or is not what it should be inside."""
+def damage(count: int, error: Exception) -> Unusable:
+    """The problem of a file that is cut off, or damaged inside, after so many documents."""
     why = str(error).split("\n")[0][:200]
     en = f"damaged or cut off after {plural(count, 'document')}: {why}"
     zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
-    return Broken(file.name, "", Unusable("damaged", en, zh))
-
-
-class Remarks:
-    """Says each kind of remark a few times, then only how many more there were. `counts` goes to the manifest."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def add(self, kind: str, en: str, zh: str) -> None:
-        self.counts[kind] += 1
-        if self.counts[kind] <= SAID_AT_MOST:
-            say(en, zh)
-
-    def close(self) -> None:
-        for kind, count in self.counts.items():
-            more = count - SAID_AT_MOST
-            if more > 0:
-                say(f"... and {more:,} more like this ({kind}).", f"……同样的情况还有 {more:,} 处（{kind}）。")
+    return Unusable("damaged", en, zh)

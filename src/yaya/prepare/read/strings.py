@@ -1,4 +1,4 @@
-"""Every string of a file of evaluation questions, whatever its shape: fields, cells, or the lines of a text."""
+"""All strings in a file of evaluation questions, whatever its shape: fields, cells, or the lines of a text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yaya.prepare.read.tables import csv_rows
 
 
 def all_strings(file: SourceFile) -> list[str]:
-    """The strings of a file; Unusable, ValueError or OSError where it cannot be read."""
+    """All strings in a file; Unusable, ValueError or OSError where it cannot be read."""
     if file.kind == "parquet":
         with opening(file) as stream:
             return strings_in(pq.read_table(pa.BufferReader(stream.read())).to_pylist())

@@ -1,7 +1,7 @@
 """What surrounds the text of a web page: menus, footers, notices, comments, teasers of other pages.
 
-Elements say so by their tag, their role, their id and class, blocks by being links. But names lie: one that would take
-nearly all of a page's text says nothing about it.
+Elements show it by their tag, role, id and class, blocks by being links. But names can mislead: one that would remove
+nearly all of a page's text is ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from yaya.prepare.read.blocks import Block, Element, Page
 
-# Names of what surrounds a text, wherever it stands ...
+# Names of what surrounds a text, wherever it is ...
 AROUND_WORDS = (
     "nav|navbar|navigation|navi|menu|follow|follow-?us|footer|sidebar|side-?bar|(?:bread)?crumbs?|comments?|comment-?list|respond|disqus"
     "|share|sharing|shares|social|related|recommend|recommended|recommendations|promo|promotion|banner|cta|paywall|tooltip"
@@ -22,7 +22,7 @@ AROUND_WORDS = (
     "|login|third-party|cookies?|consent|gdpr|popup|modal|overlay|tags|tag-?cloud|tag-?list|author-?(?:box|bio|info|description)"
     "|pagination|pager|paging|toolbar|search|searchform|skip|skip-?link|catlinks|site-?sub|jump-?to-?nav|navbox|placeholder"
 )
-# ... and of what may be a part of it: there only whole sentences are.
+# ... and of what may be part of it, if it has whole sentences.
 BESIDE_WORDS = (
     "read-?more|meta|foot|aside|widgets?|teasers?|post-?meta|entry-?meta|byline|bio|copyright|legal|imprint|print|ratings?|votes?|toc"
     "|credits?|metadata|infobox|masthead|topbar|site-?header|page-?header|header"
@@ -36,15 +36,15 @@ AROUND_ROLES = {
     "navigation", "complementary", "contentinfo", "search", "banner", "dialog", "menu", "menubar", "toolbar",
 }  # fmt: skip
 MAIN = {"body", "main", "article"}
-# The share of a page's text from which on a reason is none. Comments can be far longer than an article, and so can notices of
-# data protection; but a menu, a footer or a box to share something can not.
+# The share of a page's text above which a reason does not count. Comments and privacy notices can be far longer than an
+# article; but a menu, a footer or a box for sharing cannot.
 USUAL, BESIDE = 0.9, 0.5
 MOST = dict.fromkeys(
     ("hidden", "comment", "comments", "respond", "cookie", "cookies", "consent", "gdpr", "popup", "related"), 0.99
 )
 MOST["post"] = 0.3
 TEASER = 300  # characters below a linked title
-MOST_TEASERS = 0.8  # of the page's text: then it is made of them
+MOST_TEASERS = 0.8  # of the page's text: above this, the page consists of them
 
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 POST = re.compile(r"(?:^|\s)(?:post|entry|article|hentry|type-post|post-\d+|story)(?:\s|$)", re.IGNORECASE)
@@ -57,7 +57,7 @@ NOTICE = re.compile(
     r"|版权所有|版權所有|ICP[备证備證]|公网安备",
     re.IGNORECASE,
 )
-NOTICE_SIZE = 200  # characters; a longer text is about it
+NOTICE_SIZE = 200  # characters; a longer text is about the subject
 # Titles of lists of other pages.
 RELATED = re.compile(
     r"(?:you (?:may|might) (?:also )?(?:like|enjoy|be interested).*|related(?: \w+)?|(?:read|see) (?:also|next|more).*"
@@ -75,11 +75,11 @@ RELATED = re.compile(
 
 
 def name_pattern(words: str) -> re.Pattern[str]:
-    """Class names and ids that are one of the words, perhaps with a prefix and a part: `c-share-buttons`."""
+    """Matches class names and ids that are one of the words, perhaps with prefix and suffix: `c-share-buttons`."""
     return re.compile(rf"(?:^|[\s_])(?:[a-z0-9]+[_-]){{0,2}}({words})(?:[_-](?:{PARTS}))?(?:$|[\s_])", re.IGNORECASE)
 
 
-AROUND_NAME, BESIDE_NAME = name_pattern(AROUND_WORDS), name_pattern(BESIDE_WORDS)
+NAMES = {"around": name_pattern(AROUND_WORDS), "beside": name_pattern(BESIDE_WORDS)}
 
 
 def hiding(element: Element) -> str:
@@ -88,7 +88,7 @@ def hiding(element: Element) -> str:
 
 
 def around(element: Element) -> str:
-    """Why an element would surround the text: its tag, its role, a word of its name; empty if it wouldn't."""
+    """Why an element seems to surround the text: its tag, its role or a word of its name; empty if it does not."""
     if element.hidden:
         return "hidden"
     if element.tag in MAIN:
@@ -97,38 +97,26 @@ def around(element: Element) -> str:
         return element.tag
     if element.role in AROUND_ROLES:
         return element.role
-    return around_name(element.name) if len(element.name) > 1 else ""
+    return word_of("around", element.name) if len(element.name) > 1 else ""
 
 
 def beside(element: Element) -> str:
-    """Why an element would be a part of the text that may be left out."""
+    """Why an element may be left out although it is inside the text; empty if it may not."""
     if element.tag in MAIN:
         return ""
-    return "header" if element.tag == "header" else beside_name(element.name) if len(element.name) > 1 else ""
+    return "header" if element.tag == "header" else word_of("beside", element.name) if len(element.name) > 1 else ""
 
 
 @lru_cache(maxsize=1 << 14)
-def around_name(name: str) -> str:
-    """The word of a name that says so; "post" for one that also calls itself an article."""
-    found = next(filter(None, map(around_word, name.split())), "")
-    return "post" if found and POST.search(name) else found
+def word_of(where: str, name: str) -> str:
+    """The word in a name that says so, or ""; "post" where the name also says that it is an article."""
+    found = next(filter(None, (word_in(where, part) for part in name.split())), "")
+    return "post" if found and where == "around" and POST.search(name) else found
 
 
 @lru_cache(maxsize=1 << 14)
-def beside_name(name: str) -> str:
-    """The word of a name that says so."""
-    return next(filter(None, map(beside_word, name.split())), "")
-
-
-@lru_cache(maxsize=1 << 14)
-def around_word(word: str) -> str:
-    found = AROUND_NAME.search(CAMEL.sub("-", word))
-    return "" if found is None else found[1].lower()
-
-
-@lru_cache(maxsize=1 << 14)
-def beside_word(word: str) -> str:
-    found = BESIDE_NAME.search(CAMEL.sub("-", word))
+def word_in(where: str, part: str) -> str:
+    found = NAMES[where].search(CAMEL.sub("-", part))
     return "" if found is None else found[1].lower()
 
 
@@ -141,7 +129,7 @@ def is_content(name: str) -> bool:
 def taken_out(
     page: Page, values: Sequence[float], reason: Callable[[Element], str], usual: float = USUAL
 ) -> list[bool]:
-    """Which blocks lie in elements that have a reason; one that would take nearly all of the page is none."""
+    """Which blocks are in elements with a reason to remove them; a reason that would remove nearly all is ignored."""
     before = [0.0, *accumulate(values)]
     found = [(element, why) for element in page.elements if element.blocks and (why := reason(element))]
     while found:
@@ -162,7 +150,7 @@ def taken_out(
 
 
 def what_each_takes(found: list[tuple[Element, str]], before: list[float]) -> tuple[float, dict[str, float]]:
-    """What all reasons together leave of the page, and what each of them takes."""
+    """How much text all reasons together leave, and how much each of them removes."""
     taken: Counter[str] = Counter()
     ends: Counter[str] = Counter()
     rest, end = before[-1], 0
@@ -182,14 +170,14 @@ def is_linked(block: Block) -> bool:
 
 
 def teasers(page: Page, values: Sequence[float]) -> list[bool]:
-    """Which blocks are linked titles and the little text below each; none where a page is made of them."""
+    """Which blocks are linked titles with a little text below; none where the whole page consists of them."""
     blocks, whole = page.blocks, page.elements[0]
     before = [0.0, *accumulate(values)]
     found, text = [], 0.0
     for at, block in enumerate(blocks):
         if block.heading and is_linked(block):
             end = section_end(blocks, at, whole)
-            other = end < holder(block, at, whole).end and not is_linked(blocks[end])  # a title of the same text
+            other = end < holder(block, at, whole).end and not is_linked(blocks[end])  # a title within the same text
             if before[end] - before[at] < TEASER and not other:
                 found.append((at, end))
                 text += before[end] - before[at]
@@ -201,7 +189,7 @@ def teasers(page: Page, values: Sequence[float]) -> list[bool]:
 
 
 def section_end(blocks: list[Block], at: int, within: Element) -> int:
-    """Where the text below a heading ends: at the next one like it, or where the element ends that holds both."""
+    """Where the section of a heading ends: at the next heading of its level, or with the element around it."""
     end = holder(blocks[at], at, within).end
     for following in range(at + 1, end):
         if blocks[following].heading and blocks[following].heading <= blocks[at].heading:
@@ -210,7 +198,7 @@ def section_end(blocks: list[Block], at: int, within: Element) -> int:
 
 
 def holder(block: Block, at: int, within: Element) -> Element:
-    """The smallest element that holds a block and more behind it."""
+    """The smallest element that contains a block and more after it."""
     element = block.element
     while element is not within and element.parent is not None and element.end <= at + 1:
         element = element.parent

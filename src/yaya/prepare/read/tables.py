@@ -1,17 +1,19 @@
-"""Tables: CSV files and their like, and what rows of any table become: records where the columns say so, else text.
+"""Reads CSV files, and turns the rows of any table into records if its columns say so, else into text.
 
-A row of text names its columns ("Name: Lamp", "Price: 12.50"), because a model reads a window of the table, and a value
-far from its column's name teaches nothing.
+As text, each row repeats the names of its columns ("Name: Lamp", "Price: 12.50"), because a model sees only a window of
+the table, and a value far from its column's name teaches nothing.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from yaya.core import han
 from yaya.core.han import language_of
@@ -25,11 +27,11 @@ from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
 from yaya.prepare.read.threads import is_post
 
 LOOKED_AT = 50  # rows that tell what a table is
-MOST_ABOVE = 10  # rows above the one that names the columns: a title, a date
+MOST_ABOVE = 10  # rows above the column names: a title, a date
 LONGEST_NAME = 60  # characters of a column's name
-PART = 1 << 20  # characters of a table that make one document
+PART = 1 << 20  # characters of a table that become one document
 ONE_COLUMN = "\x1f"  # no separator
-MOST_VAIN = 200_000  # lines read twice because of quotes that do not close; from then on a row has FEW_LINES at most
+MOST_VAIN = 200_000  # lines read twice because of open quotes; after that, a row has FEW_LINES at most
 FEW_LINES = 50
 WORD = re.compile(r"(?<![\w.])[^\W\d_]{2,}(?![\w])|[\u3040-\u30ff" + han.BROAD + r"\uac00-\ud7af]")
 NUMBER = re.compile(r"[\W\d]*")
@@ -38,7 +40,7 @@ csv.field_size_limit(LONGEST_LINE)
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it stands, its cells, and what is wrong with it."""
+    """One row: its place, its cells, and its problem if it has one."""
 
     where: str
     cells: list[str]
@@ -47,14 +49,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file separates cells."""
+    """How a file separates its cells."""
 
     delimiter: str
-    backslash: bool = False  # quotes within cells are written \", as databases do
+    backslash: bool = False  # quotes within cells are written as \", as databases do
     spaces: bool = False  # after each separator
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """The cells of each row; csv.Error for a quote that is never closed."""
+        """Yields the cells of each row; csv.Error for a quote that is never closed."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -66,24 +68,23 @@ class Dialect:
 
 
 def read_csv(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """One record per row, named by the first; commas, semicolons, tabs or bars between, whichever the file has."""
+    """Reads one record per row, with names from the first; cells are separated by commas, semicolons, tabs or bars."""
     with opening(file, events) as stream:
         yield from from_rows(file, csv_rows(file, stream, events), events, strict=True)
 
 
-def csv_rows(file: SourceFile, stream: object, events: ReadEvents) -> Iterator[Row]:
-    """The rows of a file; those that cannot be read carry their problem."""
+def csv_rows(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator[Row]:
+    """Yields the rows of a file; broken rows carry their problem. Unusable for a file of another kind."""
     beginning = first_lines(file)
     if what_it_is(beginning):
         raise binary(beginning)
     decoder = LineDecoder(file, events, beginning)
     lines: Iterator[tuple[int, bytes]] = (
-        (number, line.replace(b"\0", b""))
-        for number, line in numbered_lines(file, stream, events)  # type: ignore[arg-type]
+        (number, line.replace(b"\0", b"").removeprefix(codecs.BOM_UTF8 if number == 1 else b""))  # Excel's mark
+        for number, line in numbered_lines(file, stream, events)
     )
     if b"\n" not in beginning and b"\r" in beginning:  # as old Macs end lines
         lines = enumerate((part + b"\n" for _, line in lines for part in line.split(b"\r")), 1)
-    lines = without_mark(lines)
     head = list(itertools.islice(lines, LOOKED_AT))
     sample = [decoder.decode_kept(line) for _, line in head]
     dialect = dialect_of(sample)
@@ -91,23 +92,17 @@ def csv_rows(file: SourceFile, stream: object, events: ReadEvents) -> Iterator[R
         head = head[1:]
     for count, row in enumerate(CsvRows(itertools.chain(head, lines), decoder, dialect)):
         if count % 1000 == 0:
-            events.inside(bytes_read(stream))  # type: ignore[arg-type]
+            events.inside(bytes_read(stream))
         yield row
 
 
-def without_mark(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Lines without the mark that Excel begins UTF-8 with."""
-    for number, line in lines:
-        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-
-
 def is_separator_line(line: str) -> bool:
-    """`sep=;`, which Excel reads and writes."""
+    """Whether it is Excel's `sep=;`."""
     return re.fullmatch(r"\"?sep=.\"?\s*", line, re.IGNORECASE) is not None
 
 
 def dialect_of(lines: list[str]) -> Dialect:
-    """What separates cells: a mark that the first line holds outside of quotes, and that divides rows into no more cells than it."""
+    """How cells are separated: by a mark outside of quotes in the first line that gives other rows no more cells."""
     if lines and is_separator_line(lines[0]):
         delimiter = lines[0].strip().strip('"')[4]
         return Dialect(delimiter, writes_backslashes(lines[1:], delimiter))
@@ -127,7 +122,7 @@ def dialect_of(lines: list[str]) -> Dialect:
 
 
 def parsed(lines: list[str], dialect: Dialect) -> list[list[str]]:
-    """Rows of the first lines, as far as they can be read."""
+    """The rows of the first lines; an empty list for each that cannot be read."""
     out = []
     reader = dialect.reader(lines)
     while True:
@@ -140,7 +135,7 @@ def parsed(lines: list[str], dialect: Dialect) -> list[list[str]]:
 
 
 def writes_backslashes(lines: list[str], delimiter: str) -> bool:
-    """Whether reading `\\"` as a quote within a cell leaves fewer lines that cannot be read."""
+    """Whether fewer lines are broken if `\\"` is read as a quote within a cell."""
     if not any('\\"' in line for line in lines):
         return False
     bad = [parsed(lines, Dialect(delimiter, backslash)).count([]) for backslash in (False, True)]
@@ -148,7 +143,7 @@ def writes_backslashes(lines: list[str], delimiter: str) -> bool:
 
 
 def raw_cells(line: str, delimiter: str) -> list[str]:
-    """The cells of a line as they are written, with their quotes; separators within quotes do not count."""
+    """The cells of a line with their quotes; separators within quotes do not count."""
     cells, quoted = [""], False
     for part in re.split(f'("|{re.escape(delimiter)})', line.rstrip("\r\n")):
         if part == delimiter and not quoted:
@@ -160,14 +155,14 @@ def raw_cells(line: str, delimiter: str) -> list[str]:
 
 
 class CsvRows:
-    """The rows of a CSV file. Quotes that are not closed, or that are no quotes, cost no more than their own line."""
+    """The rows of a CSV file. A quote that is not closed, or does not quote, costs only its own line."""
 
     def __init__(self, lines: Iterator[tuple[int, bytes]], decoder: LineDecoder, dialect: Dialect):
         self.lines, self.decoder, self.dialect = lines, decoder, dialect
-        self.again: deque[tuple[int, bytes]] = deque()  # lines that were taken for a part of a row before them
-        self.read: list[tuple[int, bytes]] = []  # lines of the row that is being read
-        self.problem: Unusable | None = None  # with a byte of it
-        self.size = 0  # bytes of the row that is being read
+        self.again: deque[tuple[int, bytes]] = deque()  # lines that were taken for part of an earlier row
+        self.read: list[tuple[int, bytes]] = []  # lines of the current row
+        self.problem: Unusable | None = None  # a broken byte in it
+        self.size = 0  # bytes of the current row
         self.vain = 0  # lines that had to be read again
 
     def __iter__(self) -> Iterator[Row]:
@@ -189,7 +184,7 @@ class CsvRows:
                 yield Row(f"line {self.read[0][0]}", cells, self.problem)
 
     def feed(self) -> Iterator[str]:
-        """The text of one line after another, up to where a row is too long to be one: some quote in it is none."""
+        """Yields the text of each line, until a row is too long: then some quote in it does not quote."""
         while self.size <= LONGEST_LINE and (self.vain <= MOST_VAIN or len(self.read) < FEW_LINES):
             found = self.again.popleft() if self.again else next(self.lines, None)
             if found is None:
@@ -204,10 +199,10 @@ class CsvRows:
             yield text
 
     def mended(self, number: int, line: bytes) -> Row:
-        """The row of a line whose quotes are wrong."""
+        """The row of a line with wrong quotes."""
         text = self.decoder.decode_kept(line).rstrip("\r\n")
         delimiter = self.dialect.delimiter
-        if delimiter in ("\t", ONE_COLUMN):  # there quotes are often just that
+        if delimiter in ("\t", ONE_COLUMN):  # here quotes are often just characters
             return Row(f"line {number}", text.split(delimiter), self.problem)
         if text.count('"') % 2:
             problem = Unusable("open quote", "a quote is opened and not closed", "引号没有闭合")
@@ -220,7 +215,7 @@ class CsvRows:
 def from_rows(
     file: SourceFile, rows: Iterator[Row], events: ReadEvents, title: str = "", strict: bool = False
 ) -> Iterator[Document]:
-    """Records, where the names of the columns are known; else the table as text. strict: surplus cells are a flaw."""
+    """Yields records if the column names are known, else the table as text. strict: surplus cells are an error."""
     beginning = list(itertools.islice(rows, LOOKED_AT))
     good = [n for n, row in enumerate(beginning) if row.problem is None]
     at = names_at([row.cells for row in beginning], good)
@@ -243,7 +238,7 @@ def from_rows(
 
 
 def names_at(rows: list[list[str]], good: list[int]) -> int | None:
-    """The row that names the columns: the first of more than one cell, if it looks like names."""
+    """The index of the row with the column names: the first with several cells; None if they do not look like names."""
     wide = max((filled(rows[n]) for n in good), default=0)
     first = next((n for n in good if n <= MOST_ABOVE and filled(rows[n]) >= min(2, wide)), None)
     return first if first is not None and (is_known(rows[first]) or are_names(rows[first])) else None
@@ -254,22 +249,22 @@ def filled(cells: list[str]) -> int:
 
 
 def are_names(cells: list[str]) -> bool:
-    """Whether cells may name columns: short, different, no numbers and no sentences."""
+    """Whether cells may name columns: they are short and distinct, not numbers and not sentences."""
     names = [cell.strip() for cell in cells if cell.strip()]
     fit = (len(name) <= LONGEST_NAME and not NUMBER.fullmatch(name) and name[-1] not in ".!。！" for name in names)
     return bool(names) and len(set(names)) == len(names) and all(fit)
 
 
 def is_known(cells: list[str]) -> bool:
-    """Whether rows under these names are records, right or wrong."""
+    """Whether these names make records of the rows, even if something in them is wrong."""
     record = {name.strip(): "x" for name in cells if name.strip()}
     found = contents_of(record) if record else []
     return is_post(record) or any(not isinstance(c, Unusable) or c.kind != "unknown shape" for c in found)
 
 
 def distinct(cells: list[str]) -> list[str]:
-    """Names without white space around them; a second one of the same name gets a number."""
-    names: dict[str, int] = {}  # each with the number that its next namesake gets
+    """The names without white space around them; repeated names get a number."""
+    names: dict[str, int] = {}  # each with the number for its next repetition
     out: list[str] = []
     for cell in cells:
         first = name = cell.strip()
@@ -282,7 +277,7 @@ def distinct(cells: list[str]) -> list[str]:
 
 
 def good_rows(file: SourceFile, rows: Iterable[Row], width: int, events: ReadEvents) -> Iterator[Row]:
-    """The rows without those that are set aside: for a problem, or for more cells than there are names (0: any number)."""
+    """Yields good rows; sets aside those with a problem, or with more cells than `width` (0: any number)."""
     for row in rows:
         problem = row.problem
         if problem is None and width and filled(row.cells[width:]):
@@ -300,12 +295,12 @@ def good_rows(file: SourceFile, rows: Iterable[Row], width: int, events: ReadEve
 
 
 def record_of(names: list[str], row: Row) -> dict[str, str | None]:
-    """A record; cells that are missing at the end are null."""
+    """A row as a record; missing cells at the end are null."""
     return dict(itertools.zip_longest(names, row.cells[: len(names)])) if names else dict.fromkeys(row.cells)
 
 
 def has_words(rows: list[Row]) -> bool:
-    """Whether some column is of words: a table of nothing but numbers is no text."""
+    """Whether some column has words: a table of numbers alone is not text."""
     columns = itertools.zip_longest(*(row.cells for row in rows[1:] or rows if row.problem is None), fillvalue="")
     return any(
         2 * sum(WORD.search(cell) is not None for cell in column) >= filled(list(column)) > 0 for column in columns
@@ -313,11 +308,11 @@ def has_words(rows: list[Row]) -> bool:
 
 
 def say_table(file: SourceFile, names: list[str], events: ReadEvents) -> None:
-    """Says that a table is read as text."""
+    """Remarks that a table is read as text."""
     some = ", ".join(name for name in names[:6] if name) + (", ..." if len(names) > 6 else "")
     how = (f"a table, each row with its column names ({some})", f"表格读取，每一行都带上列名（{some}）")
     if len(names) <= 1:
-        how = ("text, a document a row", "文本读取，每行一篇")
+        how = ("text, one document per row", "文本读取，每行一篇")
     events.remark(
         "table",
         f"{file.name}: read as {how[0]}. Conversations need columns such as question and answer",
@@ -328,7 +323,7 @@ def say_table(file: SourceFile, names: list[str], events: ReadEvents) -> None:
 def table_text(
     file: SourceFile, title: str, above: list[Row], names: list[str], rows: Iterable[Row]
 ) -> Iterator[Document]:
-    """The rows of a table as text: one document, or several of about PART characters."""
+    """Yields the rows of a table as text: one document, or several of about PART characters."""
     lead = [title, *(" ".join(cell.strip() for cell in row.cells if cell.strip()) for row in above)]
     blocks = ["\n".join(line for line in lead if line)] if any(lead) else []
     size, where, where_first = 0, "", ""
@@ -348,7 +343,7 @@ def table_text(
 
 
 def row_text(names: list[str], cells: list[str]) -> str:
-    """A row as lines of "name: value"."""
+    """A row as lines with "name: value"."""
     pairs = itertools.zip_longest(names, cells, fillvalue="")
     return "\n".join(
         f"{name}{'：' if is_chinese(name) else ': '}{cell.strip()}" if name else cell.strip()

@@ -1,7 +1,7 @@
-"""Web pages that would take the parser minutes, or all memory, made harmless. What they say stays.
+"""Simplifies web pages that would cost the parser minutes or all memory. Their text stays.
 
-The parser needs time for every open element at every tag, opens all styles that were not closed again in every
-paragraph, and compares each attribute with all before it. Ordinary pages come back as they are.
+At every tag, the parser spends time on each open element; it reopens unclosed styles in every paragraph, and compares
+each attribute with all earlier ones. Ordinary pages are returned unchanged.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 
 MAX_DEPTH = 512  # as in Chrome
-MAX_STYLES = 32  # that are open at once
+MAX_STYLES = 32  # open at once
 LONG_TAG, MOST_ATTRIBUTES = 4000, 200
 MOST_OPTIONS = 2000
 # fmt: off
-# Never counted as depth: these close by themselves, or hold no tags.
+# Not counted as depth: these close by themselves, or contain no tags.
 FLAT = {
     "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "colgroup", "option", "br", "hr", "img", "image",
     "input", "meta", "link", "area", "base", "basefont", "bgsound", "col", "embed", "frame", "keygen", "param", "source",
     "track", "wbr", "html", "head", "body",
 }
-# Opened again in the next paragraph where they were not closed. A second `a` closes the first.
+# Reopened in the next paragraph unless they were closed. A second `a` closes the first.
 STYLES = {"b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"}
 INLINE = STYLES | {"a", "span"}
-RAW = {"script", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"}  # hold no tags
+RAW = {"script", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"}  # contain no tags
 UNREAD = {"svg": re.compile(r"</svg\s*>", re.IGNORECASE)} | {
     name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in RAW
 }
@@ -31,14 +31,16 @@ COMMENT_END = re.compile("--!?>")
 
 NESTING = re.compile(rf"<(/?)(?!(?:{'|'.join(sorted(FLAT | RAW))})[\s/>])([a-zA-Z][^\s/>]*)", re.IGNORECASE)
 STYLING = re.compile(rf"<(/?)({'|'.join(sorted(STYLES))})(?=[\s/>])", re.IGNORECASE)
-TAG = re.compile(r"""<(?:!--|(/?)([a-zA-Z][^\s/>]*)(?:[^>=]++|=\s*(?:"[^"]*"|'[^']*')?)*+>?)""")  # quotes may hold a >
+TAG = re.compile(
+    r"""<(?:!--|(/?)([a-zA-Z][^\s/>]*)(?:[^>=]++|=\s*(?:"[^"]*"|'[^']*')?)*+>?)"""
+)  # quotes may contain a >
 LONG = re.compile(rf"<([a-zA-Z][^\s/<>]*+)([^<>]{{{LONG_TAG},}}+)>?")
 ATTRIBUTE = re.compile(r"""[^\s/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|\S*))?""")
 OPTION = re.compile("</?option[^<>]*>?", re.IGNORECASE)
 
 
 def tame(html: str) -> str:
-    """The same page, or what reads like it and takes a time in proportion to its length."""
+    """Returns the page, or one with the same text that parses in linear time."""
     html = LONG.sub(few_attributes, html)
     if html.count("<") > MAX_STYLES and (is_deep(html, NESTING, MAX_DEPTH) or is_deep(html, STYLING, MAX_STYLES)):
         html = flattened(html)
@@ -46,12 +48,12 @@ def tame(html: str) -> str:
 
 
 def few_attributes(tag: re.Match[str]) -> str:
-    """A tag without its attributes if it has very many: mostly those are text behind a quotation mark that is missing."""
+    """Removes a tag's attributes if there are very many: most are text after a missing quotation mark."""
     return f"<{tag[1]}>" if len(ATTRIBUTE.findall(tag[2])) > MOST_ATTRIBUTES else tag[0]
 
 
 def is_deep(html: str, tags: re.Pattern[str], most: int) -> bool:
-    """Whether more than so many may be open at once; an end that does not belong to the last beginning is not believed."""
+    """Whether more than `most` elements may be open at once; an end tag counts only if it closes the last one."""
     stack: list[str] = []
     for closing, name in tags.findall(html):
         if not closing:
@@ -64,21 +66,21 @@ def is_deep(html: str, tags: re.Pattern[str], most: int) -> bool:
 
 
 def flattened(html: str) -> str:
-    """The page well nested, without the tags that lie too deep; the page itself if it is so already."""
+    """The page with tags well nested and none too deep; unchanged if it is so already."""
     flat = Flat(html)
     return "".join(flat.out) if flat.changed else html
 
 
 class Flat:
-    """Reads a page's tags and writes them so that the parser cannot see more open elements than are counted here."""
+    """Rewrites a page's tags so that the parser never sees more open elements than are counted here."""
 
     def __init__(self, html: str) -> None:
         self.out: list[str] = []
         self.stack: list[tuple[str, bool]] = []  # name, and whether its tag was written
         self.open: dict[str, int] = {}
-        self.written = self.styles = 0  # elements that are open, and those of them that are styles
+        self.written = self.styles = 0  # open elements, and styles among them
         self.changed = False
-        self.owed: dict[str, int] = {}  # ends that are still to come of elements that had to be ended before
+        self.owed: dict[str, int] = {}  # end tags still to come of elements that were closed early
         self.unclosed: set[str] = set()
         at = 0
         while tag := TAG.search(html, at):
@@ -98,7 +100,7 @@ class Flat:
         self.out.append(html[at:])
 
     def end_of(self, name: str, html: str, at: int) -> int | None:
-        """Where a comment, a drawing or what holds no tags ends; None for other elements."""
+        """Where a comment, a drawing or an element without tags ends; None for other elements."""
         pattern = COMMENT_END if name == "!--" else UNREAD.get(name)
         if pattern is None or name in self.unclosed:
             return None
@@ -108,7 +110,7 @@ class Flat:
         return found and found.end()
 
     def begin(self, name: str, tag: str) -> None:
-        """Begins an element; its tag is left out where too many are open already."""
+        """Begins an element, without its tag if too many are open already."""
         fits = self.written < MAX_DEPTH and (name not in STYLES or self.styles < MAX_STYLES)
         self.stack.append((name, fits))
         self.open[name] = self.open.get(name, 0) + 1
@@ -119,7 +121,7 @@ class Flat:
         self.out.append(tag if fits else "" if name in INLINE else "\n")
 
     def close(self, name: str) -> None:
-        """Ends an element and all that are open in it; an end without a beginning goes."""
+        """Ends an element and all that are open in it; drops an end tag without a beginning."""
         if self.owed.get(name):
             self.owed[name] -= 1
             return

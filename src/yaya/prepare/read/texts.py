@@ -1,4 +1,4 @@
-"""Text files and Markdown: one document a file; stories with marks between them, and very long texts, are several."""
+"""Text files: one document per file, or several for very long texts and for stories with marks between them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from yaya.prepare.read.endoftext import MARK_ALONE, IsCode, dividing, stories
 from yaya.prepare.read.line_by_line import remark_encoding
 from yaya.prepare.read.source_files import SourceFile, opening
 
-LONG_TEXT = 16 << 20  # bytes of a text file from which on it is read as several documents
+LONG_TEXT = 16 << 20  # bytes of a text file above which it is read as several documents
 PART = 1 << 20  # bytes of each
-HELD = 64  # characters at the end of a part without a line end: a mark may be cut in two there
+HELD = 64  # characters held back at the end of a part without a line end, where a mark may be cut in two
 
 
 def read_text(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """The whole file as one document, or divided at marks between stories; a very long one in parts."""
+    """Yields the file as one document, or divided at marks between stories; a very long one in parts."""
     with opening(file, events) as stream:
         data = stream.read(LONG_TEXT + 1)
         if len(data) > LONG_TEXT:
@@ -32,7 +32,7 @@ def read_text(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def text_of(file: SourceFile, data: bytes, events: ReadEvents) -> str:
-    """A file's text, without the lines that hold a broken byte."""
+    """A file's text without lines that contain broken bytes, which are set aside. Unusable for binary data."""
     encoding = encoding_of(data)
     remark_encoding(file, encoding, events)
     try:
@@ -42,9 +42,9 @@ def text_of(file: SourceFile, data: bytes, events: ReadEvents) -> str:
 
 
 def good_lines(file: SourceFile, text: str, encoding: str, events: ReadEvents, first: int = 1, before: int = 0) -> str:
-    """The text with an empty line in place of each that holds a broken byte: those are set aside.
+    """The text with an empty line in place of each that contains a broken byte; sets those aside.
 
-    first: the number of its first line. before: bytes of the file before it.
+    first: the number of its first line. before: bytes of the file that precede it.
     """
     if not BROKEN.search(text):
         return text
@@ -62,12 +62,12 @@ def good_lines(file: SourceFile, text: str, encoding: str, events: ReadEvents, f
 
 
 def codec_of(encoding: str) -> str:
-    """The codec without the mark at the beginning of a file."""
+    """The codec without the byte order mark."""
     return encoding.removesuffix("-sig")
 
 
 def documents_of(file: SourceFile, text: str, events: ReadEvents, is_code: IsCode | None = None) -> Iterator[Document]:
-    """One document, or one for each story."""
+    """Yields one document, or one for each story."""
     found = list(stories(text, is_code=is_code))
     if len(found) > 1:
         remark_divided(file, len(found), mark_of(text, dividing(text, True, is_code)), events)
@@ -76,22 +76,22 @@ def documents_of(file: SourceFile, text: str, events: ReadEvents, is_code: IsCod
 
 
 def mark_of(text: str, cuts: list[tuple[int, int]]) -> str:
-    """The first mark that divides a text, as it is written."""
+    """The first mark that divides a text, in its own spelling."""
     found = MARK_ALONE.match(text, cuts[0][0])
     return found[0] if found else ""
 
 
 def remark_divided(file: SourceFile, count: int, mark: str, events: ReadEvents) -> None:
-    """Says that a file is many documents, and why."""
+    """Remarks that a file was divided, and why."""
     events.remark(
         "divided",
-        f"{file.name}: {count:,} documents, because marks such as {mark} stand between them",
-        f"{file.name}：{count:,} 篇文档，因为中间有 {mark} 之类的分隔标记",
+        f"{file.name}: divided into {count:,} documents at marks such as {mark}",
+        f"{file.name}：按 {mark} 这样的分隔标记分成了 {count:,} 篇文档",
     )
 
 
 def chunks(data: bytes, stream: IO[bytes], encoding: str) -> Iterator[str]:
-    """The text in pieces of about PART bytes, with broken bytes as BROKEN has them."""
+    """Yields the text in pieces of about PART bytes, broken bytes kept as BROKEN; Unusable where that is impossible."""
     tool = codecs.getincrementaldecoder(encoding)("surrogateescape")
     read = 0
     while data:
@@ -108,8 +108,8 @@ def chunks(data: bytes, stream: IO[bytes], encoding: str) -> Iterator[str]:
 def whole_lines(
     file: SourceFile, pieces: Iterator[str], encoding: str, events: ReadEvents
 ) -> Iterator[tuple[str, bool]]:
-    """(text, whether it is the last) of whole lines, without broken ones."""
-    rest, lines, size = "", 1, 0  # the line that has not ended; lines and bytes before it
+    """Yields (text, whether it is the last) in whole lines, without broken ones."""
+    rest, lines, size = "", 1, 0  # the unfinished line; lines and bytes before it
     for piece in pieces:
         rest += piece
         cut = rest.rfind("\n") + 1 or max(0, len(rest) - HELD)
@@ -121,8 +121,8 @@ def whole_lines(
 
 
 def long_text(file: SourceFile, pieces: Iterator[str], encoding: str, events: ReadEvents) -> Iterator[Document]:
-    """Stories, or parts that end at blank lines or at least at line ends; `where` is the line that each begins with."""
-    text, line, count = "", 1, 0  # what is no document yet, and the line that it begins with
+    """Yields stories, or parts that end at blank lines, or at least at line ends; `where` is the first line of each."""
+    text, line, count = "", 1, 0  # text that is not in a document yet, and its first line
     mark = ""  # the first that divides the text
     for piece, last in whole_lines(file, pieces, encoding, events):
         text += piece

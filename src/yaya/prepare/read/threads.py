@@ -1,7 +1,7 @@
 """Posts that answer each other (Reddit, Twitter/X, support chats, OpenAssistant) -> dialogues.
 
-From every post that answers nothing in the file one dialogue is read: the best answer, its best answer, and so on.
-The posts lie in a temporary SQLite file, so memory stays flat however many there are.
+Each post that answers none in the file starts a dialogue: its best answer, the best answer to that, and so on.
+The posts are kept in a temporary SQLite file, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MOST_TURNS = 16
 GONE = frozenset({"", "[deleted]", "[removed]", "[ removed by reddit ]"})
 LEADING_HANDLES = re.compile(r"^(?:\s*@\w{1,32})+\s*")
 LAST_LINK = re.compile(r"https?://t\.co/\w{1,32}\s*$")
-LAST = -(1 << 30)  # the score of an answer that comes after all others
-LONGEST_LINK = 60  # characters, with white space behind
+LAST = -(1 << 30)  # the score of an answer that ranks below all others
+LONGEST_LINK = 60  # characters, including white space at the end
 
 
 @dataclass(frozen=True)
 class Post:
-    """One post: `parent` is the id that it answers, `role` is known where one side is a company."""
+    """One post. `parent` is the id of the post it answers; `role` is known if one side is a company."""
 
     id: str
     parent: str | None
@@ -55,18 +55,18 @@ def reddit_submission(record: dict[str, Any]) -> Post:
 
 
 def author_of(record: dict[str, Any]) -> str:
-    """Who wrote it; nothing where that is not known, as of accounts that are gone."""
+    """The author; empty where unknown, as for deleted accounts."""
     author = str(record.get("author") or "")
     return "" if author.lower() in (*GONE, "nan") else author
 
 
 def count_of(value: Any) -> int:
-    """A number of likes, also as a cell of a table writes it."""
+    """A number of likes, perhaps written in a table's cell."""
     return int(number_of(value) or 0)
 
 
 def tweet(record: dict[str, Any]) -> Post:
-    """A tweet of Twitter's first interface (and of archives)."""
+    """A tweet from version 1 of Twitter's API (and from archives)."""
     user = record.get("user")
     author = user.get("screen_name", user.get("id_str")) if isinstance(user, dict) else user
     parent = record.get("in_reply_to_status_id_str") or record.get("in_reply_to_status_id")
@@ -77,7 +77,7 @@ def tweet(record: dict[str, Any]) -> Post:
 
 
 def tweet_v2(record: dict[str, Any]) -> Post:
-    """A tweet of the second interface."""
+    """A tweet from version 2 of the API."""
     answers = [r.get("id") for r in record.get("referenced_tweets") or [] if r.get("type") == "replied_to"]
     likes = count_of((record.get("public_metrics") or {}).get("like_count"))
     return Post(
@@ -86,7 +86,7 @@ def tweet_v2(record: dict[str, Any]) -> Post:
 
 
 def support_tweet(record: dict[str, Any]) -> Post:
-    """A row of the "Customer Support on Twitter" table: `inbound` says that a customer wrote it."""
+    """A row of the "Customer Support on Twitter" table: `inbound` is true if a customer wrote it."""
     parent = str(record["in_response_to_tweet_id"] or "").removesuffix(".0")
     inbound = str(record["inbound"]).lower() == "true"
     return Post(
@@ -96,7 +96,7 @@ def support_tweet(record: dict[str, Any]) -> Post:
 
 
 def oasst_message(record: dict[str, Any]) -> Post:
-    """A message of OpenAssistant's flat files; what was deleted or judged bad counts as gone."""
+    """A message from OpenAssistant's flat files; one that was deleted or judged bad counts as gone."""
     parent, role = str(record["parent_id"] or ""), ROLES[record["role"]]
     rank = record.get("rank")
     gone = any(is_bad(key, value) for key, value in record.items())
@@ -106,7 +106,7 @@ def oasst_message(record: dict[str, Any]) -> Post:
     )  # fmt: skip
 
 
-# name -> (keys that such a record has, how it is read)
+# name -> (keys of such a record, its reader)
 POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
     "reddit comment": (frozenset({"body", "parent_id", "id"}), reddit_comment),
     "reddit submission": (frozenset({"title", "selftext", "id"}), reddit_submission),
@@ -122,16 +122,14 @@ POSTS: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Post]]] = {
 
 
 def is_post(record: Any) -> bool:
-    """Whether a file whose first record is this one is a file of posts."""
-    return (
-        isinstance(record, dict)
-        and "replies" not in record
-        and any(keys <= record.keys() for keys, _ in POSTS.values())
-    )
+    """Whether a file with this first record is a file of posts."""
+    if not isinstance(record, dict) or "replies" in record:
+        return False
+    return any(keys <= record.keys() for keys, _ in POSTS.values())
 
 
 def post_of(record: Any) -> Post | None:
-    """The post in a record, `None` where it is none or is broken."""
+    """The post in a record, None if it is broken or not a post."""
     if isinstance(record, dict):
         for keys, read in POSTS.values():
             if keys <= record.keys():
@@ -143,12 +141,12 @@ def post_of(record: Any) -> Post | None:
 
 
 def plain(text: Any) -> str:
-    """Reddit writes &gt; and the like."""
+    """The text with entities decoded: Reddit writes &gt; and the like."""
     return html.unescape(text).strip() if isinstance(text, str) else ""
 
 
 def said(text: Any) -> str:
-    """A tweet without the handles that it is addressed to and the links to itself."""
+    """A tweet without the handles it is addressed to, and without links to itself."""
     tweet = LEADING_HANDLES.sub("", plain(text))
     end = len(tweet)
     while found := LAST_LINK.search(tweet, max(0, end - LONGEST_LINK), end):
@@ -157,7 +155,7 @@ def said(text: Any) -> str:
 
 
 def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEvents) -> Iterator[Document]:
-    """The dialogues of a file's records, in the order in which they begin."""
+    """Yields the dialogues in a file's records, in the order of their first posts."""
     with tempfile.TemporaryDirectory(prefix="yaya-threads-") as folder:
         store = sqlite3.connect(Path(folder, "posts.sqlite"), isolation_level=None)
         try:
@@ -192,8 +190,8 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEv
                     yield Document(None, messages, file.name, where)
             events.remark(
                 "threads",
-                f"{file.name}: {count:,} posts, of which {used:,} became {made:,} dialogues; the others have no answer, a better one"
-                f" stands beside them, or {MOST_TURNS} come before them"
+                f"{file.name}: {count:,} posts, {used:,} of them used in {made:,} dialogues; the others have no answer, lost to a"
+                f" better one, or come after {MOST_TURNS} posts"
                 + (f"; not posts: {plural(other, 'record')}" if other else ""),
                 f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复、"
                 f"有更好的回复，或者前面已经有 {MOST_TURNS} 条" + (f"；{other:,} 条记录不是帖子" if other else ""),
@@ -203,7 +201,7 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEv
 
 
 def best_thread(store: sqlite3.Connection, root: str) -> list[tuple[str, str, str | None]]:
-    """(author, text, role) from the root along the best answers by someone else, until a post that is gone."""
+    """(author, text, role) from the root along the best answers of others, until a post that is gone."""
     thread: list[tuple[str, str, str | None]] = []
     seen = set()
     row = store.execute("SELECT id, author, text, role FROM post WHERE id = ?", (root,)).fetchone()
@@ -218,7 +216,7 @@ def best_thread(store: sqlite3.Connection, root: str) -> list[tuple[str, str, st
 
 
 def turns(thread: list[tuple[str, str, str | None]]) -> list[Message]:
-    """The posts as messages: the roles that are known, else by turns; from the first user's to the last assistant's."""
+    """The posts as messages, with known roles or by turns; from the first by the user to the last by the assistant."""
     messages: list[Message] = []
     for number, (_, text, role) in enumerate(thread):
         role = role or ("user", "assistant")[number % 2]
@@ -228,6 +226,6 @@ def turns(thread: list[tuple[str, str, str | None]]) -> list[Message]:
             messages.append({"role": role, "content": text})
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()
-    if messages and messages[0]["role"] == "assistant":  # it answers what is not there
+    if messages and messages[0]["role"] == "assistant":  # it answers a post that is missing
         del messages[0]
     return messages

@@ -1,6 +1,6 @@
 """Wikipedia dumps (MediaWiki XML, mostly .bz2): each article as prose.
 
-Format: https://www.mediawiki.org/xml/export-0.11.xsd. Redirects, talk pages and the like are left out and counted.
+Format: https://www.mediawiki.org/xml/export-0.11.xsd. Redirects, talk pages and the like are left out, and counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 class Entry(NamedTuple):
-    """A page as it stands in the dump; `kind`: why it is no article, if it is none."""
+    """A page of the dump. `kind`: why it is not an article; empty if it is one."""
 
     site: Site
     title: str
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 def read_wiki(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """The articles of a dump: title, empty line, prose. `where` is the title."""
+    """Yields the articles of a dump: title, empty line, prose. `where` is the title."""
 
     def broken(line: int, error: ET.ParseError) -> None:
         problem = Unusable("damaged", f"the XML is damaged: {error}", f"XML 已损坏：{error}")
@@ -53,10 +53,10 @@ def read_wiki(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
 
 
 def entries(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[Entry]:
-    """The pages of a dump, each with its latest revision; a page is forgotten when the next begins."""
+    """Yields the pages of a dump, each in its latest revision, and frees the memory of each."""
     root: ET.Element | None = None
     site = Site()
-    opened: list[ET.Element] = []  # around this place: where a part of the file is missing, pages lie within each other
+    opened: list[ET.Element] = []  # open elements: if a part of the file is missing, pages are nested
     for event, element in elements(stream, broken):
         name = element.tag.rpartition("}")[2]
         if event == "start":
@@ -77,9 +77,9 @@ def entries(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> 
 
 
 def elements(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) -> Iterator[tuple[str, ET.Element]]:
-    """What an XML file begins and ends, in order. Where it is damaged, it is read on from the next page."""
+    """Yields start and end of each XML element. After damage, reading continues with the next page."""
     parser: ET.XMLPullParser[Any] = ET.XMLPullParser(("start", "end"))
-    line, at, head = 1, 1, b""  # lines of the file where the block begins, and where this parser began
+    line, at, head = 1, 1, b""  # first lines of the block and of what this parser has read
     lost = False
     while block := stream.read(BLOCK) + stream.readline(BLOCK):
         head = head or b"".join(ROOT.findall(block)[:1])
@@ -111,7 +111,7 @@ def elements(stream: IO[bytes], broken: Callable[[int, ET.ParseError], None]) ->
 
 
 def offset(block: bytes, line: int, column: int) -> int:
-    """Where a line and column of a block are, counted from 0; past its first byte, so that reading goes on."""
+    """The position of a line and column in a block, counted from 0; at least 1, so that reading makes progress."""
     start = 0
     for _ in range(line):
         start = block.find(b"\n", start) + 1
@@ -134,7 +134,7 @@ def namespaces(siteinfo: ET.Element) -> Iterator[tuple[int, str]]:
 
 
 def entry_of(page: ET.Element, site: Site) -> Entry:
-    """An article from its `<page>`, in its newest revision; what is missing is empty."""
+    """The newest revision in a `<page>`; what is missing is empty."""
     space = page.tag[: -len("page")]
     title = page.findtext(f"{space}title") or ""
     revision = page.findall(f"{space}revision")[-1:]  # full histories have the oldest first

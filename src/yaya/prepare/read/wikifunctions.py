@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from yaya.prepare.read.wikinumbers import WikiPage, date_of
 
-Function = Callable[[list[str], WikiPage], str]  # its arguments, stripped; as many empty ones as it likes behind them
+Function = Callable[[list[str], WikiPage], str]  # gets its arguments, stripped, followed by empty ones
 
 
 def expression(text: str) -> str:
-    """{{#expr: 2 * (3 + 4)}}; "" for what is no sum of plain numbers."""
+    """The value of {{#expr: 2 * (3 + 4)}}; "" for anything but arithmetic on plain numbers."""
     formula, _, places = text.partition(" round ")
     try:
         result = calculated(ast.parse(formula.strip(), mode="eval").body) if len(formula) <= 200 else None
@@ -32,7 +32,7 @@ OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 def calculated(node: ast.expr) -> float:
-    """The value of a sum as Python parses it; ValueError for anything but numbers and OPERATORS."""
+    """The value of an expression that Python has parsed; ValueError for anything but numbers and OPERATORS."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

@@ -1,4 +1,4 @@
-"""Numbers, quantities and dates in templates of Wikipedia, and what a template is given: its arguments and its page."""
+"""Numbers, quantities and dates in Wikipedia's templates, and what templates are given: arguments and page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from yaya.prepare.read.wikinames import Site, words
+from yaya.prepare.read.wikinames import TABLES, Site, words
 
-HOLE = "\x03"  # stands where something was left out, so that brackets and blanks around it can be mended
-HIDDEN_BAR, HIDDEN_EQUALS = "\x01", "\x02"  # | and = that came out of something inside: they part no arguments
+HOLE = "\x03"  # marks where something was left out, so that brackets and blanks around it can be cleaned up
+HIDDEN_BAR, HIDDEN_EQUALS = "\x01", "\x02"  # | and = from inner templates, which do not separate arguments
 WHITE = " \t\n" + HOLE
 LITTLE = WHITE + ",;:，；、："  # between holes
 NAMED = re.compile(r"\s*([^\W\d_][\w \-]{0,30}|\d{1,2})\s*=")
@@ -18,7 +18,7 @@ NAMED = re.compile(r"\s*([^\W\d_][\w \-]{0,30}|\d{1,2})\s*=")
 
 @dataclass
 class WikiPage:
-    """What templates may ask about their page: its wiki, its title, the day of its revision (2014-10-26; "" unknown)."""
+    """What templates can ask about their page: wiki, title, and day of the revision (2014-10-26; "" if unknown)."""
 
     site: Site = field(default_factory=Site)
     title: str = ""
@@ -53,7 +53,7 @@ class Arguments:
         return self.values[key] if key < len(self.values) else ""
 
     def any(self, *keys: int | str) -> str:
-        """The first of these that is there."""
+        """The first of these that is not empty."""
         return next((self[key] for key in keys if self[key]), "")
 
 
@@ -63,26 +63,15 @@ Template = Callable[[Arguments, WikiPage], str]
 # -- numbers and units
 
 NUMBER = re.compile(r"[+\-−]?(?:\d|[.,]\d)[\d.,/+]*(?:e[+\-−]?\d+)?$")
-RANGES = {
-    "-": "–", "–": "–", "—": "–", "&ndash;": "–", "to": " to ", "to(-)": " to ", "to about": " to about ", "or": " or ", "and": " and ",
-    "and(-)": " and ", ",": ", ", ", and": ", and ", ", or": ", or ", "by": " by ", "by(x)": " by ", "x": " × ", "×": " × ", "xx": " × ",
-    "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ", "à": " à ", "et": " et ", "ou": " ou ", "sur": " sur ", "bis": " bis ",
-}  # fmt: skip
+RANGES: dict[str, str] = TABLES["ranges"]
 IN_CHINESE = {" to ": "至", " and ": "和", " or ": "或", " by ": "×"}
-UNITS = {
-    "C": "°C", "F": "°F", "degC": "°C", "degF": "°F", "sqmi": "sq mi", "sqft": "sq ft", "sqin": "sq in", "sqyd": "sq yd", "sqkm": "km²", "sqm": "m²",
-    "cuft": "cu ft", "cuin": "cu in", "cuyd": "cu yd", "cumi": "cu mi", "usgal": "US gal", "USgal": "US gal", "impgal": "imp gal", "kn": "knots",
-    "USfloz": "US fl oz", "USoz": "US fl oz", "impfloz": "imp fl oz", "impoz": "imp fl oz", "LT": "long tons", "ST": "short tons",
-    "acre": "acres", "mile": "miles", "foot": "feet", "inch": "inches", "yard": "yards", "pound": "pounds", "metre": "metres", "meter": "meters",
-    "kilometre": "kilometres", "kilometer": "kilometers", "hectare": "hectares", "tonne": "tonnes", "ton": "tons", "gallon": "gallons",
-    "ounce": "ounces", "fathom": "fathoms", "league": "leagues", "furlong": "furlongs", "knot": "knots",
-}  # fmt: skip
+UNITS: dict[str, str] = TABLES["units"]
 MILLIONS = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion"}
 SUPERSCRIPTS = str.maketrans("0123456789+-−–=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾ⁿⁱ")
 
 
 def superscript(text: str) -> str:
-    """10<sup>6</sup> is no 106: digits become small ones, and what is no word (1<sup>st</sup>) gets a ^."""
+    """10<sup>6</sup> is not 106: digits become superscripts; other text gets a ^, but not words (1<sup>st</sup>)."""
     text = html.unescape(text).strip()
     if all(ord(letter) in SUPERSCRIPTS for letter in text):
         return text.translate(SUPERSCRIPTS)
@@ -90,7 +79,7 @@ def superscript(text: str) -> str:
 
 
 def unit_name(unit: str, one: bool = False) -> str:
-    """The unit as it is read: km2 -> km², sqmi -> sq mi, e6acre -> million acres. one: not in the plural."""
+    """The name of a unit: km2 -> km², sqmi -> sq mi, e6acre -> million acres. one: in the singular."""
     power = re.match(r"e(3|6|9|12)(?=\D)", unit)
     if power:
         return f"{MILLIONS[power[1]]} {unit_name(unit[power.end() :])}"
@@ -100,7 +89,7 @@ def unit_name(unit: str, one: bool = False) -> str:
 
 
 def amount(values: list[str], language: str = "") -> tuple[str, int]:
-    """A number or a range, and how many values it took: `3 | to | 5 | km` -> ("3 to 5", 3)."""
+    """A number or range, and how many values it takes: `3 | to | 5 | km` -> ("3 to 5", 3)."""
     text, at = written(values[0]) if values else "", 1
     while at + 1 < len(values) and values[at] in RANGES and NUMBER.match(values[at + 1]):
         between = RANGES[values[at]]
@@ -169,7 +158,7 @@ def ordinal(a: Arguments, page: WikiPage) -> str:
 
 
 def percentage(a: Arguments, page: WikiPage) -> str:
-    """{{percentage | part | whole | decimals}}; nothing where that is no number."""
+    """{{percentage | part | whole | decimals}}; empty where they are not numbers."""
     if not a[1]:
         return f"{a[0]}%"
     try:
@@ -177,10 +166,6 @@ def percentage(a: Arguments, page: WikiPage) -> str:
         return f"{100 * part / whole:.{min(places, 9)}f}%"
     except (ValueError, ZeroDivisionError, OverflowError):
         return ""
-
-
-def money(sign: str) -> Template:
-    return lambda a, page: sign + a[0]
 
 
 def quantity(a: Arguments, page: WikiPage) -> str:
@@ -195,7 +180,7 @@ def quantity(a: Arguments, page: WikiPage) -> str:
 
 
 def coordinates(a: Arguments, page: WikiPage) -> str:
-    """{{coord|13|19|N|169|9|W}}, {{coord|43.65|-79.38}}; nothing where they stand beside the page's title only."""
+    """{{coord|13|19|N|169|9|W}}, {{coord|43.65|-79.38}}; empty if they are shown only beside the title."""
     if a["display"] and "inline" not in a["display"]:
         return ""
     ends = [place for place, part in enumerate(a.values[:8]) if part in ("N", "S", "E", "W", "O")]
@@ -223,33 +208,12 @@ def height(a: Arguments, page: WikiPage) -> str:
 
 # -- dates
 
-MONTHS = {
-    "en": words("January February March April May June July August September October November December"),
-    "de": words("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
-    "fr": words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
-    "es": words("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
-    "pt": words("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"),
-    "it": words("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"),
-    "ru": [
-        "января",
-        "февраля",
-        "марта",
-        "апреля",
-        "мая",
-        "июня",
-        "июля",
-        "августа",
-        "сентября",
-        "октября",
-        "ноября",
-        "декабря",
-    ],
-}
+MONTHS = {language: words(names) for language, names in TABLES["months"].items()}
 CALENDARS = {"zh": "年月日", "ja": "年月日", "ko": "년월일"}
 
 
 def date_of(year: str, month: str, day: str, page: WikiPage, day_first: bool = False) -> str:
-    """A date as its wiki writes it; the month may be a name, month and day may be missing."""
+    """A date in the style of its wiki; the month may be a name, month and day may be missing."""
     language = page.site.language or "en"
     if language in CALENDARS and year.isdecimal():
         parts = [
@@ -284,7 +248,7 @@ def date_of_death(a: Arguments, page: WikiPage) -> str:
 
 
 def years_between(born: list[str], then: list[str]) -> str:
-    """Whole years between two days (year, month, day); "" where they are none."""
+    """Whole years between two dates (year, month, day); "" where they are not dates."""
     if len(born) != 3 or len(then) != 3 or not all(part.isdecimal() for part in born + then):
         return ""
     first, other = [int(part) for part in born], [int(part) for part in then]
@@ -292,7 +256,7 @@ def years_between(born: list[str], then: list[str]) -> str:
 
 
 def age(a: Arguments, page: WikiPage) -> str:
-    """{{age|1950|1|2}}: on the day when the page was written, or on another day."""
+    """{{age|1950|1|2}}: on the day of the revision, or on another day."""
     return years_between(a.values[:3], a.values[3:6] or page.date.split("-"))
 
 

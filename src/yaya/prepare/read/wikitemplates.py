@@ -1,43 +1,17 @@
-"""What Wikipedia's templates say: names, quotations, words in other languages, numbers. All others are boxes and notes.
+"""What Wikipedia's templates say: names, quotations, words in other languages, numbers. The rest are boxes and notes.
 
-Templates are programs of each wiki, thousands of them. These are the common ones that stand inside sentences, where
-leaving them out would leave a hole. Their output is simplified: no converted values, no labels of languages.
+Each wiki has thousands of templates of its own. These are the common ones within sentences, where leaving them out would
+leave a gap. Their output is simplified: no converted values, no names of languages.
 """
 
 from __future__ import annotations
 
 import re
 
+from yaya.prepare.read import wikinumbers as numbers
 from yaya.prepare.read.wikifunctions import FUNCTIONS, VARIABLES
-from yaya.prepare.read.wikinames import DISAMBIGUATION, words
-from yaya.prepare.read.wikinumbers import (
-    HOLE,
-    WHITE,
-    Arguments,
-    Template,
-    WikiPage,
-    about,
-    age,
-    as_of,
-    century,
-    clock,
-    convert,
-    coordinates,
-    date,
-    date_of_death,
-    fraction,
-    gauge,
-    height,
-    money,
-    old_style,
-    ordinal,
-    percentage,
-    power_of_ten,
-    quantity,
-    signed,
-    superscript,
-    value,
-)
+from yaya.prepare.read.wikinames import DISAMBIGUATION, TABLES, words
+from yaya.prepare.read.wikinumbers import HOLE, WHITE, Arguments, Template, WikiPage, power_of_ten, superscript
 
 # -- words, names and languages
 
@@ -65,6 +39,10 @@ def all_of(between: str, before: str = "", after: str = "") -> Template:
     return read
 
 
+def money(sign: str) -> Template:
+    return lambda a, page: sign + a[0]
+
+
 def around(before: str, after: str = "") -> Template:
     """The first argument between two signs."""
 
@@ -76,7 +54,7 @@ def around(before: str, after: str = "") -> Template:
 
 
 def quotation(a: Arguments, page: WikiPage) -> str:
-    """A quotation on lines of its own, and who said it."""
+    """A quotation on its own lines, and who said it."""
     said = [part for part in a.values if part and not re.fullmatch(r"\d+px", part)]
     text = said[0] if said else a.any("text", "quote", "texte", "texto")
     named = a.any("author", "by", "sign", "auteur", "autor"), a.any("source", "quelle", "ouvrage", "fuente")
@@ -85,7 +63,7 @@ def quotation(a: Arguments, page: WikiPage) -> str:
 
 
 def citation(a: Arguments, page: WikiPage) -> str:
-    """In French what somebody said, in English a reference."""
+    """In French a quotation; in English a reference, which is left out."""
     return around("« ", " »")(a, page) if page.site.language in ("", "fr") and a[0] else ""
 
 
@@ -120,7 +98,7 @@ def korean(a: Arguments, page: WikiPage) -> str:
 
 
 def elsewhere(shown: int) -> Template:
-    """A link to a page in another language: what is shown for it, else its own name."""
+    """A link to a page in another language: its label, else its name."""
     return lambda a, page: a.any("lt", "label", "d", "texte", "fr", shown, 0)
 
 
@@ -170,6 +148,7 @@ def ship_name(prefix: str, name: str, number: str, form: str) -> str:
     return f"{name} ({number})" if number and form not in ("2", "6") else name
 
 
+SIGNS: dict[str, str] = TABLES["signs"]
 READ: dict[str, Template] = {}
 
 
@@ -177,98 +156,43 @@ def read_as(template: Template, names: str) -> None:
     READ.update(dict.fromkeys(words(names), template))
 
 
-read_as(
-    first,
-    """
-    nowrap nobr nobreak nowraplinks nobold small smaller petit big bigger larger large huge center block_indent font midsize keypress abbr abbrv abréviation
-    abrd abr tooltip em strong bold strongbad var code tt mono monospace kbd samp overline underline souligner strikethrough smallcaps sc
-    sc2 allcaps math mvar sub subscript ind unicode polytonic iast pie vanchor visible_anchor translation poemquote ruby
-    plainlist plain_list flatlist flat_list format_price formatprice num formatnum number fmtn число number_table_sorting
-    citation_needed_span clarify_span disputed_span as_written 要出典範囲 comment flag flagu flagcountry flagtext fb fbw 국기 국기나라
-    birth-date death-date start-date end-date birth-date_and_age birth_year_and_age death_year_and_age date- ipa_link ipalink
-    kanji hanja nihongo2 nihongo_foot 僻字 jis2004フォント 補助漢字フォント 拡張漢字 ルビ zh-cn zh-tw zh-hans zh-hant zh-hk esd
-    """,
-)
+read_as(first, TABLES["first_argument"])
 read_as(second, "color colour font_color rtl-lang abbrlink")
 read_as(last, "lang langx langue llang dil transl transliteration script unilang ipa resize lower raise columns-list")
-read_as(all_of(""), "not_a_typo mp mpl linktext chem chem2 ce fchim")
-read_as(all_of(" "), "sortname")
-read_as(all_of("-"), "respell")
-read_as(all_of(", "), "hlist unbulleted_list ubl ublist vunblist cslist comma_separated_entries")
-read_as(all_of("\n* ", "\n* ", "\n"), "bulleted_list ordered_list collapsible_list list_collapsed")
 
-read_as(convert, "convert cvt")
-read_as(value, "val m")
-read_as(signed, "nts formatted_number")
-read_as(fraction, "frac sfrac fraction")
-read_as(ordinal, "ordinal ord")
-read_as(percentage, "percent percentage pct")
-read_as(quantity, "unité nombre quantité unidad unidade")
+read_as(numbers.convert, "convert cvt")
+read_as(numbers.value, "val m")
+read_as(numbers.signed, "nts formatted_number")
+read_as(numbers.fraction, "frac sfrac fraction")
+read_as(numbers.ordinal, "ordinal ord")
+read_as(numbers.percentage, "percent percentage pct")
+read_as(numbers.quantity, "unité nombre quantité unidad unidade")
 read_as(lambda a, page: superscript(a[0]), "sup superscript exp")
 read_as(lambda a, page: power_of_ten(a[0]) if a[0] else "e", "e")
 read_as(lambda a, page: f"10{superscript(a[0])}", "10^")
-read_as(gauge, "track_gauge railgauge")
-read_as(height, "height")
-read_as(coordinates, "coord")
-read_as(around("√"), "radic sqrt")
-read_as(around("|", "|"), "abs mabs")
-read_as(around("$", "$"), "tmath")
-read_as(all_of(", ", "[", "]"), "closed-closed")
-read_as(all_of(", ", "(", ")"), "open-open")
-read_as(all_of(", ", "[", ")"), "closed-open")
-read_as(all_of(", ", "(", "]"), "open-closed")
-for sign, names in {
-    "US$": "usd us$", "£": "gbp £ pound_sterling", "€": "eur €", "¥": "jpy ¥ jpy¥", "CN¥": "cny cn¥ rmb", "₹": "inr ₹ indian_rupee",
-    "A$": "aud a$", "C$": "cad c$ can$", "NZ$": "nzd nz$", "HK$": "hkd hk$", "S$": "sgd s$", "NT$": "twd nt$ ntd", "₩": "krw ₩", "₽": "rub ₽",
-    "R$": "brl r$", "₱": "php ₱", "₪": "ils ₪", "₺": "try ₺", "₴": "uah ₴", "฿": "thb ฿", "₦": "ngn ₦", "CHF ": "chf", "$": "$",
-}.items():  # fmt: skip
+read_as(numbers.gauge, "track_gauge railgauge")
+read_as(numbers.height, "height")
+read_as(numbers.coordinates, "coord")
+for sign, names in TABLES["money"].items():
     read_as(money(sign), names)
+for names, (before, after) in TABLES["around"].items():
+    read_as(around(before, after), names)
+for names, (between, before, after) in TABLES["all_of"].items():
+    read_as(all_of(between, before, after), names)
 
-read_as(
-    date,
-    """
-    birth_date birth_date_and_age bda dob death_date start_date start_date_and_age end_date film_date dts date fecha
-    fecha_de_nacimiento date_de_naissance date_de_décès dtext dni morte дата
-    """,
-)
-read_as(date_of_death, "death_date_and_age dda")
-read_as(age, "age age_in_years")
-read_as(as_of, "as_of asof")
-read_as(about("c."), "circa c. ca.")
-read_as(about("fl."), "floruit fl.")
-read_as(about("r."), "reign r.")
-read_as(about("b."), "b. born_in")
-read_as(about("d."), "d. died_in")
-read_as(old_style, "oldstyledate old_style_date")
-read_as(century(), "siècle s- s sp- s2- s_mini-")
-read_as(century(" av. J.-C."), "-s -sp-")
-read_as(clock, "heure")
-read_as(around("", " million years ago"), "mya ma")
+read_as(numbers.date, TABLES["dates"])
+read_as(numbers.date_of_death, "death_date_and_age dda")
+read_as(numbers.age, "age age_in_years")
+read_as(numbers.as_of, "as_of asof")
+for sign, names in TABLES["years"].items():
+    read_as(numbers.about(sign), names)
+read_as(numbers.old_style, "oldstyledate old_style_date")
+read_as(numbers.century(), "siècle s- s sp- s2- s_mini-")
+read_as(numbers.century(" av. J.-C."), "-s -sp-")
+read_as(numbers.clock, "heure")
 
-read_as(
-    quotation,
-    "quote blockquote pull_quote quotation bquote cquote rquote quote_box zitat cita citazione citação cytat citaat цитата citation_bloc 引用 引文",
-)
+read_as(quotation, TABLES["quotations"])
 read_as(citation, "citation")
-read_as(around("« ", " »"), "guil")
-read_as(around("– ", " –"), "incise")
-read_as(around("—", "—"), "aside")
-read_as(around("„", "“"), '" "-de')
-read_as(around("‘", "’"), "gloss")
-read_as(around("lit. ‘", "’"), "lit lit. literally")
-
-read_as(around("⟨", "⟩"), "angbr angbr_ipa angle_bracket")
-read_as(around("/", "/"), "ipaslink")
-read_as(around("[", "]"), "ipablink")
-read_as(around("p. "), "p. page_h'")
-read_as(around("M. "), "m.")
-read_as(around("Mme "), "mme")
-read_as(around("§ "), "§")
-read_as(around("", " m"), "höhe")
-read_as(around("ISBN "), "isbn")
-read_as(around("ISSN "), "issn")
-read_as(around("OCLC "), "oclc")
-read_as(around("U.S. Patent "), "us_patent")
 read_as(lambda a, page: f"{last(a, page)} BCE".strip(), "bce")
 read_as(lambda a, page: "Quran " + ":".join(a.values[:2]), "cite_quran quran qref")
 read_as(verse, "bibleverse bibleref bibleref2 bibleverse-lb")
@@ -287,33 +211,14 @@ read_as(sic, "sic")
 read_as(author, "harvtxt harvs")
 read_as(spoken, "audio")
 read_as(life, "bd 生卒")
-read_as(around("（", "）"), "hanja-p")
 read_as(lambda a, page: f"{a[0]}（{a[1]}）" if a[1] else a[0], "読み仮名 読み仮名_ruby不使用")
 read_as(ship, "ship")
 read_as(lambda a, page: f"{a[0]}-class {a[1]}".strip(), "sclass sclass- sclass2 sclass2-")
-for prefix in words(
-    """HMS USS RMS SS MV MS SMS HMAS HMCS HMNZS HMIS INS USCGC USNS USAT USRC RFA RV RRS HDMS HNLMS HNoMS HSwMS ROKS ROCS ORP JDS CSS
-    BAP ARA PNS BRP KRI HMT HMY HMHS RNLB CCGS NOAAS FGS TCG"""
-):
+for prefix in TABLES["ships"].split():
     read_as(ship_of(prefix), prefix.lower())
 read_as(lambda a, page: a[0] or "Yes", "yes")
 read_as(lambda a, page: a[0] or "No", "no")
 read_as(lambda a, page: f"1er {a[0]}".strip(), "1er")
-
-SIGNS = {
-    "'": "'", "'s": "'s", "-'": "'", "'-": "'", '-"': '"', '" \'': "\" '", "' \"": "' \"", "'\"": "'\"", "snd": " – ", "spnd": " – ", "sndash": " – ",
-    "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ", "–": " – ", "ndash": "–", "en dash": "–", "endash": "–", "mdash": "—", "em dash": "—",
-    "emdash": "—", "mdashb": "—", "spaced mdash": " — ", "—": "—", "тире": " — ", "tiret": " – ", "nbsp": " ", "sp": " ", "space": " ", "spaces": " ",
-    "thinsp": " ", "thin space": " ", "hairsp": " ", "nnbsp": " ", "in5": " ", "indent": " ", "0": "", "zwsp": "", "zwj": "\u200d", "zwnj": "\u200c",
-    "shy": "", "wbr": "", "wj": "", "br": "\n", "break": "\n", "pb": "\n\n", "·": " · ", "dot": " · ", "middot": " · ", "•": " • ", "bull": " • ",
-    "bullet": " • ", "\\": " / ", "!": "|", "!!": "||", "=": "=", "(": "{", ")": "}", "((": "{{", "))": "}}", "[": "[", "]": "]", "[[": "[[", "]]": "]]",
-    "...": "…", "ellipsis": "…", "times": "×", "×": "×", "minus": "−", "±": "±", "pm": "±", "eqm": "⇌", "pi": "π", "half": "½", "deg": "°", "prime": "′",
-    "*": "*", "asterisk": "*", "number sign": "#", "#": "#", "dagger": "†", "extinct": "†", "†": "†", "sharp": "♯", "flat": "♭", "natural": "♮",
-    "ce": "CE", "bce": "BCE", "lord": "Lord", "er": "er", "re": "re", "ère": "ère", "ème": "e", "nd": "nd", "ier": "Ier",
-    "ire": "Ire", "n°": "no", "av jc": "av. J.-C.", "apr jc": "apr. J.-C.", "av. j.-c.": "av. J.-C.", "apr. j.-c.": "apr. J.-C.",
-    "cad": "c'est-à-dire",
-}  # fmt: skip
-
 
 CALLED = re.compile(
     r"(?:(?:subst|safesubst|msg|template|vorlage|modèle|plantilla|шаблон|模板)\s*:\s*)++", re.IGNORECASE
@@ -323,7 +228,7 @@ COUNTRY = re.compile(r"(?!TOC|POV|BLP)[A-Z]{3}|UK|US|EU")  # {{FRA}}: a flag and
 
 
 def template(body: str, page: WikiPage, before: str) -> str:
-    """What `{{body}}` says after the letter `before`; a HOLE where it says nothing to read."""
+    """What `{{body}}` says after the character `before`; a HOLE where it says nothing."""
     given, bar, rest = body.partition("|")
     given = given.strip(WHITE).replace("_", " ")
     name = given.lower()
@@ -345,7 +250,7 @@ def template(body: str, page: WikiPage, before: str) -> str:
 
 
 def of_a_language(given: str) -> Template | None:
-    """Templates that there is one of for each language: {{lang-fr|texte}}, {{link-en|local|foreign}}, {{enS|text}}."""
+    """The reader of templates per language, {{lang-fr|texte}}, {{link-en|local|foreign}}, {{enS|text}}, else None."""
     name = given.lower()
     if name.startswith(("lang-", "lang ")):
         return first

@@ -1,7 +1,7 @@
 """Wikitext -> readable prose: templates become their words, links their text; tables, notes and pictures are left out.
 
-One pass with one stack, in linear time. The libraries for it (mwparserfromhell, wikitextparser) take five times as long
-and leave out what templates say.
+One pass with one stack, in linear time. Libraries (mwparserfromhell, wikitextparser) take five times as long and drop
+what templates say.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from yaya.prepare.read.wikinames import (
 from yaya.prepare.read.wikinumbers import HIDDEN_BAR, HIDDEN_EQUALS, HOLE, WHITE, WikiPage, superscript
 from yaya.prepare.read.wikitemplates import template
 
-DEEPEST = 100  # brackets inside each other; each level copies what is inside
-LOOKED_BACK = 40  # levels among which an opening bracket is sought
-BRACKETS = re.compile(r"(\{\{+|\[\[|-\{(?!\{)|\{\|)|\}\}+|\]\]|\}-|\|\}(?!\})")  # the group: those that open
+DEEPEST = 100  # nested brackets; each level copies its content
+LOOKED_BACK = 40  # levels that are searched for an opening bracket
+BRACKETS = re.compile(r"(\{\{+|\[\[|-\{(?!\{)|\{\|)|\}\}+|\]\]|\}-|\|\}(?!\})")  # the group: opening ones
 CLOSERS = {"{{": "}}", "{|": "|}", "[[": "]]", "-{": "}-"}
-# Elements without markup inside are kept as they are, and elements that are no text left out.
+# Elements without markup inside are kept literally; elements that are not text are left out.
 LITERAL = frozenset(words("nowiki pre syntaxhighlight source math chem ce"))
 LEFT_OUT = frozenset(
     words("""ref gallery timeline imagemap score mapframe maplink graph templatestyles references hiero style includeonly
@@ -40,7 +40,7 @@ TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*+)[^<>]*+>")
 BLOCK_TAGS = frozenset(
     words("br p div li ul ol dl dt dd tr td th table blockquote center hr poem section h1 h2 h3 h4 h5 h6 pre caption")
 )
-# Other words in <> are no tags to MediaWiki, which shows them: <stdio.h>.
+# MediaWiki shows other words in <> as text: <stdio.h>.
 INLINE_TAGS = LITERAL | LEFT_OUT | frozenset(words("""abbr b bdi bdo big cite code data del dfn em font i ins kbd link mark meta q rb rp rt rtc ruby s samp small span
     strike strong sub sup time tt u var wbr noinclude onlyinclude translate languages tvar nobr"""))  # fmt: skip
 RAISED = re.compile(r"<sup>((?:[^<>\n&]|&minus;|&[mn]dash;|&nbsp;){1,20}+)</sup>", re.IGNORECASE)
@@ -60,9 +60,9 @@ BLANK = re.compile(r"\n{3,}")
 
 
 def to_text(wikitext: str, page: WikiPage | None = None) -> str:
-    """The prose of one page: paragraphs, headings on lines of their own, lists with a dash, code as it is.
+    """The prose of one page: paragraphs, headings on their own lines, lists with dashes, code unchanged.
 
-    page: what is known about it; that it only lists what its title may mean is noted there.
+    page: what is known about it; `disambiguates` is set if it is a disambiguation page.
     """
     page = page or WikiPage()
     literals: list[str] = []
@@ -80,7 +80,7 @@ def to_text(wikitext: str, page: WikiPage | None = None) -> str:
 
 
 def take_out(text: str, literals: list[str]) -> str:
-    """Without comments and notes; in place of each formula, code and the like a mark with its number in `literals`."""
+    """Removes comments and notes; replaces each formula, code and the like with its number in `literals`."""
     out: list[str] = []
     at = 0
     missing: set[str] = set()
@@ -100,7 +100,7 @@ def take_out(text: str, literals: list[str]) -> str:
         if not (found[1] or found[3].rstrip().endswith("/") or name in missing):
             closing = CLOSING[name].search(text, at)
             if closing is None:
-                missing.add(name)  # not sought again: that would take quadratic time
+                missing.add(name)  # not searched again: that would take quadratic time
         if closing is not None and name in LITERAL:
             out.append(f"\x00{len(literals)}\x00")
             literals.append(literal(name, found[3], text[at : closing.start()]))
@@ -111,7 +111,7 @@ def take_out(text: str, literals: list[str]) -> str:
 
 
 def literal(name: str, attributes: str, body: str) -> str:
-    """A formula between $, code on lines of its own."""
+    """A formula between $, code on its own lines."""
     if name in ("math", "chem", "ce"):
         return f"${html.unescape(body).strip()}$"
     if name == "nowiki":
@@ -149,7 +149,7 @@ def resolve(text: str, page: WikiPage) -> str:
         levels.text.append(text[at : found.start()])
         at = found.end()
         if found[1]:
-            levels.open(mark[:9])  # of more braces in a row nobody makes sense
+            levels.open(mark[:9])  # more braces in a row make no sense
         else:
             levels.close(mark)
     levels.text.append(text[at:])
@@ -157,14 +157,14 @@ def resolve(text: str, page: WikiPage) -> str:
 
 
 def starts_line(text: str, at: int) -> bool:
-    """Whether only what indents stands before this place on its line."""
+    """Whether only indentation precedes this place on its line."""
     while at and text[at - 1] in " \t:":
         at -= 1
     return not at or text[at - 1] == "\n"
 
 
 class Levels:
-    """The brackets that are open, what stands before each on its level, and the text of the innermost level so far."""
+    """The open brackets, the text before each on its level, and the text of the innermost level so far."""
 
     def __init__(self, page: WikiPage) -> None:
         self.page = page
@@ -180,7 +180,7 @@ class Levels:
             self.text = []
 
     def close(self, mark: str) -> None:
-        """Reads what is inside of a bracket; braces close two or three at a time. A loose end is a slip, and goes."""
+        """Reads the content of a bracket; braces close two or three at a time. Drops one that closes nothing."""
         closes = mark[:2]
         while len(mark) > 1 and self.unwind(closes):
             opener, before = self.opened.pop()
@@ -203,7 +203,7 @@ class Levels:
             self.text.append(mark)
 
     def unwind(self, closes: str) -> bool:
-        """Whether there is an opening bracket; what was opened after it and never closed is taken as text."""
+        """Whether there is an opening bracket; those opened after it and never closed become text."""
         opened = self.opened
         if opened and CLOSERS[opened[-1][0][:2]] == closes:
             return True
@@ -220,7 +220,7 @@ class Levels:
         self.text = before
 
     def words_of(self, body: str) -> str:
-        """What a template says. Numbers beside each other are kept apart: 1{{frac|1|2}}."""
+        """What a template says. Adjacent numbers are kept apart: 1{{frac|1|2}}."""
         before = next((piece[-1] for piece in reversed(self.text[-3:]) if piece), "" if self.opened else "\n")
         result = template(body, self.page, before)
         return f" {result}" if before.isdecimal() and result[:1].isdecimal() else result
@@ -237,7 +237,7 @@ def parameter(body: str) -> str:
 
 
 def link(body: str, page: WikiPage) -> str:
-    """`[[target|words]]` -> words; nothing for pictures, categories and the same page in another language."""
+    """`[[target|words]]` -> words; a HOLE for pictures, categories and the same page in another language."""
     target, _, shown = body.partition("|")
     prefix, colon, _ = target.partition(":")
     if colon and prefix:
@@ -274,7 +274,7 @@ def variant(body: str) -> str:
     return next(iter(choices.values()), body.strip())
 
 
-# -- what was left out leaves no trace
+# -- cleaning up around what was left out
 
 PAIRS = dict(zip("(（[［「『《〈“«", ")）]］」』》〉”»", strict=True))
 SEPARATORS = " \t,;:，；、：/–—"
@@ -285,7 +285,7 @@ CURRENCY = re.compile(r"(?:(?<=[(（])|(?<=[^\d\s]\s))(?:US|A|C|NZ|HK)?[$£€¥
 
 
 def mended(text: str) -> str:
-    """The text without its holes, and without the empty brackets, doubled blanks and loose commas around them."""
+    """The text without holes, and without empty brackets, double blanks and loose commas around them."""
     first, *others = text.split(HOLE)
     out = [first]
     for right in others:
@@ -296,7 +296,7 @@ def mended(text: str) -> str:
 
 
 def join(out: list[str], right: str) -> str:
-    """Mends the end of `out` and returns what comes after it."""
+    """Cleans up the end of `out`, and returns what follows it."""
     for _ in range(10):
         left, ahead = out[-1], right.lstrip(" \t")
         bare, next_one = left.rstrip(" \t"), ahead[:1]
@@ -324,14 +324,14 @@ def join(out: list[str], right: str) -> str:
 
 
 def before_bracket(text: str) -> str:
-    """Without what leads to something that is not there: `(Greek: ` and `(this or `."""
+    """The text without words that lead to something that is gone: `(Greek: ` and `(this or `."""
     text = text.rstrip(SEPARATORS)
     found = CONJUNCTION.search(text[-16:])
     return text[: len(text) - len(found[0])].rstrip(SEPARATORS) if found else text
 
 
 def beside(out: list[str], bare: str, right: str) -> str:
-    """Mends blanks and commas between the end of `out` (`bare`: without blanks) and what comes after it."""
+    """Cleans up blanks and commas between the end of `out` (`bare`: without blanks) and what follows; returns that."""
     ahead = right.lstrip(" \t")
     next_one, end = ahead[:1], bare[-1:]
     if end in ("", "\n"):
@@ -355,12 +355,12 @@ def beside(out: list[str], bare: str, right: str) -> str:
 
 
 def sections(lines: list[str]) -> list[str]:
-    """Lines with plain headings and lists; without empty sections and without links and footnotes at the end."""
+    """Lines with plain headings and lists, without empty sections, and without links and footnotes at the end."""
     lines = [line.strip(" \t") for line in lines]
     headings = {at: found for at, line in enumerate(lines) if line[:1] == "=" and (found := HEADING.match(line))}
     no_text = without_text([(len(found[1]), found[2]) for found in headings.values()])
     out: list[str] = []
-    pending: list[tuple[int, str]] = []  # headings that nothing has followed yet
+    pending: list[tuple[int, str]] = []  # headings without text so far
     left_out = 0  # level of the heading whose section is left out
     for at, line in enumerate(lines):
         found = headings.get(at)
@@ -402,7 +402,7 @@ def without_text(headings: list[tuple[int, str]]) -> list[bool]:
 
 
 def item(line: str) -> str:
-    """A list item with a dash; what is only indented without its mark."""
+    """A list item with a dash; indented text without its mark."""
     marked = LIST.match(line)
     if marked is None:
         return line
@@ -411,5 +411,5 @@ def item(line: str) -> str:
 
 
 def is_row(line: str) -> bool:
-    """Whether a line is left over from a table that a template began, or that was never closed."""
+    """Whether a line is left over from a table that a template opened, or that was never closed."""
     return line[:1] == "|" or (line[:1] == "!" and (line[1:2] in " \t" or "!!" in line or "|" in line))

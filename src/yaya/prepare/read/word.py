@@ -1,6 +1,6 @@
-"""Word files (.docx): what a reader of the document sees, without its headers and footers. ECMA-376, part 1, 17.
+"""Word files (.docx): what a reader of the document sees, without headers and footers. ECMA-376, part 1, 17.
 
-Tags are compared without their namespace, since files of the strict kind have others.
+Tags are compared without their namespace, which differs in strict files.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import zipfile
 from collections.abc import Iterable, Iterator
 
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
-from yaya.prepare.read.numbering import Numbering, attribute, child, local
+from yaya.prepare.read.numbering import Numbering, attribute, child
 from yaya.prepare.read.source_files import SourceFile
-from yaya.prepare.read.zipped import damaged, member, parse_xml, unzipped
+from yaya.prepare.read.zipped import damaged, local, member, parse_xml, unzipped
 
-# What is not shown: what was deleted or moved away, placeholders' properties, codes of fields, comments, pronunciations.
+# Not shown: deleted and moved text, properties, field codes, comments, pronunciations.
 UNSEEN = frozenset({
     "del", "moveFrom", "rPr", "pPr", "sdtPr", "tblPr", "trPr", "tcPr", "instrText", "delText", "delInstrText", "rt",
     "annotationRef", "sectPr", "txbxContent", "footnoteRef", "endnoteRef", "separator", "continuationSeparator",
@@ -26,23 +26,12 @@ GREEK = dict(zip("ABCDEFGHIKLMNOPQRSTUWXYZabcdefghiklmnopqrstuwxyz",
                  "ΑΒΧΔΕΦΓΗΙΚΛΜΝΟΠΘΡΣΤΥΩΞΨΖαβχδεφγηικλμνοπθρστυωξψζ", strict=True))  # fmt: skip
 SYMBOL = {0xA3: "≤", 0xB3: "≥", 0xB1: "±", 0xB4: "×", 0xB8: "÷", 0xB9: "≠", 0xBB: "≈", 0xB7: "•", 0xA5: "∞", 0xB0: "°",
           0xAE: "→", 0xAC: "←", 0xD6: "√", 0xE5: "∑", 0xF2: "∫"}  # fmt: skip
-WINGDINGS = {
-    0xFC: "✓",
-    0xFB: "✗",
-    0xFE: "☑",
-    0xFD: "☒",
-    0xA8: "☐",
-    0x6F: "☐",
-    0xE0: "→",
-    0xDF: "←",
-    0xA7: "▪",
-    0x4A: "☺",
-}
-DEEPEST = 200  # elements within each other
+WINGDINGS = dict(zip(b"\xfc\xfb\xfe\xfd\xa8\x6f\xe0\xdf\xa7\x4a", "✓✗☑☒☐☐→←▪☺", strict=True))
+DEEPEST = 200  # nested elements
 
 
 def read_docx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
-    """Paragraphs, lists, tables and text boxes in order, then the notes; a table's cells with bars between."""
+    """Yields paragraphs, lists, tables and text boxes in order, then notes. Unusable if damaged."""
     with unzipped(file, ".docx") as book:
         path = document_path(book)
         root = parse_xml(member(book, path), path)
@@ -60,7 +49,7 @@ PARTS = ("numbering", "styles", "footnotes", "endnotes")
 
 
 def document_path(book: zipfile.ZipFile) -> str:
-    """Where the archive holds the document; a template or an old file may have it elsewhere than others."""
+    """The document's path in the archive, which differs in templates and old files."""
     if "_rels/.rels" in book.namelist():
         for link in parse_xml(member(book, "_rels/.rels"), "_rels/.rels"):
             if (link.get("Type") or "").endswith("/officeDocument"):
@@ -69,7 +58,7 @@ def document_path(book: zipfile.ZipFile) -> str:
 
 
 def optional(file: SourceFile, book: zipfile.ZipFile, path: str, events: ReadEvents) -> ET.Element | None:
-    """A part that not every document has, and that can be done without."""
+    """A part that is not essential; None if it is missing, or broken and therefore set aside."""
     try:
         return parse_xml(member(book, path), path) if path in book.namelist() else None
     except Unusable as problem:
@@ -78,7 +67,7 @@ def optional(file: SourceFile, book: zipfile.ZipFile, path: str, events: ReadEve
 
 
 class WordBlock(str):
-    """A paragraph or a table. close: it follows the block before it without an empty line, as items of a list do."""
+    """A paragraph or a table. close: no empty line before it, as between items of a list."""
 
     close = False
 
@@ -101,12 +90,12 @@ def join(blocks: list[WordBlock]) -> str:
 
 
 class Text:
-    """Takes a document apart. It knows how far each list has counted, and which notes were referred to."""
+    """Reads a document. Keeps the counts of its lists, and which notes were referred to."""
 
     def __init__(self, numbering: Numbering):
         self.numbering = numbering
         self.noted: list[tuple[str, str]] = []  # kind of note, its number in the file
-        self.fields: list[bool] = []  # for each field around this place: whether its code goes on
+        self.fields: list[bool] = []  # for each open field: whether this is still its code
         self.goes_on: list[str] = []  # texts of paragraphs whose ends were deleted
 
     def blocks(self, element: Iterable[ET.Element], depth: int = 0) -> list[WordBlock]:
@@ -125,7 +114,7 @@ class Text:
         return out
 
     def paragraph(self, element: ET.Element, depth: int) -> list[WordBlock]:
-        """A paragraph with its number, then the text boxes that hang on it."""
+        """A paragraph with its number, then the text boxes that are anchored to it."""
         boxes: list[ET.Element] = []
         self.goes_on += self.inline(element, boxes, depth)
         self.fields = [False] * len(self.fields)  # the code of a field ends with its paragraph
@@ -153,7 +142,7 @@ class Text:
             elif name == "AlternateContent":
                 yield from self.inline(alternative(part), boxes, depth + 1)
             elif name == "t":
-                yield "" if any(self.fields[:-1]) else part.text or ""  # a field in the code of another is not shown
+                yield "" if any(self.fields[:-1]) else part.text or ""  # fields within codes are not shown
             elif name == "sym":
                 yield symbol(attribute(part, "font"), attribute(part, "char"))
             elif name in CHARACTERS:
@@ -168,7 +157,7 @@ class Text:
                 yield from self.inline(part, boxes, depth + 1)
 
     def field(self, kind: str) -> None:
-        """Of a field (a date, a link, a page number) the result is shown, not its code. 17.16.18."""
+        """Tracks fields (a date, a link, a page number), which show their result, not their code. 17.16.18."""
         if kind == "begin" and len(self.fields) < DEEPEST:
             self.fields.append(True)
         elif kind == "separate" and self.fields:
@@ -181,7 +170,8 @@ class Text:
         found = {
             (kind, attribute(note, "id")): note
             for kind in ("footnote", "endnote")
-            for note in children(parts[f"{kind}s"])
+            if (notes := parts[f"{kind}s"]) is not None
+            for note in notes
             if local(note) == kind
         }
         out = []
@@ -192,7 +182,7 @@ class Text:
         return out
 
     def table_blocks(self, element: ET.Element, depth: int) -> list[WordBlock]:
-        """A table as one block; one that only draws a frame around paragraphs as those."""
+        """A table as one block; a table that only frames paragraphs, as these paragraphs."""
         rows = [list(within(row, "tc")) for row in within(element, "tr")]
         if all(len(row) <= 1 for row in rows):
             return [each for row in rows for cell in row for each in self.blocks(cell, depth)]
@@ -215,19 +205,13 @@ class Text:
             return ""
         parts: list[str] = []
         for part in element:
-            parts += (
-                [self.table(part, depth + 1, ", ", "; ")] if local(part) == "tbl" else self.blocks([part], depth + 1)
-            )
+            inner = local(part) == "tbl"
+            parts += [self.table(part, depth + 1, ", ", "; ")] if inner else self.blocks([part], depth + 1)
         return " ".join(" ".join(part.split()) for part in parts if part.strip())
 
 
-def children(element: ET.Element | None) -> list[ET.Element]:
-    """The elements in one, or none."""
-    return [] if element is None else list(element)
-
-
 def within(element: ET.Element, name: str, depth: int = 0) -> Iterator[ET.Element]:
-    """The rows of a table or the cells of a row, also those in content controls, but not those of inner tables."""
+    """Yields a table's rows or a row's cells, including those in content controls but not those of inner tables."""
     for part in element if depth < DEEPEST else ():
         if local(part) == name:
             yield part
@@ -236,15 +220,15 @@ def within(element: ET.Element, name: str, depth: int = 0) -> Iterator[ET.Elemen
 
 
 def alternative(element: ET.Element) -> ET.Element:
-    """One of the forms in which the same is written for different programs: the first, if it holds anything."""
-    choices = [part for part in element if local(part) in ("Choice", "Fallback")]
-    return next(
-        (part for part in choices if any(local(e) in ("t", "txbxContent") for e in part.iter())), ET.Element("none")
-    )
+    """The first alternative with content, of those that are written for different programs."""
+    for part in element:
+        if local(part) in ("Choice", "Fallback") and any(local(e) in ("t", "txbxContent") for e in part.iter()):
+            return part
+    return ET.Element("none")
 
 
 def is_placeholder(element: ET.Element) -> bool:
-    """Whether it is a content control that nobody has filled in: "Click here to enter text"."""
+    """Whether it is a content control that was not filled in: "Click here to enter text"."""
     return local(element) == "sdt" and child(child(element, "sdtPr"), "showingPlcHdr") is not None
 
 
@@ -254,7 +238,7 @@ def is_hidden(run: ET.Element) -> bool:
 
 
 def symbol(font: str, code: str) -> str:
-    """A character of a symbol font: what it looks like, where that is known."""
+    """A character that looks like this one of a symbol font; "" if unknown."""
     try:
         number = int(code, 16)
     except ValueError:

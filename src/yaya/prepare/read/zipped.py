@@ -1,4 +1,4 @@
-"""Files that are zip archives inside: books, Word and Excel files. What is wrong with one is said in the user's words."""
+"""Files that are zip archives: books, Word and Excel files. Explains in the user's terms what is wrong with one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_MEMBER = 64 << 20  # bytes of one file inside, unpacked
 
 
 def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
-    """The archive; Unusable where it is none, is of another kind, or holds more than anyone's book. ending: `.docx`."""
+    """The archive; Unusable where it is damaged, of another kind, or larger than LARGEST. ending: `.docx`."""
     data = read_bytes(file)
     what = what_it_is(data)
     if what and f"({ending})" not in what[0] and "zip" not in what[0]:
@@ -25,25 +25,22 @@ def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError):
-        en, zh = (
-            f"no readable {ending} file: inside should be a whole zip archive",
-            f"不是可读的 {ending} 文件：里面应当是完整的 zip",
-        )
-        raise damaged(en, zh) from None
+        en = f"no readable {ending} file: inside should be a whole zip archive"
+        raise damaged(en, f"不是可读的 {ending} 文件：里面应当是完整的 zip") from None
     if sum(info.file_size for info in archive.infolist()) > LARGEST:
         raise Unusable("too large", f"unpacks to more than {LARGEST >> 20} MB", f"解压后超过 {LARGEST >> 20} MB")
     return archive
 
 
 def other_kind(what: tuple[str, str], ending: str) -> Unusable:
-    """The error for a file that is not what its name says."""
+    """The problem of a file that is not what its name says."""
     if kind_of(what) == "password":
         return password("this Office file", "这个 Office 文件")
     return Unusable(kind_of(what), f"no {ending} file: this is {what[0]}", f"不是 {ending} 文件：这是{what[1]}")
 
 
 def member(archive: zipfile.ZipFile, path: str) -> bytes:
-    """One file inside, up to LARGEST_MEMBER bytes whatever the archive says of its size."""
+    """One file inside; Unusable where it is missing, broken, encrypted, or larger than LARGEST_MEMBER."""
     try:
         with archive.open(path) as stream:
             data = stream.read(LARGEST_MEMBER + 1)
@@ -59,8 +56,13 @@ def member(archive: zipfile.ZipFile, path: str) -> bytes:
     return data
 
 
+def local(element: ET.Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
 def parse_xml(data: bytes, path: str) -> ET.Element:
-    """The XML of a member."""
+    """Returns the XML of a member; Unusable where it is broken."""
     try:
         return ET.fromstring(data)
     except (ET.ParseError, ValueError, LookupError) as error:
@@ -68,17 +70,17 @@ def parse_xml(data: bytes, path: str) -> ET.Element:
 
 
 def damaged(en: str, zh: str) -> Unusable:
-    """The error for a file of the right kind that is not whole."""
+    """The problem of a damaged file of the right kind."""
     return Unusable("damaged", en, zh)
 
 
 def password(en: str, zh: str) -> Unusable:
-    """The error for a file that is encrypted; en, zh: what it is."""
+    """The problem of an encrypted file; en, zh: what it is."""
     return Unusable("password", f"{en} needs a password", f"{zh}需要密码")
 
 
 def library(module: str, package: str, file: SourceFile) -> Any:
-    """An imported library of the extra, which the file needs."""
+    """Imports a library that the file needs; UserError where it is not installed."""
     needs = (f"To read {file.name}, yaya needs {package}", f"读 {file.name} 需要 {package}")
     leave_out = (". Or leave such files out of sources.", "。也可以从 sources 里去掉这类文件。")
     return need(module, "yaya[data]", *needs, instead=leave_out)
