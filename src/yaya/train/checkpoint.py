@@ -125,7 +125,7 @@ class CheckpointManager:
             shutil.rmtree(left, ignore_errors=True)
 
     def load(self) -> Checkpoint | None:
-        """The newest intact checkpoint; a damaged one is reported and renamed, and the previous one is used."""
+        """The newest intact checkpoint; a damaged one is reported and renamed, and the previous one is used; None if there is none."""
         found = None
         if distributed.is_main():
             for path in sorted(self.folder.glob("step-*"), reverse=True):
@@ -143,7 +143,10 @@ class CheckpointManager:
 
 
 def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
-    """This rank's tensors, and their sha256 in a file beside them, which marks them as complete."""
+    """This rank's tensors, and their sha256 in a file beside them, which marks them as complete.
+
+    UserError if a number is NaN or infinite.
+    """
     name = f"rank-{distributed.rank():05}.safetensors"
     bad = [n for n, p in shards.items() if not torch.isfinite(p.tensor).all()]
     if bad:
@@ -157,7 +160,10 @@ def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
 
 
 def finish(folder: Path, state: TrainState, leaving: Callable[[], bool]) -> None:
-    """Rank 0 waits for every rank's file and writes state.json, which marks the checkpoint as complete."""
+    """Rank 0 waits for every rank's file and writes state.json, which marks the checkpoint as complete.
+
+    UserError if a file does not come in time, InterruptedError if training is being stopped meanwhile.
+    """
     deadline = time.monotonic() + OTHERS_TIMEOUT_S
     digests = {}
     for rank in range(distributed.world_size()):
@@ -207,7 +213,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None if it is intact."""
+    """What is wrong with a checkpoint, or None if it is intact; UserError if a newer yaya wrote it."""
     try:
         for name, digest in read_state(path)["sha256"].items():
             if not (path / name).exists():

@@ -161,7 +161,10 @@ def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
 
 
 def compiles(config: LoopConfig, model: Transformer) -> bool:
-    """Whether to compile the layers: as requested, else where it pays and a compiler is available."""
+    """Whether to compile the layers: as requested, else where it pays and a compiler is available.
+
+    UserError on XLA, which compiles by itself.
+    """
     device = model.head.device.type
     if device == "xla" and config.torch_compile:
         raise UserError(

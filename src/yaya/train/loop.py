@@ -40,7 +40,8 @@ def train(
 ) -> None:
     """Trains `model` in place for `config.steps` steps, or the rest of them after an interruption.
 
-    Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
+    Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints). KeyboardInterrupt, after
+    saving, if the user or the scheduler stops it; UserError if memory runs out or gradients stay infinite.
     """
     assert config.steps is not None
     optimizer = make_optimizer(model, config)
@@ -147,6 +148,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
     """Gradients of this rank's rows of one step: (sum of losses, sum of weights, tokens, cursor after the step).
 
     Out of memory: tries again with half as many rows at a time. The gradient is a sum over rows, so mathematically the same.
+    Any other error of the device is raised.
     """
     while True:
         sums, seen = [], 0.0
@@ -183,6 +185,7 @@ def not_compiled(error: Exception) -> bool:
 
 
 def go_on_without_compiling(model: Transformer, error: Exception) -> None:
+    """Trains with plain layers from here on, and says why the compiler could not be used."""
     reason = " ".join([*filter(None, str(error).splitlines()), type(error).__name__][:2])[:200]
     say(
         f"torch.compile failed here, so training continues without it: slower, but mathematically the same. ({reason})",
@@ -192,6 +195,7 @@ def go_on_without_compiling(model: Transformer, error: Exception) -> None:
 
 
 def halve_rows(model: Transformer, objective: Objective) -> None:
+    """Computes half as many rows at a time from here on; UserError if one row is too many already."""
     if objective.micro_rows == 1 or is_sharded(model):
         raise UserError(
             "There is not enough memory for one micro-batch. Reduce micro_batch_tokens, context_length or the model's size.",
@@ -234,7 +238,10 @@ def restore(checkpoints: CheckpointManager, model: Transformer, optimizer: Optim
 
 
 def roll_back(checkpoints: CheckpointManager, model: Transformer, optimizer: Optimizer, now: TrainState) -> TrainState:
-    """Goes back to the last checkpoint with half the learning rate, and skips the rows that did the harm."""
+    """Goes back to the last checkpoint with half the learning rate, and skips the rows that did the harm.
+
+    UserError after too many times.
+    """
     if now.rollbacks == ROLLBACKS:
         raise UserError(
             f"The loss became NaN or infinite {now.rollbacks + 1} times, most recently at 1/{2**now.rollbacks} of the learning rate. Start over with a lower learning_rate and matrix_learning_rate, and check the data around row {now.cursor:,}.",

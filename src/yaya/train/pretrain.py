@@ -87,7 +87,7 @@ def role_weights(config: PretrainConfig) -> tuple[float, ...]:
 
 
 def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
-    """The model's sizes from the recipe's."""
+    """The model's sizes from the recipe's; UserError if query heads cannot share the key-value heads evenly."""
     assert config.hidden_size and config.num_hidden_layers and config.intermediate_size and config.num_key_value_heads
     heads = max(1, config.hidden_size // config.head_dim)
     if heads % config.num_key_value_heads:

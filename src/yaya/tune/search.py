@@ -102,7 +102,10 @@ class Asked:
 
 
 def run(recipe: Mapping[str, Any]) -> Artifact:
-    """Tunes one stage of a recipe in the run's folder; first makes what the stage reads."""
+    """Tunes one stage of a recipe in the run's folder; first makes what the stage reads.
+
+    UserError if Optuna is missing, or the space or the time does not suit.
+    """
     rest = {name: value for name, value in recipe.items() if name != KIND}
     asked = Asked(rest, build(TuneConfig, table_of(recipe, KIND), KIND))
     if distributed.world_size() > 1:
@@ -129,7 +132,7 @@ def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def inputs_of(job: Run, stage: Stage) -> dict[str, Artifact]:
-    """The stage's inputs: from the run's folder or from=; made if missing, as `yaya run` would."""
+    """The stage's inputs: from the run's folder or from=; made if missing, as `yaya run` would. UserError without conversations."""
     for name in stage.reads:
         provide(job, pipeline.STAGES[name])
         data = job.folder.find(shards.KIND)
@@ -218,7 +221,7 @@ class Search:
     # ---------------------------------------------------------------- trials
 
     def explore(self) -> None:
-        """Runs the trials."""
+        """Runs the trials; UserError if the time was enough for only one."""
         begun = iter(self.study.unfinished())
         records = self.study.records()
         if records or self.again:

@@ -62,7 +62,10 @@ def show(value: Any) -> str:
 
 
 def parse_space(space: Mapping[str, Any] | None, config: Any) -> list[Dimension]:
-    """The dimensions of the user's `space` for a stage's config; if empty, learning rates around the config's."""
+    """The dimensions of the user's `space` for a stage's config; if empty, learning rates around the config's.
+
+    UserError for a key that does not exist or cannot be searched.
+    """
     if not space:
         return around(config)
     known, hints = keys(type(config)), typing.get_type_hints(type(config))
@@ -88,7 +91,7 @@ def parse_space(space: Mapping[str, Any] | None, config: Any) -> list[Dimension]
 
 
 def around(config: Any) -> list[Dimension]:
-    """The learning rates, from a fourth of the config's to four times."""
+    """The learning rates, from a fourth of the config's to four times; UserError if they are 0."""
     known = keys(type(config))
     names = [n for n in AROUND_KEYS if n in known and (n in ADAMW_KEYS or config.optimizer != "adamw")]
     values = {n: getattr(config, known[n].name) for n in names}
@@ -102,7 +105,7 @@ def around(config: Any) -> list[Dimension]:
 
 
 def choice(name: str, asked: list[Any], kind: Any, field: dataclasses.Field) -> Dimension:
-    """A list of values, each as the key allows it."""
+    """A list of values, each as the key allows it; UserError otherwise."""
     values = tuple(dict.fromkeys(check_value(value, kind, field, f"tune.space.{name}") for value in asked))
     if len(values) < 2:
         raise UserError(
@@ -118,7 +121,7 @@ def choice(name: str, asked: list[Any], kind: Any, field: dataclasses.Field) -> 
 
 
 def span(name: str, asked: str, kind: Any, field: dataclasses.Field) -> Dimension:
-    """A range, its ends as the key allows them."""
+    """A range, its ends as the key allows them; UserError otherwise."""
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     whole = int in kinds and float not in kinds
     if not {int, float} & set(kinds) or field.metadata.get("choices"):
@@ -143,7 +146,7 @@ def span(name: str, asked: str, kind: Any, field: dataclasses.Field) -> Dimensio
 
 
 def number(text: str, name: str, asked: str) -> int | float:
-    """`"1e3"` -> 1000: an integer if nothing is lost, since a key may require one."""
+    """`"1e3"` -> 1000: an integer if nothing is lost, since a key may require one. UserError if it is none."""
     try:
         value = float(text)
     except ValueError:

@@ -91,7 +91,10 @@ def known_sizes(chosen: Any, asked: Any) -> Any:
 def settle_steps(
     plan: TrialPlan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int
 ) -> TrialPlan:
-    """The plan with as many steps as the minutes allow, measured with as many parallel trainings as there will be."""
+    """The plan with as many steps as the minutes allow, measured with as many parallel trainings as there will be.
+
+    UserError if that is too few steps to tell trials apart.
+    """
     if plan.steps:
         return plan
     say(

@@ -65,7 +65,7 @@ def loss_axis(y: Scale, values: Sequence[float]) -> list[str]:
 
 
 def scatter(dimension: Dimension, records: Sequence[Record], best: Record) -> Markup | None:
-    """One key's values against the final loss; trials without one are drawn at the top edge."""
+    """One key's values against the final loss; trials without one are drawn at the top edge. None if none has one."""
     done = [r for r in records if r["outcome"] == "complete"]
     losses = sorted(r["loss"] for r in done)
     if not losses:

@@ -82,7 +82,7 @@ def settle(trainee: Trainee, config: Any, request: PlanRequest, guess: float | N
 def settle_batch(trainee: Trainee, config: LoopConfig, tokens: float) -> LoopConfig:
     """Batch and micro-batch: from the recipe, under the Trainer's names or ours, else by the number of training tokens.
 
-    No step takes more tokens than there are distinct ones.
+    No step takes more tokens than there are distinct ones. UserError if two keys contradict each other.
     """
     name, row_length = trainee.name, trainee.row_length
     rows, accumulate = config.per_device_train_batch_size, config.gradient_accumulation_steps
