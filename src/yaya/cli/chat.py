@@ -46,7 +46,7 @@ def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: s
         say(f"Loading {name} ...", f"正在加载 {name}……")
         talk = Talk(*load(), system)
         say(
-            f"Chatting with {name}. /help lists the commands; Ctrl-D or /bye ends the chat.",
+            f"Chatting with {name}. /help lists the commands; end with Ctrl-D or /bye.",
             f"正在和 {name} 聊天。/help 列出用法，Ctrl-D 或 /bye 结束。",
         )
         converse(talk, PlainEditor(terminal) if plain else Editor(terminal))
