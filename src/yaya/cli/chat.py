@@ -209,7 +209,7 @@ class Editor(Messages):
 
     keys = (
         "\nEnter sends, Alt+Enter (or Esc, then Enter) starts a new line; pasted text waits for Enter."
-        "\nUp and Down recall earlier messages, Ctrl-R searches them; they are not kept after the chat."
+        "\nUp and Down recall earlier messages, Ctrl-R searches them; they are forgotten when the chat ends."
         + Messages.keys[0],
         "\n回车发送；Alt+回车（或先按 Esc 再按回车）换行；粘贴的内容等你按回车才发送。"
         "\n上下方向键找回之前的消息，Ctrl-R 搜索；聊天结束后不保留。" + Messages.keys[1],
