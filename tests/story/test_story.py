@@ -301,7 +301,9 @@ def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
     keys = [key for key in TINY if not key.endswith("steps=40") and not key.endswith("steps=12")]
     done = yaya("plan", "name=p", "minutes=1", *keys, cwd=tmp_path)
     assert "million parameters" in done.stderr and "tokens/s" in done.stderr and "GB" in done.stderr
-    assert "Nothing was trained" in done.stderr and "expected validation loss" not in done.stderr  # too little text to tell
+    assert (
+        "Nothing was trained" in done.stderr and "expected validation loss" not in done.stderr
+    )  # too little text to tell
     settled = yaya("plan", "name=p", "minutes=1", *TINY, cwd=tmp_path)  # steps are given: says the same, and how long
     assert "tokens/s" in settled.stderr
     assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

@@ -22,8 +22,16 @@ MISTAKES = [
     ("chat m --greedy=3", "--greedy takes no value, but got '3'", "--greedy 不需要值，却写了 '3'"),
     ("chat m --top 3", "--top could mean --top-k, --top-p", "--top 可能是指 --top-k, --top-p"),
     ("chat m --frob", "unknown arguments: --frob", "不认识的参数 --frob"),
-    ("chat m --onse hi", "unknown arguments: --onse hi. Did you mean --once?", "不认识的参数 --onse hi。你是想写 --once 吗？"),
-    ("serve m --prot=1", "unknown arguments: --prot=1. Did you mean --port?", "不认识的参数 --prot=1。你是想写 --port 吗？"),
+    (
+        "chat m --onse hi",
+        "unknown arguments: --onse hi. Did you mean --once?",
+        "不认识的参数 --onse hi。你是想写 --once 吗？",
+    ),
+    (
+        "serve m --prot=1",
+        "unknown arguments: --prot=1. Did you mean --port?",
+        "不认识的参数 --prot=1。你是想写 --port 吗？",
+    ),
     ("generate m p --top-q 3 --tempereture 1", "Did you mean --top-", "你是想写 --top-"),
     ("serve m a b", "unknown arguments: a b", "不认识的参数 a b"),
     ("doctor x", "unknown arguments: x", "不认识的参数 x"),
