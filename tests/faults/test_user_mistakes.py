@@ -215,7 +215,7 @@ def test_an_argument_that_is_no_text(
 
 def test_names_that_would_control_the_terminal(tell: Callable[..., Told], here: Path) -> None:
     code, said = tell("chat", "\x1b]0;owned\x07")
-    assert code == 1 and r"model folder \x1b]0;owned\x07:" in said and "\x1b" not in said
+    assert code == 1 and r"model folder named \x1b]0;owned\x07:" in said and "\x1b" not in said
 
 
 def test_a_missing_input_in_chinese(tell: Callable[..., Told]) -> None:

@@ -46,7 +46,7 @@ def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: s
         say(f"Loading {name} ...", f"正在加载 {name}……")
         talk = Talk(*load(), system)
         say(
-            f"Chatting with {name}. /help lists the commands; Ctrl-D or /bye ends the chat.",
+            f"Chatting with {name}. /help lists the commands; end with Ctrl-D or /bye.",
             f"正在和 {name} 聊天。/help 列出用法，Ctrl-D 或 /bye 结束。",
         )
         converse(talk, PlainEditor(terminal) if plain else Editor(terminal))
@@ -209,7 +209,7 @@ class Editor(Messages):
 
     keys = (
         "\nEnter sends, Alt+Enter (or Esc, then Enter) starts a new line; pasted text waits for Enter."
-        "\nUp and Down recall earlier messages, Ctrl-R searches them; they are not kept after the chat."
+        "\nUp and Down recall earlier messages, Ctrl-R searches them; they are forgotten when the chat ends."
         + Messages.keys[0],
         "\n回车发送；Alt+回车（或先按 Esc 再按回车）换行；粘贴的内容等你按回车才发送。"
         "\n上下方向键找回之前的消息，Ctrl-R 搜索；聊天结束后不保留。" + Messages.keys[1],

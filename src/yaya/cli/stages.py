@@ -76,7 +76,7 @@ def recipe_of(command: str, words: list[str], shown: str | None = None) -> dict[
             key = text.lstrip("-").partition("=")[0].replace("-", "_") or "key"
             raise UsageError(
                 f"{text!r}: keys are written without dashes: {key}=VALUE. See: yaya {shown} --help",
-                f"{text!r}：键的前面不写短横：{key}=值。请看：yaya {shown} --help",
+                f"{text!r}：键的前面不加短横线：{key}=值。请看：yaya {shown} --help",
             )
         if "=" in text:
             name, value = parse_assignment(text)

@@ -199,7 +199,7 @@ def halve_rows(model: Transformer, objective: Objective) -> None:
     if objective.micro_rows == 1 or is_sharded(model):
         raise UserError(
             "There is not enough memory for one micro-batch. Reduce micro_batch_tokens, context_length or the model's size.",
-            "内存放不下一个小批次。请调小 micro_batch_tokens、context_length 或模型尺寸。",
+            "内存放不下一个微批次。请调小 micro_batch_tokens、context_length 或模型尺寸。",
         )
     objective.micro_rows //= 2
     if torch.cuda.is_available():

@@ -19,7 +19,7 @@ class LoopConfig:
     num_train_epochs: float | None = key(
         None,
         "passes over the data, instead of steps or minutes",
-        "数据训练几遍（代替 steps 或 minutes）",
+        "训练几轮（代替 steps 或 minutes）",
         least=1e-3,
     )
     batch_tokens: int | None = key(
@@ -42,7 +42,7 @@ class LoopConfig:
         least=1,
     )
     gradient_accumulation_steps: int | None = key(
-        None, "micro-batches per step; used with the key above", "梯度累积：一步几个小批次，与上一个键一起用", least=1
+        None, "micro-batches per step; used with the key above", "梯度累积：一步几个微批次，与上一个键一起用", least=1
     )
     optimizer: str = key(
         "muon",

@@ -166,6 +166,6 @@ def describe(trainee: Trainee, config: LoopConfig, token_seconds: float | None) 
         zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(seconds)}"
     say(
         f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{en}; {times(passes)} passes over the data; about {needed:.1f} GB of memory.",
-        f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{zh}；数据训练 {times(passes)} 遍；内存约 {needed:.1f} GB。",
+        f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{zh}；训练 {times(passes)} 轮；内存约 {needed:.1f} GB。",
     )
     return TrainingPlan(config, model, tokens, needed, token_seconds, seconds)
