@@ -201,7 +201,7 @@ def test_own_texts_stay_where_no_sources_are_named(tmp_path: Path) -> None:
         advised = re.search("To use the same texts: (.+?); to use", refused)
         assert advised and manifest.read_bytes() == before
         assert "already done" in yaya(*shlex.split(advised[1])[1:], cwd=tmp_path, YAYA_LANG="en").stderr
-    assert "这次却没有写 sources" in yaya("prepare", "name=own", cwd=tmp_path, check=False, YAYA_LANG="zh").stderr
+    assert "这次没有指定 sources" in yaya("prepare", "name=own", cwd=tmp_path, check=False, YAYA_LANG="zh").stderr
     for wanted in ("sources=primer", "sources=[]"):
         yaya("prepare", "name=own", wanted, "stories=10", "conversations=20", cwd=tmp_path)
     assert json.loads(manifest.read_bytes())["config"]["sources"] == []

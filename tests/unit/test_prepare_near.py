@@ -206,13 +206,13 @@ def test_questions_are_found_after_saving_and_loading(tmp_path):
     known = Known.load(tmp_path / "known.npz")
 
     def find(text: str) -> str | None:
-        return known.find(tokens_of(text).words)
+        return known.find_in([tokens_of(text).words]).get(0)
 
     assert find(f"Quiz! {QUESTIONS['english'][0].upper()} (The Regnitz.)") == "english"
     assert find(f"第一题：{QUESTIONS['chinese'][0]}答：雷格尼茨河。") == "chinese"
     assert find("Which river flows through the old town of Passau in the south of Germany today?") is None
     assert find("What is it? 是吗") is None and find("") is None
-    assert known_from({}).find(tokens_of("anything at all").words) is None
+    assert known_from({}).find_in([tokens_of("anything at all").words]).get(0) is None
 
 
 def test_what_holds_a_question_is_dropped_with_the_name_of_the_set(tmp_path):

@@ -70,7 +70,7 @@ def check(config: AugmentConfig) -> None:
     if unknown or not (config.methods or not config.copies):
         raise UserError(
             f"prepare.augment.methods must be some of {', '.join(METHODS)}; got {', '.join(unknown) or 'an empty list'}.",
-            f"prepare.augment.methods 可用的有 {'、'.join(METHODS)}，没有 {'、'.join(unknown) or '空表'}。",
+            f"prepare.augment.methods 可以是 {'、'.join(METHODS)}，不能是 {'、'.join(unknown) or '空列表'}。",
         )
     if config.copies and {"delete", "swap", "synonyms", "masked"} & set(config.methods):
         segmenter()

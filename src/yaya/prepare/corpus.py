@@ -181,7 +181,7 @@ def keep_own_texts(table: Mapping[str, Any], found: Artifact) -> None:
     if "sources" not in table and not is_primer(found.config.get("sources")):
         raise UserError(
             f"{found.path} was made from your own texts, but no sources are named now. To use the same texts: {command_for(found)}; to use the primer: sources=primer; or choose another name=.",
-            f"{found.path} 是用你自己的文本做的，这次却没有写 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
+            f"{found.path} 是用你自己的文本做的，但这次没有指定 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
         )
 
 

@@ -19,8 +19,8 @@ from yaya.prepare.settings import PrepareConfig
 EXACT = 2.0  # in place of a Jaccard: the two are identical
 
 
-def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and saves the document kept in place of each (itself or an earlier one), and their Jaccard: (D,)."""
+def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> np.ndarray:
+    """Saves the document kept in place of each (itself or an earlier one) and its Jaccard; returns the first. (D,)."""
     ids = work.load("ids", chunks).whole()
     first = exact(ids) if config.deduplicate else np.arange(len(ids))
     np.save(work.whole("exact.npy"), first)
@@ -34,7 +34,7 @@ def merge(work: Handover, config: PrepareConfig, chunks: int, workers: int) -> t
         first = first[first]  # if that one is itself dropped as a near-duplicate, take what is kept instead of it
     np.save(work.whole("first.npy"), first)
     np.save(work.whole("likeness.npy"), likeness)
-    return first, likeness
+    return first
 
 
 def exact(ids: np.ndarray) -> np.ndarray:

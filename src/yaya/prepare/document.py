@@ -131,10 +131,7 @@ FIXES = {
         "请用 Office 或 LibreOffice 打开，另存为新格式（.docx、.xlsx）。",
     ),
     "other kind": ("Rename it with the right extension, or leave it out.", "请改成对应的扩展名，或者去掉它。"),
-    "locked": (
-        "Leave it out: only the app it was bought for can open it.",
-        "请去掉它：只有买书的那个软件才能打开。",
-    ),
+    "locked": ("Leave it out: only the app it was bought for can open it.", "请去掉它：只有买书的那个软件才能打开。"),
     "password": ("Remove the password, or leave the file out.", "请先去掉密码，或者去掉这个文件。"),
     "unreadable": ("Check the file's permissions and the disk.", "请检查文件权限和磁盘。"),
     "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
@@ -166,7 +163,6 @@ class ReadEvents:
     broken: Callable[[Broken], None]  # a file or record that is set aside or left out
     remark: Callable[[str, str, str], None]  # kind of remark, English, Chinese
     left_out: Callable[[str, str, str], None]  # source, where, why: a record without a document, e.g. a redirect
-    inside: Callable[[int], None] = lambda position: None  # bytes of the current file that have been read
 
 
 def place(source: str, where: str) -> str:

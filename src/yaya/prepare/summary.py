@@ -142,7 +142,7 @@ def tell(metrics: dict[str, Any]) -> None:
     if not share:
         say("Warning: too few documents for a validation split.", "警告：文档太少，没有验证集。")
     by_weights = r["dropped"].get("mixing: more than its share", 0)
-    some = (f" ({by_weights:,} of them left out by weights)", f"（其中 {by_weights:,} 是按 weights 的占比没有选入的）")
+    some = (f" ({by_weights:,} of them left out by weights)", f"（其中 {by_weights:,} 因 weights 的占比而未选入）")
     en, zh = some if by_weights else ("", "")
     say(
         f"[prepare] {r['in']:,} in = {r['kept']:,} kept + {dropped:,} dropped{en} + {r['merged']:,} merged"

@@ -27,7 +27,7 @@ def decide(
     config: PrepareConfig, work: Handover, out: Path, chunks: int, workers: int
 ) -> tuple[list[WriteTask], Mixture]:
     """Returns the third pass's task for each chunk, and the mixture for the manifest (empty without weights)."""
-    first, _ = dedup.merge(work, config, chunks, workers)
+    first = dedup.merge(work, config, chunks, workers)
     kept = first == np.arange(len(first))
     if config.repeated_lines:
         dedup.save_repeated_lines(work, len(config.sources or [PRIMER]), chunks)

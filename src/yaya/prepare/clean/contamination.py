@@ -50,12 +50,8 @@ class Known:
             arrays = (saved[name] for name in ("anchors", "lengths", "hashes", "sets"))
             return cls(saved["names"].tolist(), *arrays)
 
-    def find(self, words: np.ndarray) -> str | None:
-        """The name of the first set with a question in this text, else None. words: (N,) hashes."""
-        return self.find_in([words]).get(0)
-
     def find_in(self, texts: list[np.ndarray]) -> dict[int, str]:
-        """Number of a text -> the set whose question it contains."""
+        """Number of a text -> the first set with a question that it contains. texts: (N,) hashes of words of each."""
         words, ends = np.concatenate(texts), np.cumsum([len(text) for text in texts])
         found: dict[int, str] = {}
         for size in ANCHORS:

@@ -134,7 +134,5 @@ def no_choice(replies: dict[str, str]) -> Unusable:
     """The problem of replies of which none is named as the best."""
     names = tuple(replies.values())
     return Unusable(
-        "no choice",
-        f"nothing says which is better: {', '.join(names)}",
-        f"没有说明哪个更好：{'、'.join(names)}",
+        "no choice", f"nothing says which is better: {', '.join(names)}", f"没有说明哪个更好：{'、'.join(names)}"
     )

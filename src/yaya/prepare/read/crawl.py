@@ -13,7 +13,7 @@ from typing import IO
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.html import html_to_text, main_text
 from yaya.prepare.read.readers import decode_page
-from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
+from yaya.prepare.read.source_files import SourceFile, opening
 
 LARGEST_RECORD = 32 << 20  # bytes; a larger one is set aside
 LONGEST_HEADER = 1 << 16
@@ -26,8 +26,6 @@ def read_warc(file: SourceFile, events: ReadEvents, main: bool) -> Iterator[Docu
         for number, headers, body in records(file, stream, events):
             kind, address = headers.get("warc-type", ""), headers.get("warc-target-uri", "").strip("<>")
             where = f"record {number}" + (f" ({address})" if address else "")
-            if number % 100 == 0:
-                events.inside(bytes_read(stream))
             try:
                 if kind == "conversion":
                     yield Document(body.decode("utf-8"), None, file.name, where)

@@ -91,13 +91,12 @@ def turns_of(item: Any, name: str) -> list[Turn]:
         return [(None, item, True)]
     if isinstance(item, list) and len(item) == 2:
         return [(string(item[0], name).strip().lower(), string(item[1], name), True)]
-    if isinstance(item, dict):
-        found = turns_in(item, name) or turns_in({plain(key): value for key, value in item.items()}, name)
-        if found:
-            return found
     if not isinstance(item, dict):
         en, zh = json_kind(item)
         raise Unusable("wrong type", f"{name} must be a message, not {en}", f"{name} 应当是一条消息，而不是{zh}")
+    found = turns_in(item, name) or turns_in({plain(key): value for key, value in item.items()}, name)
+    if found:
+        return found
     keys = ", ".join(map(str, item)) or "none"
     wanted = ("from", "value") if "from" in item else ("role", "content")
     raise Unusable(

@@ -11,21 +11,8 @@ import re
 from collections import Counter
 from itertools import accumulate
 
+from yaya.prepare.read import surroundings
 from yaya.prepare.read.blocks import CELLS, Block, Element, Page, join
-from yaya.prepare.read.surroundings import (
-    BESIDE,
-    NOTICE,
-    NOTICE_SIZE,
-    RELATED,
-    around,
-    beside,
-    hiding,
-    is_content,
-    is_linked,
-    section_end,
-    taken_out,
-    teasers,
-)
 
 LONG = 70  # characters that make a block a text by itself
 LABEL = 0.8  # weight of a character in a shorter block that does not end like a sentence
@@ -45,7 +32,7 @@ WIDE = re.compile(r"[\u1100-\u11ff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
 def html_to_text(html: str) -> str:
     """The title, then all that a browser shows."""
     page = Page(html)
-    out = taken_out(page, [len(block.text) for block in page.blocks], hiding)
+    out = surroundings.taken_out(page, [len(block.text) for block in page.blocks], surroundings.hiding)
     title, body = page.title(), join(chosen(page.blocks, [not gone for gone in out]))
     return f"{title}\n\n{body}".strip() if title and not body.startswith(title) else body
 
@@ -77,10 +64,10 @@ class MainText:
         self.sizes = [size_of(block) for block in self.blocks]
         self.values = [value_of(block, size) for block, size in zip(self.blocks, self.sizes, strict=True)]
         self.keep = [False] * len(self.blocks)
-        self.around = taken_out(page, self.values, around)
+        self.around = surroundings.taken_out(page, self.values, surroundings.around)
         self.take(self.around)
-        self.take(teasers(page, self.values))
-        self.beside = taken_out(page, self.values, beside, BESIDE)
+        self.take(surroundings.teasers(page, self.values))
+        self.beside = surroundings.taken_out(page, self.values, surroundings.beside, surroundings.BESIDE)
         self.main = self.main_element()
         self.inside = range(self.main.start, self.main.end)
         if any(self.values):
@@ -104,7 +91,7 @@ class MainText:
         def worth(element: Element) -> tuple[float, int]:
             holds = whole[element.end] - whole[element.start]
             good = text[element.end] - text[element.start]
-            named = 1.0 + 0.3 * (element.tag in ("article", "main")) + 0.15 * is_content(element.name)
+            named = 1.0 + 0.3 * (element.tag in ("article", "main")) + 0.15 * surroundings.is_content(element.name)
             return good * named * (0.4 + 0.6 * (good + 100) / (holds + 100)), -holds
 
         return max((element for element in self.page.elements if element.tag in CONTAINERS), key=worth)
@@ -121,7 +108,7 @@ class MainText:
         short = sum(values[at] for at in found if values[at] < LONG) > 0.5 * sum(values[at] for at in found)
         for at in found:
             block, tag = blocks[at], blocks[at].element.tag
-            if RELATED.fullmatch(block.text) or is_line_numbers(block):
+            if surroundings.RELATED.fullmatch(block.text) or is_line_numbers(block):
                 continue
             if of_picture(block):
                 self.keep[at] = self.is_sentence(at)
@@ -178,9 +165,11 @@ class MainText:
         whole = text[inside.stop] - text[inside.start]
         all_heads = sum(self.values[at] for at in headings) > 0.5 * whole  # all text of the page is in headings
         for at in reversed(headings):
-            end = min(inside.stop, section_end(blocks, at, self.main))
+            end = min(inside.stop, surroundings.section_end(blocks, at, self.main))
             keep[at] = any(keep[at + 1 : end]) or (all_heads and self.values[at] >= LONG)
-            related = RELATED.fullmatch(blocks[at].text) and any(map(is_linked, blocks[at:end]))
+            related = surroundings.RELATED.fullmatch(blocks[at].text) and any(
+                map(surroundings.is_linked, blocks[at:end])
+            )
             if related and text[end] - text[at] < MOST_RELATED * whole:
                 keep[at:end] = [False] * (end - at)
         if not any(keep):
@@ -206,7 +195,7 @@ def size_of(block: Block) -> int:
 
 def value_of(block: Block, size: int) -> float:
     """How much a block counts as text: nothing for links and notices."""
-    if is_linked(block) or (size < NOTICE_SIZE and NOTICE.search(block.text)):
+    if surroundings.is_linked(block) or (size < surroundings.NOTICE_SIZE and surroundings.NOTICE.search(block.text)):
         return 0.0
     return size if block.pre or size >= LONG or block.text.endswith(SENTENCE_ENDS) else LABEL * size
 

@@ -32,14 +32,9 @@ class Value:
     sample: str = ""
 
 
-def not_json(error: Exception) -> Unusable:
+def not_json(error: Exception | str, kind: str = "broken record") -> Unusable:
     """The problem of text that is not JSON."""
-    return Unusable("bad json", f"not JSON: {error}", f"不是合法的 JSON：{error}")
-
-
-def broken_record(error: Exception | str) -> Unusable:
-    """The problem of one record among others."""
-    return Unusable("broken record", f"not JSON: {error}", f"不是合法的 JSON：{error}")
+    return Unusable(kind, f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 
 def parse(text: str) -> Any:
@@ -49,11 +44,11 @@ def parse(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         if "NaN" not in text and "Infinity" not in text:
-            raise not_json(error) from None
+            raise not_json(error, "bad json") from None
     try:
         return checked(json.loads(text, parse_constant=lambda name: None))
     except (ValueError, TypeError, RecursionError) as error:
-        raise not_json(error) from None
+        raise not_json(error, "bad json") from None
 
 
 def checked(value: Any) -> Any:
@@ -111,9 +106,9 @@ def value_at(text: str, at: int, line: int) -> tuple[Any, int]:
     try:
         value, end = decoded_at(text, at)
     except json.JSONDecodeError as error:
-        return broken_record(f"{error.msg}: line {line + error.lineno - 1} (char {at + error.pos})"), -1
+        return not_json(f"{error.msg}: line {line + error.lineno - 1} (char {at + error.pos})"), -1
     except (ValueError, RecursionError) as error:
-        return broken_record(error), -1
+        return not_json(error), -1
     try:
         return checked(value), end
     except (TypeError, RecursionError) as error:
@@ -123,7 +118,7 @@ def value_at(text: str, at: int, line: int) -> tuple[Any, int]:
             return Unusable(
                 "bad encoding", f"not UTF-8: it holds the byte {byte}", f"不是 UTF-8 编码：含有字节 {byte}"
             ), end
-        return broken_record(error), end
+        return not_json(error), end
 
 
 def next_record(text: str, at: int, keys: set[str], lead: str, left: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from yaya.prepare.read.json_values import is_record, records_in, values
 from yaya.prepare.read.keys import columns_of
 from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_lines, numbered_lines, remark_encoding
 from yaya.prepare.read.records import contents_of
-from yaya.prepare.read.source_files import SourceFile, Unpacked, bytes_read, opening, read_bytes
+from yaya.prepare.read.source_files import SourceFile, Unpacked, opening, read_bytes
 from yaya.prepare.read.threads import dialogues, is_post
 
 PLAIN = rb"\n \u0041 +AGE- xn--a-ecp.ru"  # the same in every charset of web pages, but not in all that Python knows
@@ -134,8 +134,6 @@ def parsed_lines(file: SourceFile, events: ReadEvents) -> Iterator[tuple[str, An
             if not line:
                 continue
             where = f"line {number}"
-            if number % 1000 == 0:
-                events.inside(bytes_read(stream) - file.start)
             try:
                 yield where, parse(line, decoder)
             except Unusable as problem:

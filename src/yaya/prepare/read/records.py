@@ -11,16 +11,7 @@ from typing import Any
 
 from yaya.core.messages import json_kind
 from yaya.prepare.document import Content, Message, Unusable
-from yaya.prepare.read.choices import (
-    RANK,
-    SCORE,
-    chosen_of,
-    no_choice,
-    number_of,
-    numbered,
-    place_of_best,
-    refuse_bad,
-)
+from yaya.prepare.read.choices import RANK, SCORE, chosen_of, no_choice, number_of, numbered, place_of_best, refuse_bad
 from yaya.prepare.read.dialogue import (
     ROLES,
     SAID,

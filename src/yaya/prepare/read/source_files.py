@@ -166,14 +166,9 @@ def digest_source(source: str, key: str = "prepare.sources") -> str:
 class Unpacked(io.BufferedReader):
     """The contents of a packed file. The buffer is small because its content is lost if the file is cut off."""
 
-    def __init__(self, inner: io.RawIOBase, disk: IO[bytes]):
+    def __init__(self, inner: Streams):
         super().__init__(inner, 1 << 14)
-        self.inner, self.disk = inner, disk
-
-    @property
-    def lost(self) -> list[tuple[int, str]]:
-        """Position and problem of each damaged part."""
-        return self.inner.lost if isinstance(self.inner, Streams) else []
+        self.lost = inner.lost  # position and problem of each damaged part
 
 
 @contextmanager
@@ -190,7 +185,7 @@ def opening(file: SourceFile, events: ReadEvents | None = None, hold: int = 0) -
         if packing is None:
             yield disk
             return
-        with Unpacked(Streams(disk, packing, hold), disk) as stream:
+        with Unpacked(Streams(disk, packing, hold)) as stream:
             try:
                 yield stream
             finally:
@@ -208,11 +203,6 @@ def say_lost(file: SourceFile, stream: Unpacked, events: ReadEvents) -> None:
 def is_packed(file: SourceFile) -> bool:
     with opening(file) as stream:
         return isinstance(stream, Unpacked)
-
-
-def bytes_read(stream: IO[bytes]) -> int:
-    """Bytes on disk that have been read."""
-    return (stream.disk if isinstance(stream, Unpacked) else stream).tell()
 
 
 def read_bytes(file: SourceFile) -> bytes:

@@ -23,7 +23,7 @@ from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_line
 from yaya.prepare.read.readers import documents
 from yaya.prepare.read.records import contents_of
 from yaya.prepare.read.signatures import what_it_is
-from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
+from yaya.prepare.read.source_files import SourceFile, opening
 from yaya.prepare.read.threads import is_post
 
 LOOKED_AT = 50  # rows that tell what a table is
@@ -90,10 +90,7 @@ def csv_rows(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterato
     dialect = dialect_of(sample)
     if sample and is_separator_line(sample[0]):
         head = head[1:]
-    for count, row in enumerate(CsvRows(itertools.chain(head, lines), decoder, dialect)):
-        if count % 1000 == 0:
-            events.inside(bytes_read(stream))
-        yield row
+    yield from CsvRows(itertools.chain(head, lines), decoder, dialect)
 
 
 def is_separator_line(line: str) -> bool:

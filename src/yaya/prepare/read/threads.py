@@ -190,7 +190,7 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEv
                     yield Document(None, messages, file.name, where)
             events.remark(
                 "threads",
-                f"{file.name}: {count:,} posts, {used:,} of them used in {made:,} dialogues; the others have no answer, lost to a"
+                f"{file.name}: {plural(count, 'post')}, {used:,} used in {plural(made, 'dialogue')}; the others have no answer, lost to a"
                 f" better one, or come after {MOST_TURNS} posts"
                 + (f"; not posts: {plural(other, 'record')}" if other else ""),
                 f"{file.name}：{count:,} 条帖子，其中 {used:,} 条组成 {made:,} 段对话，其余没有人回复、"

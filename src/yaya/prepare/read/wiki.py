@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
-from yaya.prepare.read.source_files import SourceFile, bytes_read, opening
+from yaya.prepare.read.source_files import SourceFile, opening
 from yaya.prepare.read.wikinames import REDIRECT, Site, site_of
 from yaya.prepare.read.wikitemplates import WikiPage
 from yaya.prepare.read.wikitext import to_text
@@ -39,9 +39,7 @@ def read_wiki(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
         events.broken(Broken(file.name, f"line {line}", problem))
 
     with opening(file, events) as stream:
-        for number, entry in enumerate(entries(stream, broken), 1):
-            if number % 100 == 0:
-                events.inside(bytes_read(stream))
+        for entry in entries(stream, broken):
             where = f"page {entry.title}"
             page = WikiPage(entry.site, entry.title, entry.date)
             text = "" if entry.kind else to_text(entry.wikitext, page)

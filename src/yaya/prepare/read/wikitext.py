@@ -9,17 +9,8 @@ from __future__ import annotations
 import html
 import re
 
-from yaya.prepare.read.wikinames import (
-    CATEGORY,
-    CONVERTED,
-    FILE,
-    JOINED,
-    LANGUAGES,
-    MEDIA,
-    NO_TEXT,
-    NO_TEXT_AT_THE_END,
-    words,
-)
+from yaya.prepare.read import wikinames
+from yaya.prepare.read.wikinames import words
 from yaya.prepare.read.wikinumbers import HIDDEN_BAR, HIDDEN_EQUALS, HOLE, WHITE, WikiPage, superscript
 from yaya.prepare.read.wikitemplates import template
 
@@ -168,7 +159,7 @@ class Levels:
 
     def __init__(self, page: WikiPage) -> None:
         self.page = page
-        self.variants = page.site.language in CONVERTED or not page.site.language
+        self.variants = page.site.language in wikinames.CONVERTED or not page.site.language
         self.opened: list[tuple[str, list[str]]] = []
         self.text: list[str] = []
 
@@ -242,9 +233,9 @@ def link(body: str, page: WikiPage) -> str:
     prefix, colon, _ = target.partition(":")
     if colon and prefix:
         language = prefix.strip()
-        if language in LANGUAGES and language != page.site.language:
+        if language in wikinames.LANGUAGES and language != page.site.language:
             return HOLE
-        if page.site.space(prefix) in (FILE, CATEGORY, MEDIA):
+        if page.site.space(prefix) in (wikinames.FILE, wikinames.CATEGORY, wikinames.MEDIA):
             return HOLE
     if shown.strip(WHITE):
         return shown.rpartition("|")[2]
@@ -394,8 +385,8 @@ def without_text(headings: list[tuple[int, str]]) -> list[bool]:
     marks: list[bool] = []
     for level, title in reversed(headings):
         name = title.lower().strip(" :：.")
-        names = {name} if name in NO_TEXT_AT_THE_END else set(JOINED.split(name))
-        ends = names <= NO_TEXT or (level == top and at_the_end and names <= NO_TEXT_AT_THE_END)
+        names = {name} if name in wikinames.NO_TEXT_AT_THE_END else set(wikinames.JOINED.split(name))
+        ends = names <= wikinames.NO_TEXT or (level == top and at_the_end and names <= wikinames.NO_TEXT_AT_THE_END)
         at_the_end = at_the_end and (ends or level > top)
         marks.append(ends)
     return marks[::-1]
