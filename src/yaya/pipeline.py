@@ -45,6 +45,7 @@ def run(tables: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
 
 def make_all(job: Run, plan_only: bool = False) -> None:
     """Every stage in order; with plan_only those before the first training, and a plan of the rest."""
+    job.measured()  # first: a device that is not there is reported before any work
     stages = list(STAGES.values())
     first = next(number for number, stage in enumerate(stages) if stage.trains)
     data = [job.make(stage) for stage in stages[:first]][-1]

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -596,3 +597,13 @@ def test_a_budget_that_says_nothing_is_refused(values: dict) -> None:
 
 def config_of(values: dict) -> RunConfig:
     return spend(build(RunConfig, values, ""))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there it is")
+def test_a_device_that_is_not_there_is_reported_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="device=mps: not found"):
+        pipeline.run({"name": "x", "device": "mps", "prepare": {"conversations": 20, "stories": 5}})
+    assert not (tmp_path / "runs" / "x" / "prepare").exists()
