@@ -141,7 +141,7 @@ def test_the_token_goes_to_the_hub_alone_and_errors_say_what_to_do(tmp_path: Pat
         for source, said in (
             ("hf:team/gated", "accept"),
             ("hf:team/nothing", "no dataset"),
-            ("hf:lonely", "no dataset id"),
+            ("hf:lonely", "not a dataset id"),
         ):
             done = yaya("prepare", "name=x", f'sources=["{source}"]', cwd=tmp_path, check=False, **env)
             assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
