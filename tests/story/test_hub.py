@@ -155,7 +155,7 @@ def test_the_token_goes_to_the_hub_alone_and_errors_say_what_to_do(tmp_path: Pat
             HF_TOKEN="hf_secret",
         )
         assert len(corpus(tmp_path)) == 60
-        wanted = {"hf:team/gated": "accept", "hf:team/nothing": "no dataset", "hf:lonely": "no dataset id"}
+        wanted = {"hf:team/gated": "accept", "hf:team/nothing": "no dataset", "hf:lonely": "not a dataset id"}
         for said, words in zip(prepare_each(wanted, tmp_path, env), wanted.values(), strict=True):
             assert "exit 1" in said and words in said and "Traceback" not in said, said
     done = yaya("prepare", "name=x", 'sources=["hf:team/plain"]', cwd=tmp_path, check=False, **env)

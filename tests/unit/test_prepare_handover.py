@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prepared import chat, configured, lines, prepare
+from tests.conftest import context
 
 from yaya.core.artifact import Draft
 from yaya.core.source_names import is_primer
@@ -57,7 +58,7 @@ def test_what_one_process_gave_back_counts_as_what_another_reads_from_disk(sourc
     again = Draft(tmp_path / "out", corpus.KIND, {}, {}, 0)
     monkeypatch.setattr("yaya.prepare.clean_pass.CleanPass.run", lambda *_: 1 / 0)
     monkeypatch.setattr("yaya.prepare.write_pass.WritePass.records", lambda *_: 1 / 0)
-    corpus.run(configured(*sources, **ALL), {}, again)
+    corpus.run(configured(*sources, **ALL), {}, again, context(again.path, 0))
     for draft in (whole, again):
         for account in draft.metrics["filters"].values():
             account.pop("seconds")

@@ -49,7 +49,7 @@ def test_the_mark_that_divides_is_named(tmp_path, mark, monkeypatch, capsys):
     monkeypatch.setattr(texts, "LONG_TEXT", 10)
     read(tmp_path / "a.md", tmp_path / "b.txt")
     said = capsys.readouterr().err
-    assert said.count(f"3 documents, because marks such as {mark} stand") == 2
+    assert said.count(f"divided into 3 documents at marks such as {mark}\n") == 2
 
 
 @pytest.mark.parametrize(

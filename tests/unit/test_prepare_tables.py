@@ -62,7 +62,7 @@ def test_surplus_cells_are_set_aside_with_their_line_and_empty_ones_are_nothing(
         ("line 4", "Apples,  pears,  and plums, 0"), ("line 8", "x, 1, 2"),
     ]  # fmt: skip
     said = capsys.readouterr().err
-    assert "a.csv:4: 4 cells, where the first row names 2. Put cells that hold a separator in quotes" in said
+    assert "a.csv:4: 4 cells, where the first row names 2. Put cells that contain a separator in quotes" in said
 
 
 def test_missing_cells_count_only_where_they_are_needed(tmp_path):
