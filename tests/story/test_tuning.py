@@ -17,8 +17,8 @@ import pytest
 from tests.conftest import yaya
 
 from yaya import pipeline
+from yaya import run as core_run
 from yaya.core import artifact
-from yaya.core import run as core_run
 from yaya.core.machine import Machine
 from yaya.core.recipe import read_recipe
 

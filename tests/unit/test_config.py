@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import re
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yaya import pipeline
+from yaya import pipeline, run
 from yaya.cli import commands
 from yaya.core.config import as_dict, build, describe, key, keys, to_toml
 from yaya.core.messages import UsageError, UserError, plural, width
@@ -599,10 +598,13 @@ def config_of(values: dict) -> RunConfig:
     return spend(build(RunConfig, values, ""))
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="there it is")
 def test_a_device_that_is_not_there_is_reported_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def absent(device: str, *_: object) -> None:
+        raise UserError(f"device={device}: not found")
+
+    monkeypatch.setattr(run, "setup", absent)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="device=mps: not found"):
         pipeline.run({"name": "x", "device": "mps", "prepare": {"conversations": 20, "stories": 5}})
