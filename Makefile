@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: install demo test slow xla faults bench-peers
+.PHONY: install demo test check slow xla faults bench-peers
 
 install:
 	$(PYTHON) bootstrap.py install $(ARGS)
@@ -14,6 +14,10 @@ demo:
 
 test:
 	$(PYTHON) bootstrap.py test $(ARGS)
+
+# Before each commit: format, lint, types and the unit tests, in 90 seconds
+check:
+	$(PYTHON) bootstrap.py check $(ARGS)
 
 # The tests that take minutes, which `make test` leaves out
 slow:

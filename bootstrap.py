@@ -3,6 +3,7 @@
     python3 bootstrap.py install               makes .venv with pinned packages; a second time installs nothing
     python3 bootstrap.py demo [key=value ...]  raises a small model, then opens a chat page with it
     python3 bootstrap.py test [pytest's arguments]     two tests at a time, unless -n says otherwise
+    python3 bootstrap.py check [pytest's arguments]    format, lint, types, then the unit tests: for before each commit
 
 TORCH_INDEX: the URL or folder where PyTorch comes from, such as a mirror or CUDA builds. 指定 PyTorch 的下载源。
 YAYA_LANG=zh or en: the language of the messages. 消息的语言。
@@ -41,8 +42,8 @@ MESSAGES = {
             "brew install python@3.12、sudo apt install python3.12-venv），再运行 {python} bootstrap.py {command}"),
     "32_bit": ("This Python is a 32-bit build, which PyTorch doesn't support: install a 64-bit Python.",
                "当前 Python 是 32 位的，PyTorch 不支持：请安装 64 位的 Python。"),
-    "intel_mac": ("PyTorch left Intel Macs: use Docker, Linux or Windows (on Apple silicon: install an arm64 Python).",
-                  "PyTorch 不再支持 Intel 芯片的 Mac：请用 Docker、Linux、 Windows（Apple 芯片请装 arm64 Python）。"),
+    "intel_mac": ("PyTorch dropped Intel Macs: use Docker, Linux or Windows (on Apple silicon: install an arm64 Python).",
+                  "PyTorch 不再支持 Intel 芯片的 Mac：请用 Docker、Linux 或 Windows（Apple 芯片请装 arm64 Python）。"),
     "no_venv": ("This Python lacks its venv module: run: sudo apt install python{have}-venv , then this again.",
                 "当前 Python 缺少 venv 模块：请运行 sudo apt install python{have}-venv ，再重试。"),
     "disk": ("Only {free:.1f} GB free on this disk, {need} are needed: free some, or move this folder to another.",
@@ -50,29 +51,30 @@ MESSAGES = {
     "memory": ("Only {have:.1f} GB of memory, {need} are advised: close other programs, or use a bigger machine.",
                "内存只有 {have:.1f} GB，建议 {need} GB：请关闭其他程序，或换一台机器。"),
     "venv": ("Creating {venv} ...", "创建 {venv}……"),
-    "venv_again": ("{venv} is incomplete or from elsewhere: making it anew ...", "{venv} 不完整或来自别处：重新创建……"),
+    "venv_again": ("{venv} is incomplete or from elsewhere: recreating it ...", "{venv} 不完整或来自别处：重新创建……"),
     "torch": ("Installing PyTorch {version}{source}: about {size}, 1 to 5 minutes ...",
               "安装 PyTorch {version}{source}：约 {size}，1 到 5 分钟……"),
     "torch_cuda": ("Installing PyTorch {version} with CUDA: about 3 GB to download, 6 on disk, 5 to 30 minutes ...",
                    "安装带 CUDA 的 PyTorch {version}：下载约 3 GB，占磁盘约 6 GB，5 到 30 分钟……"),
-    "no_index": ("  Not to be reached, and the usual build brings CUDA: or press Ctrl-C, set TORCH_INDEX to a mirror.",
+    "no_index": ("  Not reachable; the usual build comes with CUDA. To avoid that: Ctrl-C, then set TORCH_INDEX to a mirror.",
                  "  连不上，而通常的版本带有 CUDA：如不需要，请按 Ctrl-C，再把 TORCH_INDEX 设为镜像。"),
     "packages": ("Installing yaya and about {count} packages: {mb} MB, 1 to 3 minutes ...",
                  "安装 yaya 和约 {count} 个包：{mb} MB，1 到 3 分钟……"),
     "alive": ("  ... {seconds:.0f} s: {line}", "  …… {seconds:.0f} 秒：{line}"),
     "ready": ("Ready. Next: {python} bootstrap.py demo", "已就绪。接下来：{python} bootstrap.py demo"),
-    "failed": ("{what} could not be installed. {fix} The whole log: {log}", "{what} 安装失败。{fix}完整日志：{log}"),
+    "failed": ("{what} could not be installed. {fix} Full log: {log}", "{what} 安装失败。{fix}完整日志：{log}"),
     "fix.full": ("The disk is full: free some space, then run this again.", "磁盘已满：请清理后重试。"),
     "fix.network": ("Check the network, the clock and the proxy, or set PIP_INDEX_URL to a mirror; then run it again.",
                     "请检查网络、系统时间和代理，或把 PIP_INDEX_URL 设为附近的镜像，再重试。"),
     "fix.none": ("Use Python 3.11 to 3.13 on Linux (glibc), Windows or Apple silicon; a mirror may also lag behind.",
                  "请用 Python 3.11 到 3.13，在 Linux（glibc）、Windows 或 Apple 芯片上；也可能是镜像尚未更新。"),
     "fix.other": ("Running this again is safe.", "可以放心重试。"),
-    "raising": ("Raising a small model, from text to chat, in runs/{name}", "养育小模型，从文本到对话：runs/{name}"),
-    "serving": ("Opening the chat page; Ctrl-C ends it, and {yaya} serve {name} opens it again ...",
+    "raising": ("Raising a small model, from text to chat, in runs/{name}", "正在养一个小模型，从文本到对话：runs/{name}"),
+    "serving": ("Opening the chat page; Ctrl-C closes it, {yaya} serve {name} opens it again ...",
                 "打开聊天页面，按 Ctrl-C 结束；以后可用 {yaya} serve {name} 再打开……"),
     "stopped": ("Stopped.", "已停止。"),
 }
+CHECKS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
 FIXES = {  # by what pip's output shows, the most telling first
     "fix.full": "No space left|not enough space",
     "fix.network": "CERTIFICATE|SSLError|resolve|[Tt]ime(d )?out|NewConn|Connection (refused|reset|broken)|ProxyError",
@@ -321,9 +323,24 @@ def demo(arguments):
     return code
 
 
+def test(arguments):
+    """pytest, two tests at a time unless the arguments say otherwise."""
+    both = [] if any(a.startswith("-n") or "pdb" in a for a in arguments) else ["-n", "2", "--dist", "worksteal"]
+    return run([str(PYTHON), "-m", "pytest", *both, *arguments])
+
+
+def check(arguments):
+    """What takes seconds comes first; ends at the first that fails."""
+    for words in CHECKS:
+        code = run([str(PYTHON), "-m", *words])
+        if code:
+            return code
+    return test(["tests/unit", "tests/architecture", *arguments])
+
+
 def main(arguments):
     command, rest = (arguments or [""])[0], arguments[1:]
-    if command not in ("install", "demo", "test") or (command == "install" and rest):
+    if command not in ("install", "demo", "test", "check") or (command == "install" and rest):
         print(__doc__)
         return 0 if command in ("-h", "--help") else 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended then too
@@ -334,9 +351,8 @@ def main(arguments):
             return 0
         if command == "demo":
             return demo(rest)
-        install(["dev"], command="test")
-        both = [] if any(a.startswith("-n") or "pdb" in a for a in rest) else ["-n", "2", "--dist", "worksteal"]
-        return run([str(PYTHON), "-m", "pytest", *both, *rest])
+        install(["dev"], command=command)
+        return check(rest) if command == "check" else test(rest)
     except Stop as stop:
         print(stop, file=sys.stderr)
         return 1

@@ -4,10 +4,9 @@ python bench/story.py [--files]
 
 Two tiny runs (a text of one's own, then conversations too) and one HTTP request are traced. For each stage it prints the
 files in the order in which they are first entered, with their floors; every call from a lower floor to a higher one (a
-climb: returns are none); and every chain of calls that comes back to a room which it had left. With --files the files that
-lie on the way to the events that make up the story, and their lines: what somebody has to read who follows it.
-
-The events are calls of libraries, found by patching these, so the list of files cannot be tuned by hand.
+climb: returns are none); and every chain of calls that comes back to a room which it had left. With --files also the files that
+somebody has to read who follows the story, and their lines: in a hurry, and thoroughly. They follow from events, which are
+calls of libraries (a file is opened, the gradient is computed, a token is drawn), and from what was on the stack then.
 """
 
 from __future__ import annotations
@@ -31,7 +30,10 @@ sys.path.insert(0, str(SOURCE.parent))
 
 from tests.architecture.test_floors import LEVEL  # noqa: E402
 
-TEXT = "The brown cat sat on the mat and looked at the moon. It wondered what the moon might be made of.\n" * 400
+TEXT = (
+    "The brown  cat sat on the mat and looked at the moon over the café. It wondered what the moon might be made of.\n"
+    * 400
+)
 CHATS = [
     {"messages": [{"role": "user", "content": f"What is {n} and 1?"}, {"role": "assistant", "content": f"{n + 1}."}]}
     for n in range(80)
@@ -40,32 +42,44 @@ SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "context_length": 64, "batch
 
 
 def place_of(frame: FrameType) -> str | None:
-    """The file of a frame below src/yaya, or None for code of others."""
+    """The file of a frame below src/yaya, or None for code of others and for pages' templates."""
     name = frame.f_code.co_filename
-    return name[len(str(SOURCE)) + 1 :] if name.startswith(str(SOURCE)) else None
+    return name[len(str(SOURCE)) + 1 :] if name.startswith(str(SOURCE)) and name.endswith(".py") else None
 
 
 def room_of(file: str) -> str:
     return file.split("/")[0].removesuffix(".py")
 
 
-# What happens in the story, by the library function that does it. (C functions by name; Python's by file and name.)
-EVENTS = {
-    "normalize": "a text is cleaned",
-    "xxh3_128_digest": "a document gets its id",
-    "write_batch": "documents are written",
-    "train_from_iterator": "a vocabulary is learned",
-    "encode_batch": "text becomes token ids",
-    "tofile": "token ids are written",
-    "permutation": "documents are packed into rows",
-    "embedding": "the model reads token ids",
-    "run_backward": "the loss is led back to the weights",
-    "baddbmm": "a step is orthogonalised (Muon)",
-    "searchsorted": "the next token is drawn",
-    "render": "a reply is sent",
-}
 OPENED = "a text is read"
+SENT = "a reply is sent"
+LAST = (OPENED, SENT)  # of which the last is meant: before, a file is hashed
 RENAMED = "a model is saved"
+# What happens to the data in the story, stage by stage, by the library function that does it (C functions by name).
+EVENTS = {
+    "prepare": {
+        "is_normalized": "a text is cleaned",
+        "xxh3_128_digest": "a document gets its id",
+        "write_batch": "documents are written",
+    },
+    "tokenize": {
+        "train_from_iterator": "a vocabulary is learned",
+        "encode_batch_fast": "text becomes token ids",
+        "tofile": "token ids are written",
+    },
+    "pretrain": {
+        "searchsorted": "packed rows are looked up",
+        "embedding": "the model reads token ids",
+        "run_backward": "the loss is led back to the weights",
+        "baddbmm": "a step is orthogonalised (Muon)",
+    },
+    "request": {
+        "encode_batch_fast": "a message becomes token ids",
+        "embedding": "the model reads token ids",
+        "searchsorted": "the next token is drawn",
+        "render": SENT,
+    },
+}
 
 
 class Trace:
@@ -90,9 +104,9 @@ class Trace:
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """What Python tells of files."""
-        if event == "open" and str(arguments[0]) == self.source:
+        if event == "open" and str(arguments[0]) == self.source and self.stage == "prepare":
             self.note(OPENED, sys._getframe(1))
-        elif event == "os.rename" and str(arguments[1]).endswith("model.safetensors"):
+        elif event == "os.rename" and str(arguments[1]).endswith("model.safetensors") and self.stage == "pretrain":
             self.note(RENAMED, sys._getframe(1))
 
     def entered(self, here: str, frame: FrameType) -> None:
@@ -104,18 +118,21 @@ class Trace:
         if here not in files:
             files.append(here)
         caller = caller_of(frame)
+        # Whoever is handed a class may make one of it.
+        if frame.f_code.co_name in ("__init__", "__post_init__"):
+            return
         if caller is None or room_of(caller[0]) == room_of(here) or is_resumed(frame):
             return
         if LEVEL[room_of(caller[0])] < LEVEL[room_of(here)]:
             self.climbs[(self.stage, ":".join(caller), f"{here}:{frame.f_code.co_qualname}")] += 1
 
     def happened(self, name: str, frame: FrameType) -> None:
-        if name in EVENTS:
-            self.note(EVENTS[name], frame)
+        if event := EVENTS.get(self.stage, {}).get(name):
+            self.note(event, frame)
 
     def note(self, event: str, frame: FrameType) -> None:
         """The files on the stack lead to what happens here."""
-        if (self.stage, event) in self.stacks:
+        if (self.stage, event) in self.stacks and event not in LAST:
             return
         files = [file for at in stack(frame) if (file := place_of(at))]
         if files:
@@ -193,13 +210,24 @@ def show(trace: Trace, with_files: bool) -> None:
         print(f"  {stage}: {caller} -> {callee} ({count} times)")
     if not with_files:
         return
-    needed: dict[str, list[str]] = {}
     for (stage, event), files in trace.stacks.items():
         print(f"\n{stage}: {event}\n    {' > '.join(files)}")
-        for file in files:
-            needed.setdefault(file, []).append(event)
-    lines = {file: len((SOURCE / file).read_text("utf-8").splitlines()) for file in needed}
-    print(f"\n{len(needed)} files, {sum(lines.values()):,} lines")
+    began = {
+        next((file for file in files if "/" in file), files[0])
+        for (stage, _), files in trace.stacks.items()
+        if stage != "request"
+    }
+    where = {files[-1] for files in trace.stacks.values()}
+    on_the_way = {file for files in trace.stacks.values() for file in files}
+    hurried = {*(file for file in on_the_way if "/" not in file), *began, *where}
+    listed("in a hurry: the story, each stage's own module, and where each thing happens", hurried)
+    listed("thoroughly: everything on the way", on_the_way)
+
+
+def listed(title: str, files: set[str]) -> None:
+    """Files with their lines."""
+    lines = {file: len((SOURCE / file).read_text("utf-8").splitlines()) for file in sorted(files)}
+    print(f"\n{title}: {len(lines)} files, {sum(lines.values()):,} lines")
     for file, count in lines.items():
         print(f"  {count:4} {file}")
 

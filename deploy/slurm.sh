@@ -4,7 +4,7 @@
 #   sbatch deploy/slurm.sh run recipes/laptop.toml name=demo
 #   sbatch --nodes=4 --gpus-per-node=8 deploy/slurm.sh pretrain recipes/openwebtext.toml name=big steps=20000
 #
-# Out of time or preempted: it saves, goes back into the queue and goes on where it was. Slurm 20.11 or newer.
+# Out of time or preempted: it saves, returns to the queue and resumes where it stopped. Slurm 20.11 or newer.
 # To do the same by hand: scancel --batch --signal=TERM JOB      To end it: scancel JOB
 
 #SBATCH --job-name=yaya
@@ -32,7 +32,7 @@ export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1} # since Slurm 22.05, srun no
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=100           # torchrun lets a save take so long, less than the 120 s above
 
 # Slurm would send a signal to torchrun and to its processes, which get it from torchrun once more, and a second one
-# means: leave without saving. So this goes to torchrun alone.
+# means: quit without saving. So this goes to torchrun only.
 stop() {
     stopping=yes
     srun --overlap --nodes="$SLURM_NNODES" --ntasks-per-node=1 \
@@ -43,7 +43,7 @@ trap stop TERM
 
 for ATTEMPT in 1 2 3; do
     export ATTEMPT
-    # No restarts by torchrun, whose nodes would not agree on their number: one that fails ends all, and all start anew.
+    # No restarts by torchrun, whose nodes would not agree on their number: one failure ends all, and all start over.
     srun --kill-on-bad-exit=1 bash -c '
         echo $$ >"$NOTE-$SLURM_NODEID"
         exec torchrun --nnodes="$SLURM_NNODES" --nproc-per-node="$PROCESSES" --max-restarts=0 \

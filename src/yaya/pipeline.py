@@ -1,4 +1,4 @@
-"""The story: raw text -> documents -> tokens -> a model -> a chat model -> its scores. A stage that is done is skipped."""
+"""The story: raw text -> documents -> tokens -> a model -> a chat model -> its scores. Finished stages are skipped."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_run(
 
 
 def run(tables: Mapping[str, Any], only: str | None = None, plan_only: bool = False, runs: Path = RUNS) -> Run:
-    """Runs a recipe's stages in order, or `only` one of them. plan_only: ends where training would begin."""
+    """Runs a recipe's stages in order, or `only` one of them. plan_only: stops before training."""
     job = open_run(tables, only, runs)
     with locked(job.folder.path), distributed.connection():
         if only:
@@ -45,12 +45,13 @@ def run(tables: Mapping[str, Any], only: str | None = None, plan_only: bool = Fa
 
 def make_all(job: Run, plan_only: bool = False) -> None:
     """Every stage in order; with plan_only those before the first training, and a plan of the rest."""
+    job.measured()  # first: a device that is not there is reported before any work
     stages = list(STAGES.values())
     first = next(number for number, stage in enumerate(stages) if stage.trains)
     data = [job.make(stage) for stage in stages[:first]][-1]
     trainings = trainings_for(data)
     if finetune.STAGE not in trainings:
-        say("[finetune] left out: there are no conversations in the data.", "[finetune] 数据里没有对话，跳过微调。")
+        say("[finetune] skipped: the data has no conversations.", "[finetune] 数据里没有对话，跳过微调。")
     if plan_only:
         job.adopt(job.plan(job.configs_of(trainings), job.inputs_of(trainings[0]), asked=True))
         return
@@ -59,8 +60,8 @@ def make_all(job: Run, plan_only: bool = False) -> None:
             job.make(stage, trainings)
     if job.recipe.run.overwrite and job.reused:
         say(
-            f"overwrite=true replaces what would differ. This would not, and stayed: {', '.join(job.reused)}.",
-            f"overwrite=true 只替换会有不同的结果。这些没有不同，照旧保留：{'、'.join(job.reused)}。",
+            f"overwrite=true replaces only results that would change. These would not, so they were kept: {', '.join(job.reused)}.",
+            f"overwrite=true 只替换会变化的结果。这些不会变化，予以保留：{'、'.join(job.reused)}。",
         )
 
 
@@ -71,7 +72,7 @@ def trainings_for(data: Artifact) -> list[Stage]:
 
 
 def preview(tables: Mapping[str, Any], runs: Path = RUNS) -> Run:
-    """Looks at a few documents of the sources; what it makes is a report in the run's folder."""
+    """Reads a few documents of the sources and writes only a report to the run's folder."""
     job = open_run(tables, corpus.STAGE.name, runs)
     with locked(job.folder.path):
         corpus.preview(job.config_of(corpus.STAGE), job.folder.path / "preview", job.recipe.run.seed)

@@ -1,4 +1,4 @@
-"""A run: its folder, its time, its machine, and the recipe, which becomes complete as stages settle what it leaves open."""
+"""A run: its folder, its time, its machine, and its recipe, completed as stages settle what it leaves open."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Run:
         runs: Path = RUNS,
         inputs: Mapping[str, Artifact] | None = None,
     ):
-        """stages: all there are, in order. tables: the recipe. only: the one stage that is asked for. inputs: finished
-        stages of another run, which are known to be whole. UserError for a recipe that cannot be."""
+        """stages: all of them, in order. tables: the recipe. only: the one stage that is requested. inputs: finished
+        stages of another run, known to be intact. UserError for an invalid recipe."""
         self.stages = {stage.name: stage for stage in stages}
         recipe = Recipe.read(tables, {stage.name: stage.config for stage in stages})
         self.only, run = only, recipe.run
@@ -49,7 +49,7 @@ class Run:
         self.machine: Machine | None = None
         self.plans: dict[str, TrainingPlan] = {}
         self.whole = {found.path for found in self.folder.inputs.values()}  # results whose files were verified
-        self.remarked: set[Path] = set()  # results whose older rules were spoken of
+        self.remarked: set[Path] = set()  # results whose older rules were mentioned
         self.reused: list[str] = []  # stages that were done already
 
     @property
@@ -58,7 +58,7 @@ class Run:
         return self.settled.recipe
 
     def make(self, stage: Stage, sharing: Sequence[Stage] = ()) -> Artifact:
-        """Runs a stage, or reuses its finished artifact. sharing: the trainings that share the minutes, this one too."""
+        """Runs a stage, or reuses its finished artifact. sharing: the trainings that share the minutes, including this one."""
         inputs = self.inputs_of(stage)
         machine = self.measured() if stage.computes else None
         self.settle(stage, stage.resolve(self.config_of(stage), inputs))
@@ -70,7 +70,7 @@ class Run:
             self.reused.append(stage.name)
         else:
             self.verify(inputs)
-            self.settled.write()  # not sooner: a request that is refused changes nothing
+            self.settled.write()  # only now: a refused request changes nothing
             if plan and distributed.is_main() and not begun.resumed:
                 write_atomic(begun.path / "plan.json", json.dumps(plan.told()))
             if stage.trains or distributed.is_main():
@@ -105,7 +105,7 @@ class Run:
     # ---------------------------------------------------------------- what stages read
 
     def inputs_of(self, stage: Stage) -> dict[str, Artifact]:
-        """The finished artifacts that a stage reads, by name; UserError with the command that makes what is missing."""
+        """The finished artifacts that a stage reads, by name; UserError with the command that makes a missing one."""
         inputs = {}
         for name in (*stage.reads, *stage.optional):
             found = self.folder.find(name)
@@ -117,14 +117,14 @@ class Run:
         return inputs
 
     def verify(self, inputs: Inputs) -> None:
-        """What a stage is made from must be whole: each file is read once more than needed, a gigabyte a second."""
+        """Verifies that a stage's inputs are intact; costs one more read of each file, at about a gigabyte a second."""
         for found in inputs.values():
             if found.path not in self.whole and distributed.is_main():
                 artifact.verify(found)
             self.whole.add(found.path)
 
     def remark(self, stage: Stage, found: Artifact) -> None:
-        """Says once that older rules made a result, which is used all the same."""
+        """Says once that a result was made by older rules; it is used all the same."""
         words = stage.outdated(found)
         if words and found.path not in self.remarked:
             self.remarked.add(found.path)
@@ -137,11 +137,11 @@ class Run:
         return self.recipe.stages[stage.name]
 
     def configs_of(self, stages: Sequence[Stage]) -> dict[str, Any]:
-        """The same of several stages, by name."""
+        """The settled configs of several stages, by name."""
         return {stage.name: self.config_of(stage) for stage in stages}
 
     def settle(self, stage: Stage, config: Any) -> None:
-        """The recipe with another config of a stage."""
+        """Replaces one stage's config in the recipe."""
         self.settled.recipe = self.recipe.with_stage(stage.name, config)
 
     def measured(self) -> Machine:
@@ -153,11 +153,11 @@ class Run:
         return self.machine
 
     def context(self, machine: Machine | None) -> RunContext:
-        """What a stage is told beside its config and inputs."""
+        """What a stage is told besides its config and inputs."""
         return RunContext(self.folder.path, self.recipe.run.seed, machine, recipe=self.settled)
 
     def look_ahead(self, made: Stage) -> None:
-        """Finds out for the stage that follows what can be found out now, so that it begins at once when it is started."""
+        """Measures now what the next stage will need, so that it starts without delay."""
         for stage in self.stages.values():
             if stage.ahead and stage.reads[-1:] == (made.name,):
                 stage.ahead(self.config_of(stage), self.inputs_of(stage), self.context(self.measured()), None)
@@ -167,7 +167,7 @@ class Run:
     def plan_of(self, stage: Stage, inputs: Inputs, sharing: Sequence[Stage]) -> TrainingPlan | None:
         """The plan of a training: made together with those that share the minutes, before the first of them begins.
 
-        One that follows is planned anew where time fixed the steps before it: now it is known what that left.
+        A later one is planned again if time set the steps before it: only now is it known how much is left.
         """
         mine = self.plans.get(stage.name)
         base = next((self.stages[name] for name in inputs if self.stages[name].trains), None)
@@ -179,12 +179,12 @@ class Run:
                 trained = inputs[base.name].metrics
                 speed = trained["seconds"] / trained["tokens"]
                 self.adopt(self.plan(self.configs_of([stage]), inputs, token_seconds=speed))
-            else:  # the steps before it were given, so that nothing else is known now
+            else:  # the earlier steps were given, so nothing new is known
                 self.plans[stage.name] = replace(mine, deadline=None)
         return self.plans.get(stage.name)
 
     def adopt(self, plans: Mapping[str, TrainingPlan]) -> None:
-        """Takes plans into the recipe."""
+        """Writes plans into the recipe."""
         self.plans |= plans
         for name, plan in plans.items():
             self.settle(self.stages[name], plan.config)
@@ -192,10 +192,10 @@ class Run:
     def plan(
         self, configs: Mapping[str, Any], inputs: Inputs, asked: bool = False, token_seconds: float | None = None
     ) -> dict[str, TrainingPlan]:
-        """Plans for what the configs of these trainings leave open: none where nothing is, unless somebody asks.
+        """Plans for what these trainings' configs leave open; none if nothing is open, unless the user asks.
 
-        inputs: of the first. token_seconds: of one token, where a training before has shown it. UserError where the
-        minutes are over.
+        inputs: of the first. token_seconds: per token, if an earlier training has shown it. UserError if the minutes
+        are over.
         """
         trainings = [self.stages[name] for name in configs]
         if not asked and all(config.is_settled() for config in configs.values()):
@@ -221,19 +221,19 @@ class Run:
         return plans
 
     def seconds_for_training(self) -> float:
-        """What all ranks take for the time that is left."""
+        """The time left, the same on all ranks."""
         return float(distributed.broadcast_object(self.time.for_training()))
 
     def say_measuring(self) -> None:
-        """Says what is measured, and for which time. UserError where that is over."""
+        """Says what is measured, and for how much time. UserError if that is over."""
         minutes, paid = self.time.minutes, self.time.paid
         if distributed.broadcast_object(self.time.left() <= 0):
             raise UserError(
-                f"The time of {plural(minutes, 'minute')} was over before training began: that is how long it took to prepare the data. Nothing is lost: the same command goes on from here and has all its minutes for training.",
-                f"{minutes:g} 分钟在训练开始之前就用完了：都花在准备数据上。什么都没丢：再运行一次同样的命令，就从这里接着做，时间全用来训练。",
+                f"The time of {plural(minutes, 'minute')} ran out before training began: preparing the data took all of it. Nothing is lost: run the same command again to continue from here, with all its minutes for training.",
+                f"{minutes:g} 分钟在训练开始之前就用完了，都花在准备数据上。什么都没丢：再运行一次同样的命令，会从这里接着做，时间全部用来训练。",
             )
-        en, zh = (f"{paid} pays for", f"{paid} 能买") if paid else ("the run may take", "整个运行")
+        en, zh = (f"{paid} buys", f"{paid} 能买") if paid else ("the run has", "整个运行")
         say(
-            f"Measuring this machine for the {plural(minutes, 'minute')} that {en} ...",
+            f"Measuring this machine's speed ({en} {plural(minutes, 'minute')}) ...",
             f"正在测这台机器的速度（{zh} {minutes:g} 分钟）……",
         )

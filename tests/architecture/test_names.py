@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -34,3 +35,19 @@ def test_no_file_name_is_given_twice() -> None:
         if path.stem != "__init__" and "tables" not in path.parts:
             places[path.stem].add(path.relative_to(SOURCE).as_posix())
     assert not twice(places)
+
+
+def test_decisions_name_what_is_there() -> None:
+    """Files, and names inside of a class or a module: `RunFolder.training_of`."""
+    root = SOURCE.parents[1]
+    text = (root / "docs/decisions.md").read_text("utf-8")
+    files = [f"/{path.relative_to(root).as_posix()}" for path in root.glob("*/**/*.py")]
+    code = {path: path.read_text("utf-8") for path in sources()}
+    gone = []
+    for name in set(re.findall(r"`([\w./]+)(?:\([\w, ]*\))?`", text)):
+        if name.endswith(".py"):
+            gone += [name] if not any(file.endswith(f"/{name}") for file in files) else []
+        elif found := re.fullmatch(r"([A-Z]\w*)\.(\w+)", name):
+            places = [content for content in code.values() if re.search(rf"\bclass {found[1]}\b", content)]
+            gone += [name] if not any(re.search(rf"\b{found[2]}\b", content) for content in places) else []
+    assert not gone

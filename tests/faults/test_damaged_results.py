@@ -59,7 +59,7 @@ def test_what_is_damaged_is_named_and_not_used(
     damage(file)
     with pytest.raises(UserError) as raised:
         pipeline.open_run({"name": "a"}, stage).make(pipeline.STAGES[stage])
-    word = "is missing" if damage is Path.unlink else "is damaged, or was changed"
+    word = "has gone missing" if damage is Path.unlink else "has been damaged or changed"
     assert str(file.relative_to(tmp_path)) in raised.value.en and word in raised.value.en
     assert (
         f"delete {Path('runs/a') / parent}" in raised.value.en and f"删除 {Path('runs/a') / parent}" in raised.value.zh

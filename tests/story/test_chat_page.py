@@ -121,7 +121,7 @@ def test_a_conversation(chat: Chat, engine: FakeEngine) -> None:
     assert chat.text("#model") == "baby"
     chat.send("first")
     assert chat.reply == "You said: first"
-    assert "tokens/s" in chat.text(".numbers") and "first in" in chat.text(".numbers")
+    assert "tokens/s" in chat.text(".numbers") and "first after" in chat.text(".numbers")
     chat.send("second")
     assert chat.reply == "You said: second"
     prompt = "".join(chr(i) if i < 0x110000 else "|" for i in engine.added[-1].input_ids)
@@ -187,7 +187,7 @@ def test_a_model_of_which_nothing_is_known_suggests_nothing(browser: playwright.
 def test_a_model_that_has_only_read_texts_says_so(browser: playwright.Browser, engine: FakeEngine) -> None:
     with running_server(engine, about=About(only_texts=True)) as url:
         for chat in visit(browser, url):
-            chat.page.locator("#welcome", has_text="I have only read texts.").wait_for()
+            chat.page.locator("#welcome", has_text="I have only read plain text.").wait_for()
             assert chat.page.locator(".starter").count() == 0
             chat.page.click("#language")
             assert "只读过文本" in chat.text("#welcome") and "想聊点什么" not in chat.text("#welcome")
@@ -281,10 +281,10 @@ def test_settings_are_sent_and_kept(chat: Chat, engine: FakeEngine) -> None:
 
 def test_errors_are_readable_and_can_be_retried(chat: Chat) -> None:
     said = {
-        0: "The server does not answer",
+        0: "The server does not respond",
         429: "The server is busy",
         400: "519 tokens > 199",
-        500: "Something went wrong in the server",
+        500: "Something went wrong on the server",
     }
     status = 0
 

@@ -406,6 +406,7 @@ def wait_for_rows(work: Path, name: str, count: int, process: subprocess.Popen) 
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_two_nodes_of_slurm_save_requeue_and_go_on(work: Path, slurm: tuple[dict[str, str], list[str]]) -> None:
     """SIGTERM to the batch script, as Slurm sends it: a save, the queue again, and the losses of one process."""
     env, command = slurm
@@ -417,7 +418,7 @@ def test_two_nodes_of_slurm_save_requeue_and_go_on(work: Path, slurm: tuple[dict
     assert (work / "scontrol.log").read_text("utf-8") == f"requeue {env['SLURM_JOB_ID']}\n"
     again = start([*command, "name=slurm"], work, env)
     said = again.communicate(timeout=200)[0]
-    assert again.returncode == 0 and "goes on at step" in said, said
+    assert again.returncode == 0 and "resumes at step" in said, said
     assert losses(work, "slurm") == pytest.approx(losses(work, "alone"), abs=1.1e-5)
 
 
@@ -430,5 +431,5 @@ def test_a_process_that_dies_is_no_end_with_slurm(work: Path, slurm: tuple[dict[
     children = subprocess.run(["pgrep", "-P", agent], capture_output=True, text=True).stdout.split()
     os.kill(int(children[-1]), signal.SIGKILL)
     said = job.communicate(timeout=200)[0]
-    assert job.returncode == 0 and "Attempt 1 of 3 ended" in said and "goes on at step" in said, said
+    assert job.returncode == 0 and "Attempt 1 of 3 ended" in said and "resumes at step" in said, said
     assert losses(work, "dies") == pytest.approx(losses(work, "alone"), abs=1.1e-5)

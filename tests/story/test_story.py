@@ -77,7 +77,7 @@ def test_running_again_skips_everything(tiny_run: Path) -> None:
 def test_overwrite_for_a_whole_run_keeps_what_would_not_differ_and_says_so(tiny_run: Path) -> None:
     before = weights(tiny_run)
     done = yaya("run", "runs/tiny/recipe.toml", "overwrite=true", cwd=tiny_run.parents[1], YAYA_LANG="en")
-    assert "This would not, and stayed: prepare, tokenize, pretrain, finetune, evaluate." in done.stderr
+    assert "These would not, so they were kept: prepare, tokenize, pretrain, finetune, evaluate." in done.stderr
     assert weights(tiny_run) == before
 
 
@@ -146,7 +146,7 @@ def test_a_run_that_takes_what_it_lacks_from_another_says_so_until_the_end(tmp_p
 
 def test_a_plan_for_a_finished_run_names_another(tiny_run: Path) -> None:
     said = yaya("plan", "runs/tiny/recipe.toml", cwd=tiny_run.parents[1], YAYA_LANG="en").stderr
-    assert "is finished and stays" in said and said.endswith("yaya run runs/tiny/recipe.toml name=tiny-2\n")
+    assert "is already trained and is kept" in said and said.endswith("yaya run runs/tiny/recipe.toml name=tiny-2\n")
 
 
 def test_chat_and_generate(tiny_run: Path) -> None:
@@ -204,7 +204,7 @@ def test_killed_twice_ends_with_the_same_bits(dtype: str, tiny_run: Path, tmp_pa
     kill_when(checkpoint_beyond(run / ".pretrain.partial", 11), tmp_path, "run", "name=killed", *keys)
     kill_when(checkpoint_beyond(run / ".finetune.partial", 4), tmp_path, "run", recipe)
     done = yaya("run", recipe, cwd=tmp_path)
-    assert "goes on at step" in done.stderr and "Measuring" not in done.stderr
+    assert "resumes at step" in done.stderr and "Measuring" not in done.stderr
     assert weights(run) == weights(tmp_path / "runs" / "straight")
     steps = [json.loads(line)["step"] for line in (run / "pretrain" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 41))
@@ -250,7 +250,7 @@ def test_minutes_fix_the_steps(tmp_path: Path, tiny_run: Path) -> None:
     started = time.monotonic()
     said = yaya("run", "name=dial", *keys, "minutes=0.6", cwd=tmp_path).stderr
     passed = time.monotonic() - started
-    assert "fit into the time" in said
+    assert "there is time for" in said
     recipe = read_recipe(tmp_path / "runs/dial/recipe.toml")
     assert recipe["minutes"] == 0.6
     for stage in ("pretrain", "finetune"):
@@ -301,7 +301,9 @@ def test_plan_trains_nothing(tiny_run: Path, tmp_path: Path) -> None:
     keys = [key for key in TINY if not key.endswith("steps=40") and not key.endswith("steps=12")]
     done = yaya("plan", "name=p", "minutes=1", *keys, cwd=tmp_path)
     assert "million parameters" in done.stderr and "tokens/s" in done.stderr and "GB" in done.stderr
-    assert "Nothing was trained" in done.stderr and "loss to expect" not in done.stderr  # too little text to tell
+    assert (
+        "Nothing was trained" in done.stderr and "expected validation loss" not in done.stderr
+    )  # too little text to tell
     settled = yaya("plan", "name=p", "minutes=1", *TINY, cwd=tmp_path)  # steps are given: says the same, and how long
     assert "tokens/s" in settled.stderr
     assert not (tmp_path / "runs/p/pretrain").exists() and not (tmp_path / "runs/p/.pretrain.partial").exists()

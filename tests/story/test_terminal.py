@@ -268,7 +268,7 @@ def test_commands(window: Open) -> None:
     w.say("there\r")
     w.heard("there", 1)
     w.say("/quit\r")
-    w.wait("There is no /quit; /help")
+    w.wait("Unknown command /quit; /help")
     w.say(" /quit\r")
     w.heard(" /quit", 2)
     w.say("/etc/hosts?\r")
@@ -283,7 +283,7 @@ def test_commands(window: Open) -> None:
 def test_chinese_in_a_narrow_terminal(window: Open, locale: dict[str, str]) -> None:
     w = window(40, YAYA_LANG="zh", **locale)
     w.run()
-    w.wait("正在载入 m")
+    w.wait("正在加载 m")
     text = "从前有一只小猫，它住在竹子镇，" * 5
     w.say(text + BACKSPACE + "。\r")
     w.wait("heard 1 '")
@@ -308,7 +308,7 @@ def test_a_terminal_that_cannot_move_its_cursor(window: Open, env: dict[str, str
     w.say("a\n\ntouch PWNED\n")
     w.heard("a\n\ntouch PWNED", 2)
     w.say(b"caf\xe9\r")
-    w.wait("bytes that are no UTF-8")
+    w.wait("bytes that are not valid UTF-8")
     w.say("count\r")
     w.wait("3 4")
     w.send(CTRL_C)
@@ -329,7 +329,7 @@ def test_what_cannot_be_sent_is_refused_and_the_chat_goes_on(window: Open) -> No
     w.run()
     for broken in (b"caf\xe9", b"\xe4\xbd", b"\xff\xfe", b"\xc4\xe3\xba\xc3", b"\xed\xa0\x80"):
         w.say(broken + b"\r")
-        w.wait("bytes that are no UTF-8")
+        w.wait("bytes that are not valid UTF-8")
     w.say(b"caf\xe9" + BACKSPACE.encode() + "é".encode() + b"\r")  # or it is mended
     w.heard("café", 1)
     # By hand: of 10,000 tokens 32 stay free; the frame takes 1 + 5 ("user\n") + 1 + 1 and 1 + 10 ("assistant\n").
@@ -485,7 +485,7 @@ def test_a_real_model(window: Open, tmp_path: Path) -> None:
     w.say("小" * 200 + "\r")
     w.wait("characters fit")
     w.say(b"\xff\r")
-    w.wait("no UTF-8")
+    w.wait("not valid UTF-8")
     for _ in range(4):
         w.say("hello\r")
     w.wait("no longer sees the first")
@@ -547,7 +547,7 @@ def test_a_locale_without_chinese() -> None:
         assert piped("你好\n".encode(), **env) == (0, "heard 1 '你好'.\n", "")
     bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     code, _, said = piped("你好\n".encode(), **bare)
-    assert code == 1 and "no ASCII" in said
+    assert code == 1 and "not valid ASCII" in said
     code, _, said = piped(
         b"hi\n\xff\n", **bare, YAYA_LANG="zh"
     )  # messages that cannot be shown lose characters, no more

@@ -18,6 +18,7 @@ from tests.conftest import yaya
 
 from yaya import pipeline
 from yaya.core import artifact
+from yaya.core import run as core_run
 from yaya.core.machine import Machine
 from yaya.core.recipe import read_recipe
 
@@ -87,7 +88,7 @@ def test_killed_and_started_again_it_goes_on(tmp_path: Path) -> None:
     assert 1 <= len(done) < 4 and not tune.exists()
     wait_for(lambda: not trials_of(tmp_path))  # they do not outlive the search
     said = yaya("tune", "name=t", *KEYS, *SEARCH, cwd=tmp_path).stderr
-    assert f"goes on: {len(done)} of 4 trials" in said and "[tokenize] already done" in said
+    assert f"resumes: {len(done)} of 4 trials" in said and "[tokenize] already done" in said
     made, found = artifact.load(tune, "tune"), rows(tune)
     assert made is not None and found[: len(done)] == done
     trials = [row for row in found if row["number"] is not None]
@@ -129,6 +130,7 @@ def test_ctrl_c_ends_the_trials_too(data: Path, tmp_path: Path) -> None:
     assert not trials_of(tmp_path)
 
 
+@pytest.mark.slow
 def test_on_a_cluster_of_two_nodes(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -138,7 +140,7 @@ def test_on_a_cluster_of_two_nodes(data: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.chdir(tmp_path)
     # Nothing is measured, and torch's switches for the whole process (denormals!) stay as other tests want them.
-    monkeypatch.setattr(pipeline, "setup", lambda *_: Machine("cpu", "float32", 1))
+    monkeypatch.setattr(core_run, "setup", lambda *_: Machine("cpu", "float32", 1))
     shutil.copytree(data, tmp_path / "runs/data")
     shape = {"hidden_size": 64, "num_hidden_layers": 1, "context_length": 64, "batch_tokens": 512, "steps": 24}
     space = {

@@ -454,9 +454,9 @@ def test_the_format_on_disk_is_the_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"again": True}, "made anew, as asked (overwrite=true).\n"),
-        ({"kind": "tokenize"}, "it differs: kind: prepare -> tokenize\n"),
-        ({"again": True, "config": {"size": 2}}, "it differs: size: 1 -> 2\n"),
+        ({"again": True}, "redone, as requested (overwrite=true).\n"),
+        ({"kind": "tokenize"}, "something changed: kind: prepare -> tokenize\n"),
+        ({"again": True, "config": {"size": 2}}, "something changed: size: 1 -> 2\n"),
     ],
 )
 def test_why_it_is_made_anew_is_said(

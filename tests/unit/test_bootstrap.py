@@ -52,8 +52,9 @@ def test_needs_only_the_standard_library_and_parses_on_old_pythons():
 
 def test_makefile_only_calls_bootstrap():
     recipes = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t")]
-    assert recipes[:3] == [f"$(PYTHON) bootstrap.py {target} $(ARGS)" for target in ("install", "demo", "test")]
-    own = [recipe for recipe in recipes[3:] if "xla" not in recipe]  # for those who work on yaya itself
+    targets = ("install", "demo", "test", "check")
+    assert recipes[:4] == [f"$(PYTHON) bootstrap.py {target} $(ARGS)" for target in targets]
+    own = [recipe for recipe in recipes[4:] if "xla" not in recipe]  # for those who work on yaya itself
     assert own == [
         "$(PYTHON) bootstrap.py test -m slow $(ARGS)",
         "YAYA_FAULTS=full $(PYTHON) bootstrap.py test tests/faults $(ARGS)",
@@ -206,7 +207,7 @@ def test_torch_with_cuda_only_when_its_index_is_unreachable_and_the_size_is_said
     assert asked[2:] == [(f"torch=={PIN}", "")]
     assert stop is None
     said = capsys.readouterr().out
-    assert said.index("Not to be reached") < said.index("about 3 GB to download")
+    assert said.index("Not reachable") < said.index("about 3 GB to download")
     assert "TORCH_INDEX" in said
 
 
@@ -423,6 +424,22 @@ def test_test_passes_its_arguments_and_exit_code_through(boot, monkeypatch):
     assert boot.main(["test", "-k", "tokenize", "-n", "2"]) == 5
     assert ran == [[str(boot.PYTHON), "-m", "pytest", "-k", "tokenize", "-n", "2"]]
     assert asked == [["dev"]]
+
+
+@pytest.mark.parametrize("failing", [None, 0, 1, 2, 3])
+def test_check_goes_from_quick_to_slow_and_ends_at_the_first_that_fails(boot, monkeypatch, failing):
+    ran, asked = [], []
+    monkeypatch.setattr(boot, "install", lambda extras, command: asked.append((extras, command)))
+    monkeypatch.setattr(boot, "run", lambda words: ran.append(words[1:]) or (7 if len(ran) - 1 == failing else 0))
+    assert boot.main(["check", "-k", "tokenize"]) == (0 if failing is None else 7)
+    steps = [
+        ["-m", "ruff", "format", "--check", "."],
+        ["-m", "ruff", "check", "."],
+        ["-m", "mypy"],
+        ["-m", "pytest", "-n", "2", "--dist", "worksteal", "tests/unit", "tests/architecture", "-k", "tokenize"],
+    ]
+    assert ran == steps[: 4 if failing is None else failing + 1]
+    assert asked == [(["dev"], "check")]
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["nonsense"], 2), (["install", "x"], 2), (["--help"], 0)])

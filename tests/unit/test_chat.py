@@ -64,7 +64,7 @@ def test_an_unknown_command(line: str, language: str, monkeypatch: pytest.Monkey
     listener, refused = talked(line + "\n")
     said = capsys.readouterr().err
     assert listener.heard == [] and refused == 1
-    assert (f"There is no {line.split()[0]};" if language == "en" else f"没有 {line.split()[0]} 这个命令") in said
+    assert (f"Unknown command {line.split()[0]};" if language == "en" else f"没有 {line.split()[0]} 这个命令") in said
     assert "put a space in front" in said or "在前面加一个空格" in said
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_command(line: str, language: str, monkeypatch: pytest.Monkey
 def test_a_command_stands_alone(line: str, capsys: Any) -> None:
     listener, refused = talked(line, "hi")
     assert listener.heard == ["hi"] and listener.begun == 0 and refused == 1
-    assert f"{line.split()[0]} stands alone on its line" in capsys.readouterr().err
+    assert f"{line.split()[0]} must be alone on its line" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -215,10 +216,10 @@ def test_what_loses_nothing_is_converted() -> None:
         ({"salt": False}, "a number", "数，"),
         ({"hot": 1}, "true or false", "true 或 false"),
         ({"hot": "yes"}, "true or false", "true 或 false"),
-        ({"name": True}, "a text", "文本"),
-        ({"name": ["a"]}, "a text", "文本"),
-        ({"herbs": [1]}, "a list of texts", "文本列表"),
-        ({"herbs": {"a": 1}}, "a list of texts", "文本列表"),
+        ({"name": True}, "a string", "字符串"),
+        ({"name": ["a"]}, "a string", "字符串"),
+        ({"herbs": [1]}, "a list of strings", "字符串列表"),
+        ({"herbs": {"a": 1}}, "a list of strings", "字符串列表"),
         ({"minutes": 1.5}, "a whole number", "整数"),
         ({"minutes": "soon"}, "a whole number", "整数"),
         ({"extra": 3}, "a table", "表"),
@@ -241,7 +242,9 @@ def test_what_a_key_may_be_is_told_in_plain_words(where: str, name: str) -> None
             build(CONFIGS[where], {name: value}, where)
         except UserError as error:
             if "must be one of" not in error.en:
-                assert not re.search(r"int|float|bool|str|dict|\|", error.en.split(" must be ")[1].split(", not ")[0])
+                assert not re.search(
+                    r"\b(int|float|bool|str|dict)\b|\|", error.en.split(" must be ")[1].split(", not ")[0]
+                )
                 assert not re.search(r"int|float|bool|str|list|dict", error.zh.split("应当是")[1].split("，而不是")[0])
 
 
@@ -425,7 +428,7 @@ def test_a_list_that_has_lost_its_quotes_to_the_shell() -> None:
 def test_a_list_that_is_not_closed(typed: str) -> None:
     with pytest.raises(UserError) as caught:
         build(CONFIGS["prepare"], {"sources": parse_assignment(f"sources={typed}")[1]}, "prepare")
-    assert caught.value.en.startswith(f"prepare.sources: {typed} is no list") and '=["a", "b"]' in caught.value.en
+    assert caught.value.en.startswith(f"prepare.sources: {typed} is not a list") and '=["a", "b"]' in caught.value.en
     assert caught.value.zh.startswith(f"prepare.sources：{typed} 不是完整的列表") and '=["甲", "乙"]' in caught.value.zh
 
 
@@ -574,7 +577,7 @@ def test_minutes_that_are_over_before_training(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     job = open_run({"name": "x", "minutes": 2})
     job.time = TimeBudget(2, job.time.started - 121)
-    with pytest.raises(UserError, match="2 minutes was over before training began"):
+    with pytest.raises(UserError, match="2 minutes ran out before training began"):
         job.plan(job.configs_of([STAGES["pretrain"]]), {})
 
 
@@ -594,3 +597,13 @@ def test_a_budget_that_says_nothing_is_refused(values: dict) -> None:
 
 def config_of(values: dict) -> RunConfig:
     return spend(build(RunConfig, values, ""))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there it is")
+def test_a_device_that_is_not_there_is_reported_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="device=mps: not found"):
+        pipeline.run({"name": "x", "device": "mps", "prepare": {"conversations": 20, "stories": 5}})
+    assert not (tmp_path / "runs" / "x" / "prepare").exists()

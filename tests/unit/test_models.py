@@ -54,18 +54,23 @@ def test_a_run_without_a_model_yet(tool: list[str], told: Callable[..., str]) ->
     finished("runs/m/tokenize")
     Path("runs/m/recipe.toml").write_text('name = "m"\n')
     run, go_on = Path("runs/m"), f"yaya run {Path('runs/m/recipe.toml')}"
-    assert told(*tool) == f"Error: {run} has no finished model yet, only prepare, tokenize. To go on with it: {go_on}\n"
+    assert (
+        told(*tool)
+        == f"Error: {run} has no finished model yet. Finished so far: prepare, tokenize. To continue: {go_on}\n"
+    )
     said = told(*tool, language="zh")
-    assert said == f"出错了：{run} 里还没有训练好的模型，只有 prepare、tokenize。接着做：{go_on}\n"
+    assert said == f"出错了：{run} 里还没有训练好的模型，只做完了 prepare、tokenize。继续运行：{go_on}\n"
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool[0])
 def test_a_run_that_is_being_trained(tool: list[str], told: Callable[..., str]) -> None:
     finished("runs/m/tokenize")
     with FileLock("runs/m/.lock"):
-        assert "runs/m has no finished model yet: a yaya is still working there. Wait" in told(*tool).replace("\\", "/")
-        assert "另一个 yaya 正在里面工作，请等它做完" in told(*tool, language="zh")
-    assert "only tokenize. To go on" in told(*tool)
+        assert "runs/m has no finished model yet: another yaya is still working there. Wait" in told(*tool).replace(
+            "\\", "/"
+        )
+        assert "另一个 yaya 正在里面运行，请等它结束" in told(*tool, language="zh")
+    assert "Finished so far: tokenize. To continue" in told(*tool)
     assert not FileLock("runs/m/.lock").is_locked  # looking keeps nobody out
 
 
@@ -77,27 +82,27 @@ def test_what_was_trained_before_can_be_talked_to_meanwhile() -> None:
 
 def test_a_run_in_which_nothing_was_done(told: Callable[..., str]) -> None:
     Path("runs/a b").mkdir(parents=True)
-    assert "nothing finished. To go on with it: yaya run recipes/laptop.toml 'name=a b'" in told("chat", "a b")
+    assert "nor any finished stage. To continue: yaya run recipes/laptop.toml 'name=a b'" in told("chat", "a b")
 
 
 def test_a_run_that_only_searched(told: Callable[..., str]) -> None:
     (finished("runs/m/tune") / "best.toml").write_text("")
     said = told("chat", "m").replace("\\", "/")
-    assert "only tune. To go on with it: yaya run runs/m/tune/best.toml name=m-best" in said
+    assert "Finished so far: tune. To continue: yaya run runs/m/tune/best.toml name=m-best" in said
 
 
 def test_no_such_run(told: Callable[..., str], here: Path) -> None:
     said = told("chat", "m")
     assert (
         said
-        == f"Error: There is no run or model folder m: there is no {here / 'runs'}. Make one with: yaya run recipes/laptop.toml\n"
+        == f"Error: No run or model folder named m: {here / 'runs'} does not exist. Train one with: yaya run recipes/laptop.toml\n"
     )
     for model in ("runs/one/pretrain", "runs/two/finetune"):
         finished(model)
         Path(model, "config.json").write_text("{}")
     finished("runs/three/prepare")
     said = told("chat", "m")
-    assert said == f"Error: There is no run or model folder m: {here / 'runs'} has none. Finished runs: one, two.\n"
+    assert said == f"Error: No run or model folder named m: not in {here / 'runs'}. Finished runs: one, two.\n"
     said = told("chat", "m", language="zh")
     assert said == f"出错了：找不到名为 m 的运行或模型文件夹：{here / 'runs'} 里没有。已有的运行：one、two。\n"
 
@@ -106,7 +111,7 @@ def test_no_such_run(told: Callable[..., str], here: Path) -> None:
 def test_a_folder_that_holds_no_model(name: str, told: Callable[..., str]) -> None:
     Path("box").mkdir()
     finished("runs/one/prepare")
-    assert "is a folder without a model: there is no config.json in it" in told("chat", name)
+    assert "contains no model: it has no config.json" in told("chat", name)
     assert "这个文件夹里没有模型：缺少 config.json" in told("chat", name, language="zh")
 
 
@@ -115,7 +120,7 @@ def test_the_folder_of_a_run_is_the_run(told: Callable[..., str]) -> None:
     folder = finished("runs/m/pretrain")
     finished("runs/new/prepare")
     assert [model_folder(name) for name in ("m", "runs/m", "runs/m/")] == [folder] * 3
-    assert "only prepare" in told("chat", "runs/new/")
+    assert "Finished so far: prepare" in told("chat", "runs/new/")
 
 
 def test_a_name_that_means_two_things() -> None:
@@ -163,7 +168,7 @@ def test_it_is_said_before_one_talks_with_it(monkeypatch: pytest.MonkeyPatch, ca
     assert capsys.readouterr().err == ""
     tools.say_if_only_texts("texts")
     said = capsys.readouterr().err
-    assert said.startswith("texts has only read texts, no conversations") and 'yaya generate texts "' in said
+    assert said.startswith("texts was trained on plain text, not on conversations") and 'yaya generate texts "' in said
     monkeypatch.setenv("YAYA_LANG", "zh")
     tools.say_if_only_texts("texts")
     assert "只读过文本，没读过对话" in capsys.readouterr().err

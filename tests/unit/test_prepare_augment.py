@@ -137,7 +137,7 @@ def test_an_unknown_model_is_named(tmp_path, monkeypatch):
 
 def test_unknown_methods_are_refused(monkeypatch):
     monkeypatch.setenv("YAYA_LANG", "en")
-    with pytest.raises(UserError, match=r"reorder.*not magic"):
+    with pytest.raises(UserError, match=r"reorder.*got magic"):
         augment.check(AugmentConfig(copies=1, methods=["magic"]))
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +130,14 @@ def test_numbers_and_names_are_shown(tmp_path: Path) -> None:
     html = render(tmp_path, METRICS, EXAMPLES)
     english, chinese = in_language(html, "en"), in_language(html, "zh")
     for text in (
-        "1,234 documents came in, 1,220 stayed", "dropped: no running text (Gopher)", "its language: fr",
-        "garbled text repaired", "2,000,000 bytes", "81% alike", "Jaccard 0.812", "62.5%", "2.25",
-        "sentences in another order 12", "files read as GB18030 3", "not valid JSON", "87% like",
+        "1,234 documents were read, 1,220 were kept", "dropped: not running text (Gopher)", "language: fr",
+        "garbled text repaired", "2,000,000 bytes", "81% the same", "Jaccard 0.812", "62.5%", "2.25",
+        "sentences reordered 12", "files read as GB18030 3", "not valid JSON", "87% the same as",
     ):  # fmt: skip
         assert text in english, text
     for text in (
-        "来了 1,234 篇文档，留下 1,220 篇", "去掉：不成文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
-        "81% 相同", "调换句子顺序 12", "按 GB18030 读取的文件 3", "不是合法的 JSON", "87% 像",
+        "读入 1,234 篇文档，留下 1,220 篇", "去掉：不成文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
+        "81% 相同", "调换句子顺序 12", "按 GB18030 读取的文件 3", "不是合法的 JSON", "有 87% 相同",
     ):  # fmt: skip
         assert text in chinese, text
     # 2 MB in a quarter of a second; nothing where it was not measured
@@ -254,35 +253,11 @@ def test_a_real_run_shows_all_that_happened(made: Draft, tmp_path: Path) -> None
     assert ids(html) == [name for name in PARTS if name != "mixing"]
     assert_both_languages(html)
     records = made.metrics["records"]
-    assert f"{records['in']} documents came in, {records['kept']} stayed" in body(html)
+    assert f"{records['in']} documents were read, {records['kept']} were kept" in body(html)
     assert "<script>alert" not in html and "a.b@example.org" not in html
     text = body(html)
-    for shown in ("café", "⟨U+200B⟩", "has a word of the blocklist", "exactly alike", "a.jsonl:29", "quick"):
+    for shown in ("café", "⟨U+200B⟩", "contains a blocklisted word", "exact duplicates", "a.jsonl:29", "quick"):
         assert shown in text, shown
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium here")
-    examples = copy.deepcopy(EXAMPLES)
-    examples["drops"]["gopher_quality"][0]["text"] = "x" * 900
-    render(tmp_path, METRICS, examples)
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
-        page = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 800}).new_page()
-        problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto((tmp_path / "report.html").as_uri())
-        page.evaluate("for (const node of document.querySelectorAll('details')) node.open = true")
-        for name, language in (("中文", "zh-CN"), ("English", "en")):
-            page.get_by_role("button", name=name).click()
-            assert page.locator("html").get_attribute("lang") == language
-            assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert problems == []
-        browser.close()
 
 
 def test_masked_data_is_explained(tmp_path: Path) -> None:

@@ -116,14 +116,14 @@ def test_repeated_text_is_worth_less_and_less() -> None:
 @pytest.mark.parametrize("context_length", [128, 2048])
 def test_a_pilot_flies_once_for_each_text(
     context_length: int,
-    tiny_run: Path,
+    own_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in (("STEPS", 8), ("EARLY", 3), ("TOKENS", 8 * 1024)):
         monkeypatch.setattr(forecast, f"PROBE_{name}", value)
-    inputs = {"tokenize": artifact.load(tiny_run / "tokenize")}
+    inputs = {"tokenize": artifact.load(own_run / "tokenize")}
     config = PretrainConfig(context_length=context_length)
 
     def flown(config: PretrainConfig) -> dict:
@@ -141,7 +141,7 @@ def test_a_pilot_flies_once_for_each_text(
     pretrain.plan(training, inputs, context(tmp_path), PlanRequest(60, measures=False))
     # 3 layers of 8 matrices of 64 x 32 (two heads) and 3 of 64 x 160
     wanted = by_hand(Probe(**flown(config)["found"]), 3 * (8 * 64 * 32 + 3 * 64 * 160), 40 * 1024, unique)
-    assert f"loss to expect on held-out text: {wanted:.2f}." in capsys.readouterr().err
+    assert f"expected validation loss: {wanted:.2f}." in capsys.readouterr().err
 
 
 SMALL = ModelConfig(1000, 64, 128, 2, 2, 1, 32, 128)

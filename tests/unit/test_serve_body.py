@@ -52,8 +52,8 @@ HELLO_ZH = '{"messages": [{"role": "user", "content": "你好"}]}'
         (HELLO_ZH.encode("gbk"), "byte 44 (0xC4)"),
         (HELLO_ZH.encode("big5"), "byte 44 (0xA7)"),
         (HELLO_ZH.encode("utf-16"), "byte 1 (0xFF)"),
-        (GOOD.encode("utf-16-le"), "holds zero"),  # without a mark at its beginning it is valid UTF-8
-        (GOOD.encode("utf-32-be"), "holds zero"),
+        (GOOD.encode("utf-16-le"), "contains zero"),  # without a mark at its beginning it is valid UTF-8
+        (GOOD.encode("utf-32-be"), "contains zero"),
         ('{"a": "café"}'.encode("latin-1"), "byte 11 (0xE9)"),
         (HELLO_ZH.encode()[:45], "byte 44 (0xE4)"),
         (b'{"a": "\xed\xa0\x80"}', "byte 8 (0xED)"),  # half of a character, written in UTF-8

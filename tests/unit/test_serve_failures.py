@@ -83,7 +83,7 @@ def test_two_streams_side_by_side_and_a_third_refused(slow: tuple[FakeEngine, st
 
     def read(name: str) -> None:
         fields = {"messages": [{"role": "user", "content": name}], "stream": True, "max_tokens": 40}
-        with httpx.stream("POST", url + CHAT, json=fields, timeout=10) as response:
+        with httpx.stream("POST", url + CHAT, json=fields, timeout=60) as response:
             for line in response.iter_lines():
                 if f'"content": "{name}"' in line:
                     seen.append(name)
@@ -95,12 +95,12 @@ def test_two_streams_side_by_side_and_a_third_refused(slow: tuple[FakeEngine, st
     waited = []
     for _ in range(5):  # the event loop answers at once, although the engine sleeps in every step
         started = time.perf_counter()
-        assert httpx.get(url + "/health").status_code == 200
+        assert httpx.get(url + "/health", timeout=60).status_code == 200
         waited.append(time.perf_counter() - started)
-    busy = httpx.post(url + CHAT, json={"messages": HELLO}, headers={"Accept-Language": "en"})
+    busy = httpx.post(url + CHAT, json={"messages": HELLO}, headers={"Accept-Language": "en"}, timeout=60)
     assert error_of(busy, 429)["code"] == "rate_limit_exceeded"
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert seen.count("a") == seen.count("b") == 20
     assert "a" in seen[seen.index("b") :] and "b" in seen[seen.index("a") :]
     assert seen != sorted(seen) and seen != sorted(seen, reverse=True)

@@ -192,7 +192,7 @@ def test_a_stage_with_a_tokenizer_that_is_taken_over(tmp_path):
 @pytest.mark.parametrize(("wanted", "said"), [(300, False), (2000, True)])
 def test_a_vocabulary_that_stays_small_says_why(wanted, said, tmp_path, capsys, monkeypatch):
     write(tmp_path / "train-0.parquet", ["one two three four " * 9])
-    for language, why in (("en", "each word of the text is one token already"), ("zh", "每个词都已经是一个 token")):
+    for language, why in (("en", "every word of the text is already one token"), ("zh", "每个词都已经是一个 token")):
         monkeypatch.setenv("YAYA_LANG", language)
         (out := tmp_path / language).mkdir()
         shards.run(

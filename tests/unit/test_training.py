@@ -317,7 +317,7 @@ def test_the_trainers_words_set_batch_and_micro_batch() -> None:
     config = settle_batch(trainee(), LoopConfig(per_device_train_batch_size=4, gradient_accumulation_steps=3), 1e6)
     assert (config.micro_batch_tokens, config.batch_tokens) == (4 * 64, 4 * 3 * 64)
     assert settle_batch(trainee(), config, 1e6) == config  # the resolved recipe says both
-    with pytest.raises(ValueError, match="Set one of them only"):
+    with pytest.raises(ValueError, match="Set only one of them"):
         settle_batch(trainee(), LoopConfig(per_device_train_batch_size=4, batch_tokens=4096), 1e6)
     auto = settle_batch(trainee(), LoopConfig(), 3e6)
     assert (auto.batch_tokens, auto.micro_batch_tokens) == (2048, 2048)

@@ -1,4 +1,4 @@
-"""argparse that speaks the reader's language: its headings, and what it says of mistakes."""
+"""argparse in the reader's language: headings and error messages."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 from yaya.core.messages import UsageError, t, width
 
-# What argparse says, and what we say instead; {1} and so on are the groups.
+# argparse's messages and ours; {1} and so on are the groups.
 SENTENCES = {
     "the following arguments are required: (.*)": ("missing: {1}", "缺少 {1}"),
-    "unrecognized arguments: (.*)": ("not understood: {1}", "看不懂 {1}"),
-    "ambiguous option: (.*) could match (.*)": ("{1} may be {2}", "{1} 可能是 {2}"),
-    "argument (.*?): expected one argument": ("{1} lacks its value", "{1} 缺少值"),
-    "argument (.*?): ignored explicit argument (.*)": ("{1} takes no value, and has {2}", "{1} 不带值，却写了 {2}"),
+    "unrecognized arguments: (.*)": ("unknown arguments: {1}", "不认识的参数 {1}"),
+    "ambiguous option: (.*) could match (.*)": ("{1} could mean {2}", "{1} 可能是指 {2}"),
+    "argument (.*?): expected one argument": ("{1} needs a value", "{1} 后面缺少值"),
+    "argument (.*?): ignored explicit argument (.*)": ("{1} takes no value, but got {2}", "{1} 不需要值，却写了 {2}"),
     "argument (.*?): invalid int value: (.*)": ("{1} must be a whole number, not {2}", "{1} 应当是整数，而不是 {2}"),
     "argument (.*?): invalid float value: (.*)": ("{1} must be a number, not {2}", "{1} 应当是数字，而不是 {2}"),
-    "argument (.*?): (.*)": ("{1}: {2}", "{1}：{2}"),  # said by a type of ours, in the reader's language already
+    "argument (.*?): (.*)": ("{1}: {2}", "{1}：{2}"),  # from a type of ours, in the reader's language already
 }
 
 
 class Formatter(argparse.HelpFormatter):
-    """Help that begins in the reader's language."""
+    """Help in the reader's language."""
 
     def add_usage(
         self, usage: str | None, actions: Iterable[argparse.Action], groups: Iterable[Any], prefix: str | None = None
@@ -32,12 +32,12 @@ class Formatter(argparse.HelpFormatter):
         super().add_usage(usage, actions, groups, t("Usage: ", "用法："))  # type: ignore[arg-type]
 
     def _format_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None) -> str:
-        """Further lines stand below the first; argparse counts characters, and a Chinese one takes two columns."""
+        """Aligns continuation lines: argparse counts characters, but a Chinese one takes two columns."""
         missing = " " * (width(prefix or "") - len(prefix or ""))
         return super()._format_usage(usage, actions, groups, prefix).replace("\n ", f"\n {missing}")
 
     def _format_action(self, action: argparse.Action) -> str:
-        """A Chinese name is followed by fewer spaces."""
+        """Pads a Chinese name with fewer spaces."""
         name = self._format_action_invocation(action)
         return super()._format_action(action).replace(name + " " * (width(name) - len(name)), name, 1)
 
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{en}.{near[0]} See: {self.prog} --help", f"{zh}。{near[1]}请看：{self.prog} --help")
 
     def nearest(self, typed: Iterable[str]) -> tuple[str, str]:
-        """For the first option among these words that is none: the one that was probably meant."""
+        """A hint at what the first unknown option among these words probably meant."""
         known = [name for name in self._option_string_actions if name.startswith("--")]
         for word in " ".join(typed).split():
             near = difflib.get_close_matches(word.partition("=")[0], known, 1) if word.startswith("--") else []

@@ -1,7 +1,7 @@
 """Chat in the terminal: what belongs to a message, how a reply is shown, and the terminal left as it was found.
 
-Nothing that was meant for the model may reach the shell: what waits in the terminal belongs to the message, and what
-still waits when the chat ends is thrown away. Messages are kept in memory alone, for the arrow keys.
+Nothing that was meant for the model may reach the shell: input that waits in the terminal belongs to the message, and
+whatever still waits when the chat ends is discarded. Messages are kept in memory only, for the arrow keys.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from yaya.inference.engine import Engine
     from yaya.inference.sampling import SamplingParams
 
-PAUSE_S = 0.05  # what follows sooner was not typed by hand: it belongs to the same paste
-LEAST_REPLY = 32  # tokens of the context that stay free for a reply
+PAUSE_S = 0.05  # faster than typing: it belongs to the same paste
+LEAST_REPLY = 32  # tokens of the context kept free for a reply
 COMMAND = re.compile(r"(/[^\W\d_][\w-]*)(?:[^\S\n].*)?")  # one line whose first word is /word; /etc/hosts is a path
 
 
 def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: str | None) -> None:
-    """Talks with the model that `load` gives, until Ctrl-D or /bye, or until a piped input ends.
+    """Talks with the model that `load` returns, until Ctrl-D or /bye, or until piped input ends.
 
-    Exits with code 1 where a piped message was refused: nobody saw the reason.
+    Exits with code 1 if a piped message was refused: nobody saw the reason.
     """
     if not sys.stdin.isatty():
         if converse(Talk(*load(), system), Pipe()):
@@ -43,10 +43,10 @@ def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: s
         return
     plain = not (sys.stdout.isatty() or sys.stderr.isatty()) or is_dumb()
     with Terminal(plain) as terminal:  # before loading: what is typed meanwhile belongs to the first message
-        say(f"Loading {name} ...", f"正在载入 {name}……")
+        say(f"Loading {name} ...", f"正在加载 {name}……")
         talk = Talk(*load(), system)
         say(
-            f"Chatting with {name}. /help lists what you can do, Ctrl-D or /bye ends.",
+            f"Chatting with {name}. /help lists the commands; end with Ctrl-D or /bye.",
             f"正在和 {name} 聊天。/help 列出用法，Ctrl-D 或 /bye 结束。",
         )
         converse(talk, PlainEditor(terminal) if plain else Editor(terminal))
@@ -55,20 +55,20 @@ def chat(load: Callable[[], tuple[Engine, SamplingParams]], name: str, system: s
 class Messages(ABC):
     """Where messages come from."""
 
-    interactive = True  # somebody sits there: Ctrl-C stops the reply, not the chat
-    keys = ("\nCtrl-C stops a reply.", "\nCtrl-C 停止正在写的回复。")  # what /help says of them, in English and Chinese
+    interactive = True  # a person types: Ctrl-C stops the reply, not the chat
+    keys = ("\nCtrl-C stops a reply.", "\nCtrl-C 停止正在写的回复。")  # how /help explains them, in English and Chinese
 
     @abstractmethod
     def read(self) -> str:
         """The next message, perhaps empty; EOFError at the end."""
 
     def place(self) -> tuple[str, str]:
-        """Where the last one stands, in English and Chinese, for what is wrong with it."""
+        """Where the last message came from, in English and Chinese: the start of an error message."""
         return "", ""
 
 
 def converse(talk: Talk, source: Messages) -> int:
-    """Answers every message, until the last or /bye; gives back how many were refused."""
+    """Answers every message until the last, or until /bye; returns how many were refused."""
     refused = 0
     while True:
         try:
@@ -95,11 +95,11 @@ def converse(talk: Talk, source: Messages) -> int:
 
 
 def obey(found: re.Match[str], talk: Talk, source: Messages) -> None:
-    """Does what a command other than /bye asks for; UserError where there is none of that name, or more behind it."""
+    """Runs a command other than /bye; UserError if it is unknown or has text after it."""
     line, command = found[0], found[1]
     if line != command and command in ("/new", "/help", "/bye"):
         raise UserError(
-            f"{command} stands alone on its line. To send this as a message, put a space in front.",
+            f"{command} must be alone on its line. To send this as a message, put a space in front of it.",
             f"{command} 要单独成行。想把这行当作消息发送，请在前面加一个空格。",
         )
     if command == "/new":
@@ -107,18 +107,18 @@ def obey(found: re.Match[str], talk: Talk, source: Messages) -> None:
         say("(a new conversation)", "（新的对话）")
     elif command == "/help":
         say(
-            f"/new   begins a new conversation\n/bye   ends, as Ctrl-D does\n/help  shows this{source.keys[0]}",
-            f"/new   开始新的对话\n/bye   结束，同 Ctrl-D\n/help  显示这些{source.keys[1]}",
+            f"/new   starts a new conversation\n/bye   ends the chat, like Ctrl-D\n/help  shows this{source.keys[0]}",
+            f"/new   开始新的对话\n/bye   结束聊天，同 Ctrl-D\n/help  显示本说明{source.keys[1]}",
         )
     else:
         raise UserError(
-            f"There is no {command}; /help lists what there is. To send it as a message, put a space in front.",
+            f"Unknown command {command}; /help lists them all. To send it as a message, put a space in front of it.",
             f"没有 {command} 这个命令，/help 列出所有命令。想把它当作消息发送，请在前面加一个空格。",
         )
 
 
 class Talk:
-    """A conversation with a model: its messages so far. A system message that leaves no room is refused."""
+    """A conversation with a model: its messages so far. A system message too long for the context is refused."""
 
     def __init__(self, engine: Engine, sampling: SamplingParams, system: str | None):
         self.engine, self.sampling = engine, sampling
@@ -131,20 +131,20 @@ class Talk:
         self.messages, self.forgotten = list(self.system), 0
 
     def fit(self, messages: list[dict[str, str]]) -> tuple[list[int], int]:
-        """Ids that leave room for a reply, and how many of the oldest turns had to go."""
+        """Token ids that leave room for a reply, and how many of the oldest turns were dropped."""
         from yaya.tokenize.chat_template import fit_messages
 
         context = self.engine.context_length
         return fit_messages(self.engine.tokenizer, messages, context - min(LEAST_REPLY, context // 4))
 
     def hear(self, text: str, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Answers a message on standard output; one that cannot be answered raises UserError and is as if never said.
+        """Answers a message on standard output. One that cannot be answered raises UserError and is not kept.
 
-        stopped: becomes true when the user has seen enough. What was written until then stays in the conversation.
+        stopped: returns true once the user has seen enough. What was written until then stays in the conversation.
         """
         if not is_text(text):
             raise UserError(
-                f"The message holds bytes that are no {sys.stdin.encoding.upper()}. Type it anew, or convert it first.",
+                f"The message contains bytes that are not valid {sys.stdin.encoding.upper()}. Type it again, or convert it first.",
                 f"消息里有不属于 {sys.stdin.encoding.upper()} 编码的字节。请重新输入，或先转换编码。",
             )
         asked = [*self.messages, {"role": "user", "content": text}]
@@ -168,13 +168,13 @@ class Talk:
 
 
 def write(text: str) -> None:
-    """Shows a piece of a reply. On a terminal, what a model writes never controls it; into a file goes what it wrote."""
+    """Writes a piece of a reply: escaped on a terminal, which a model must never control, and unchanged into a file."""
     print(visible(text.replace("\r", "")) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 @contextmanager
 def stop_at_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is noted, not raised: the engine finishes its step. Gives a function that tells whether it came."""
+    """Records Ctrl-C instead of raising it, so that the engine finishes its step. Yields a function: did it come?"""
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
@@ -198,7 +198,7 @@ class Pipe(Messages):
         line = sys.stdin.readline()
         if not line:
             raise EOFError
-        return line.removeprefix("\ufeff")  # Windows puts one in front
+        return line.removeprefix("\ufeff")  # a byte order mark from Windows
 
     def place(self) -> tuple[str, str]:
         return f"Line {self.number}: ", f"第 {self.number} 行："
@@ -208,8 +208,8 @@ class Editor(Messages):
     """Editing with arrow keys, earlier messages, and pastes of many lines, by prompt_toolkit."""
 
     keys = (
-        "\nEnter sends, Alt+Enter (or Esc, then Enter) begins a new line; what you paste waits for Enter."
-        "\nUp and Down bring earlier messages back, Ctrl-R searches them; they are forgotten when the chat ends."
+        "\nEnter sends, Alt+Enter (or Esc, then Enter) starts a new line; pasted text waits for Enter."
+        "\nUp and Down recall earlier messages, Ctrl-R searches them; they are forgotten when the chat ends."
         + Messages.keys[0],
         "\n回车发送；Alt+回车（或先按 Esc 再按回车）换行；粘贴的内容等你按回车才发送。"
         "\n上下方向键找回之前的消息，Ctrl-R 搜索；聊天结束后不保留。" + Messages.keys[1],
@@ -243,7 +243,7 @@ class Editor(Messages):
         )
 
     def enter(self, event: KeyPressEvent) -> None:
-        """Sends. What waits behind belongs to the message, though: a paste whose ends the terminal did not mark."""
+        """Sends the message, together with any input still waiting: the rest of a paste that the terminal did not mark."""
         waiting, source = event.key_processor.input_queue, event.app.input
         lines = [pasted(event.key_sequence[-1])]
         while True:
@@ -269,7 +269,7 @@ class Editor(Messages):
 
 
 def pasted(press: KeyPress) -> str:
-    """The text that a key press stands for within a paste; empty for a key that does something else."""
+    """The text of a key press within a paste; empty for a key that does something else."""
     from prompt_toolkit.keys import Keys
 
     return press.data if press.key in (Keys.Enter, Keys.ControlJ, Keys.Tab) or len(press.key) == 1 else ""
@@ -282,7 +282,7 @@ class PlainEditor(Messages):
         self.terminal, self.ended = terminal, False
 
     def read(self) -> str:
-        """The next line, with all that was pasted behind it; EOFError at the end, KeyboardInterrupt at Ctrl-C."""
+        """The next line, with the rest of its paste; EOFError at the end, KeyboardInterrupt at Ctrl-C."""
         if self.ended:
             raise EOFError
         print(t("you> ", "你> "), end="", file=sys.stderr, flush=True)
@@ -337,10 +337,10 @@ else:
     LEAVING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
     class Terminal:
-        """The terminal while we chat: keeps what is typed, unseen, until a prompt reads it.
+        """The terminal during a chat: holds what is typed, without echo, until a prompt reads it.
 
-        However the chat ends, the terminal is as it was before, and nothing that was typed or pasted waits for the shell.
-        plain: it knows no control sequences and shows by itself what is typed.
+        However the chat ends, the terminal is restored, and nothing that was typed or pasted is left for the shell.
+        plain: it has no control sequences and echoes what is typed by itself.
         """
 
         def __init__(self, plain: bool):
@@ -364,7 +364,7 @@ else:
                 signal.signal(number, handler)
 
         def hold(self, number: int = 0, frame: FrameType | None = None) -> None:
-            """Takes the terminal, where it is ours: what is typed stays unseen and waits. Also a handler of SIGCONT."""
+            """Takes over the terminal if it is ours: typed input is held without echo. Also the handler of SIGCONT."""
             if not self.in_front():
                 return
             with suppress(termios.error):
@@ -384,7 +384,7 @@ else:
             termios.tcsetattr(self.keyboard, termios.TCSANOW, modes)
 
         def mark_pastes(self, on: bool = True) -> None:
-            """Has the terminal put marks around what is pasted; prompt_toolkit takes that back after each prompt."""
+            """Turns bracketed paste on or off; prompt_toolkit turns it off after each prompt."""
             if not self.plain:
                 with suppress(OSError):
                     os.write(self.screen, b"\x1b[?2004h" if on else b"\x1b[?2004l")
@@ -393,7 +393,7 @@ else:
             return bool(select.select([self.keyboard], [], [], pause_s)[0])
 
         def restore(self) -> None:
-            """Throws away what still waits and sets the terminal back as it was; nothing where it is gone or not ours."""
+            """Discards waiting input and restores the terminal; does nothing if it is gone or not ours."""
             if not self.in_front():
                 return
             with suppress(OSError, termios.error):  # a terminal that is gone needs no care
@@ -406,7 +406,7 @@ else:
                 termios.tcsetattr(self.keyboard, termios.TCSANOW, self.before)
 
         def leave(self, number: int, frame: FrameType | None) -> None:
-            """A signal that ends the program does so with the terminal in order."""
+            """Restores the terminal before a signal ends the program."""
             self.restore()
             with suppress(OSError):
                 os.write(self.screen, b"\n")
@@ -414,7 +414,7 @@ else:
             signal.raise_signal(number)
 
         def in_front(self) -> bool:
-            """Whether the terminal is ours now: changing it from the background would stop us."""
+            """Whether we are in the foreground: changing the terminal from the background would stop us."""
             with suppress(OSError):
                 return os.tcgetpgrp(self.keyboard) == os.getpgrp()
             return True

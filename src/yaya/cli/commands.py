@@ -1,4 +1,4 @@
-"""The program: which command is meant, what its mistakes say, and the exit code."""
+"""The program's entry point: dispatch, error messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ from yaya.core.messages import UsageError, UserError, is_text, say, t, visible
 def help_text() -> str:
     """What `yaya --help` prints."""
     return t(
-        """yaya raises your own ChatGPT: from raw text to a chat page, on the machine you have.
+        """yaya: raise your own ChatGPT, from raw text to a chat page, on the machine you have.
 
 Usage: yaya COMMAND ...
 
-The whole story
-  run RECIPE.toml [key=value ...]   all stages of a recipe, in order; what is done is skipped
+The whole pipeline
+  run RECIPE.toml [key=value ...]   run every stage of a recipe in order; finished ones are skipped
 
 One stage                           (yaya STAGE [RECIPE.toml] [key=value ...])
   prepare                           collect and clean text
   tokenize                          train a tokenizer, turn text into tokens
   pretrain                          train a model from scratch
   finetune                          teach it to chat
-  evaluate                          loss, questions, the report
-  tune                              search better learning rates, sizes and the like
+  evaluate                          measure the loss, ask test questions, write a report
+  tune                              search for a better learning rate, model size and so on
 
 Tools
   chat MODEL                        talk to a model in the terminal
   generate MODEL PROMPT             continue a text
-  serve MODEL                       chat page and API in the browser
-  plan RECIPE.toml [key=value ...]  what a run would do, how long, how much memory; trains nothing
-  doctor                            what this machine can do
+  serve MODEL                       start a chat page and an API
+  plan RECIPE.toml [key=value ...]  show what a run would do, its time and memory; trains nothing
+  doctor                            show what this machine can do
 
 Start with:  yaya run recipes/laptop.toml      then:  yaya serve demo
-Every command explains itself:  yaya COMMAND --help      YAYA_LANG=zh 看中文""",
+Help on a command:  yaya COMMAND --help      YAYA_LANG=zh 看中文""",
         """yaya（牙牙）：在你自己的电脑上养大一个 ChatGPT，从原始文本到聊天网页。
 
 用法：yaya 命令 ……
 
-整个过程
-  run 配方.toml [键=值 ……]          按顺序运行配方里的所有阶段；做完的会跳过
+完整流程
+  run 配方.toml [键=值 ……]          按顺序运行配方里的所有阶段，已完成的会跳过
 
 单个阶段                            （yaya 阶段 [配方.toml] [键=值 ……]）
   prepare                           收集和清洗文本
   tokenize                          训练分词器，把文本变成 token
   pretrain                          从零训练模型
   finetune                          教它聊天
-  evaluate                          损失、考题、报告
-  tune                              搜索更好的学习率、尺寸等参数
+  evaluate                          算损失、做考题、出报告
+  tune                              搜索更好的学习率、模型大小等设置
 
 工具
   chat 模型                         在终端里聊天
   generate 模型 开头                续写一段文本
-  serve 模型                        浏览器里的聊天网页和 API
-  plan 配方.toml [键=值 ……]         会做什么、要多久、用多少内存；不训练
+  serve 模型                        启动聊天网页和 API
+  plan 配方.toml [键=值 ……]         看看会做什么、要多久、占多少内存；不训练
   doctor                            看看这台机器能做什么
 
 开始：  yaya run recipes/laptop.toml      然后：  yaya serve demo
-每个命令都有说明：  yaya 命令 --help      YAYA_LANG=en for English""",
+查看命令的用法：  yaya 命令 --help      YAYA_LANG=en for English""",
     )
 
 
@@ -85,8 +85,8 @@ def main(argv: list[str] | None = None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second one must not end in a traceback
         if arguments[:1] and arguments[0] not in {*TOOLS} - {"plan"}:
             say(
-                "\nStopped. What was finished is kept; the same command goes on from there.",
-                "\n已停止。做完的都保留着，再运行同一命令就会接着做。",
+                "\nStopped. Finished work is kept; run the same command again to resume.",
+                "\n已停止。已完成的部分都保留着，再运行同一命令就会接着做。",
             )
         else:
             say("\nStopped.", "\n已停止。")
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
             raise
         fail(
             t(
-                f"The ranks lost each other, or this one failed; the same command goes on at the last checkpoint. {error}",
+                f"The ranks lost contact, or this one failed. Run the same command again to resume from the last checkpoint. {error}",
                 f"进程之间失去了联系，或这个进程自己出错；再运行同一命令会从上一个检查点继续。{error}",
             ),
             1,
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def prepare_streams() -> None:
-    """Input, output and errors that never fail for a character, and are there: a shell can close them (`>&-`)."""
+    """Makes sure that the standard streams exist (a shell can close them: `>&-`) and never fail on a character."""
     for name, mode, errors in (
         ("stdin", "r", "surrogateescape"),
         ("stdout", "w", "replace"),
@@ -123,37 +123,37 @@ def prepare_streams() -> None:
 
 
 def check_arguments(arguments: list[str]) -> None:
-    """Recipes, reports and tokenizers hold text: an argument that is none is a UserError, wherever it stands."""
+    """Raises UserError for any argument that is not valid text: recipes, reports and tokenizers store it."""
     for argument in arguments:
         if not is_text(argument):
             raise UserError(
-                f"{visible(argument)} holds bytes that are no text in this terminal's encoding ({sys.getfilesystemencoding()}). "
-                "Type it anew; if it is a file's name, rename the file.",
+                f"{visible(argument)} contains bytes that are not valid text in this terminal's encoding ({sys.getfilesystemencoding()}). "
+                "Type it again, or rename the file if it is a file name.",
                 f"{visible(argument)} 里有终端编码（{sys.getfilesystemencoding()}）之外的字节。请重新输入；如果是文件名，请先改名。",
             )
 
 
 def fail(message: str, code: int) -> None:
-    """Says a mistake and ends the program."""
+    """Prints an error and exits."""
     who = "" if distributed.is_main() else f"[rank {distributed.rank()}] "
     print(visible(who + t(f"Error: {message}", f"出错了：{message}")), file=sys.stderr)
     sys.exit(code)
 
 
 def explain_os_error(error: OSError) -> str:
-    """What the system refused, and what to do."""
+    """What the system refused, and what to do about it."""
     where = error.filename or t("a file", "某个文件")
     reasons = {
         errno.ENOSPC: (
-            f"The disk is full while writing {where}. Free some space and run the same command again: what was finished is kept.",
-            f"写 {where} 时磁盘满了。请腾出空间再运行同一命令：做完的都保留着。",
+            f"The disk is full: cannot write {where}. Free some space and run the same command again; finished work is kept.",
+            f"写入 {where} 时磁盘满了。请腾出空间，再运行同一命令；已完成的部分都保留着。",
         ),
         errno.EACCES: (
-            f"No permission for {where}. Choose another folder, or change its permissions.",
+            f"No permission to access {where}. Choose another folder, or change its permissions.",
             f"没有权限访问 {where}。请换个文件夹，或修改权限。",
         ),
         errno.EROFS: (
-            f"{where} is on a read-only disk. Work in a folder that can be written.",
+            f"{where} is on a read-only disk. Work in a writable folder.",
             f"{where} 所在的磁盘是只读的。请在可以写入的文件夹里运行。",
         ),
     }
@@ -164,7 +164,7 @@ def explain_os_error(error: OSError) -> str:
 
 
 def dispatch(arguments: list[str]) -> None:
-    """Runs the command that the arguments name; a UsageError with the nearest one where there is no such command."""
+    """Runs the command that the arguments name; an unknown one raises UsageError with the nearest name."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_text())
         return
@@ -175,7 +175,7 @@ def dispatch(arguments: list[str]) -> None:
     if command in TOOLS:
         TOOLS[command](rest)
         return
-    from yaya.cli import stages  # not sooner: help is instant
+    from yaya.cli import stages  # only here, so that help is instant
 
     if command in stages.names():
         stages.stage_command(command, rest)

@@ -1,4 +1,4 @@
-"""`yaya doctor`: what this machine can do, and what would be in the way."""
+"""`yaya doctor`: what this machine can do, and what would stop a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def product_speed(dtype: str, device: str) -> float:
 
 
 def training_speed(runtime: Machine) -> float:
-    """Tokens a second in training the laptop recipe's model (a million parameters) on random tokens, median of a second."""
+    """Training speed in tokens/s of the laptop recipe's model (a million parameters) on random tokens, median over a second."""
     import numpy as np
 
     from yaya.model.decoder import Transformer, initialize
@@ -72,7 +72,7 @@ def report() -> str:
 
 
 def about_machine() -> list[str]:
-    """What it is."""
+    """System, CPU, cores, memory and versions."""
     import torch
 
     m = hardware()
@@ -96,18 +96,18 @@ def about_training(machine: Machine) -> list[str]:
         )
     ]
     for dtype in ("float32", "bfloat16"):
-        chosen = t("  <- chosen: the faster one", "  <- 更快，选它") if dtype == machine.dtype else ""
+        chosen = t("  <- faster, so chosen", "  <- 更快，已选用") if dtype == machine.dtype else ""
         lines.append(f"  {dtype}: {product_speed(dtype, machine.device):,.0f} GFLOP/s{chosen}")
     if machine.device == "cpu":
         in_blocks = choose_backend(True, "cpu", machine.torch_dtype, False, True) == "cpu_matmul"
-        kernel = t("  attention by torch's kernel", "  注意力：torch 自带的算子")
-        lines.append(t("  attention as blocks of products", "  注意力：分块矩阵乘法") if in_blocks else kernel)
+        kernel = t("  attention: torch's built-in kernel", "  注意力：torch 自带的算子")
+        lines.append(t("  attention: blocked matrix products", "  注意力：分块矩阵乘法") if in_blocks else kernel)
     speed = training_speed(machine)
     takes = duration(2.5e6 / speed)
     lines.append(
         t(
-            f"  a model of a million parameters: about {speed:,.0f} tokens/s; 2.5 million tokens, enough for the demo, in {takes}",
-            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示需要的 250 万个 token 约 {takes}",
+            f"  a model with a million parameters: about {speed:,.0f} tokens/s; the demo's 2.5 million tokens take {takes}",
+            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示所需的 250 万个 token 约需 {takes}",
         )
     )
     return lines
@@ -122,7 +122,7 @@ def about_package(name: str) -> str:
 
 
 def problems() -> list[str]:
-    """What would be in the way of a run."""
+    """What would stop a run: too little disk or memory."""
     import psutil
 
     found = []
@@ -130,15 +130,15 @@ def problems() -> list[str]:
     if disk_gb < NEEDED_DISK_GB:
         found.append(
             t(
-                f"  Only {disk_gb:.1f} GB of disk free here: free some, a run wants {NEEDED_DISK_GB:g} GB.",
+                f"  Only {disk_gb:.1f} GB of disk space left here: free some, a run needs {NEEDED_DISK_GB:g} GB.",
                 f"  这里只剩 {disk_gb:.1f} GB 磁盘空间：请腾出一些，一次运行需要 {NEEDED_DISK_GB:g} GB。",
             )
         )
     if memory_gb < NEEDED_MEMORY_GB:
         found.append(
             t(
-                f"  Only {memory_gb:.1f} GB of memory free: close other programs, a run wants up to {NEEDED_MEMORY_GB:g} GB.",
-                f"  只剩 {memory_gb:.1f} GB 内存：请关掉一些程序，一次运行最多要 {NEEDED_MEMORY_GB:g} GB。",
+                f"  Only {memory_gb:.1f} GB of memory free: close other programs, a run needs up to {NEEDED_MEMORY_GB:g} GB.",
+                f"  只剩 {memory_gb:.1f} GB 内存：请关掉一些程序，一次运行最多需要 {NEEDED_MEMORY_GB:g} GB。",
             )
         )
     return found

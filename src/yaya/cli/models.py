@@ -1,4 +1,4 @@
-"""Which folder a model's name means, and what is there instead where it means none."""
+"""Which folder a model's name refers to, and what to say if there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yaya.core.run_folder import RUNS
 
 
 def model_folder(model: str) -> Path:
-    """The folder of MODEL: a path, else a run's name (its last finished training stage); a UserError where it is neither."""
+    """The folder of MODEL: a path, else a run's name (its last finished training stage); UserError if it is neither."""
     path = Path(model)
     in_runs = path.absolute().parent == RUNS.absolute()  # runs/demo is what the shell completes
     run = RUNS / path.name if in_runs or (model == path.name and model.strip(".")) else None
@@ -31,57 +31,61 @@ def model_folder(model: str) -> Path:
 
 
 def no_model(path: Path, run: Path | None) -> UserError:
-    """Why there is no model, and what to do. run: the run that it may mean."""
+    """Why there is no model, and what to do. run: the run that may be meant."""
     if run and run.is_dir():
         return no_model_yet(run)
     if path.is_dir():
         return UserError(
-            f"{path} is a folder without a model: there is no config.json in it.{known_runs()[0]}",
+            f"{path} contains no model: it has no config.json.{known_runs()[0]}",
             f"{path} 这个文件夹里没有模型：缺少 config.json。{known_runs()[1]}",
         )
     where = RUNS.absolute()
     looked = (
-        (f"there is no {where}", f"没有 {where}") if not RUNS.is_dir() else (f"{where} has none", f"{where} 里没有")
+        (f"{where} does not exist", f"{where} 不存在") if not RUNS.is_dir() else (f"not in {where}", f"{where} 里没有")
     )
     return UserError(
-        f"There is no run or model folder {path}: {looked[0]}.{known_runs()[0]}",
+        f"No run or model folder named {path}: {looked[0]}.{known_runs()[0]}",
         f"找不到名为 {path} 的运行或模型文件夹：{looked[1]}。{known_runs()[1]}",
     )
 
 
 def no_model_yet(run: Path) -> UserError:
-    """For a run whose training is still going on, or has not begun."""
+    """For a run whose training has not finished, or not begun."""
     if is_locked(run):
         return UserError(
-            f"{run} has no finished model yet: a yaya is still working there. Wait until it is done.",
-            f"{run} 里还没有训练好的模型：另一个 yaya 正在里面工作，请等它做完。",
+            f"{run} has no finished model yet: another yaya is still working there. Wait until it has finished.",
+            f"{run} 里还没有训练好的模型：另一个 yaya 正在里面运行，请等它结束。",
         )
     done = [path.name for path in finished_in(run)] + ["tune"] * (artifact.load(run / "tune") is not None)
-    has = (f"only {', '.join(done)}", f"只有 {'、'.join(done)}") if done else ("nothing finished", "什么都没做完")
+    has = (
+        (f". Finished so far: {', '.join(done)}", f"只做完了 {'、'.join(done)}")
+        if done
+        else (", nor any finished stage", "什么都没做完")
+    )
     recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
     words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
     if "tune" in done and not recipe.is_file() and best.is_file():
         words = [str(best), f"name={run.name}-best"]
     goes_on = shlex.join(words)
     return UserError(
-        f"{run} has no finished model yet, {has[0]}. To go on with it: {program()} run {goes_on}",
-        f"{run} 里还没有训练好的模型，{has[1]}。接着做：{program()} run {goes_on}",
+        f"{run} has no finished model yet{has[0]}. To continue: {program()} run {goes_on}",
+        f"{run} 里还没有训练好的模型，{has[1]}。继续运行：{program()} run {goes_on}",
     )
 
 
 def finished_in(run: Path, models: bool = False) -> list[Path]:
-    """The finished stages in a run's folder, in order; with `models` those alone that train."""
-    from yaya import pipeline  # loads torch, so only for a run that is there
+    """The finished stages in a run's folder, in order; with `models`, only those that train."""
+    from yaya import pipeline  # loads torch, so only for a run that exists
 
     stages = [name for name, stage in pipeline.STAGES.items() if stage.trains or not models]
     return [run / name for name in stages if artifact.load(run / name, name)]
 
 
 def known_runs() -> tuple[str, str]:
-    """Which runs have a model, else how to make one; to put behind a sentence."""
+    """Which runs have a model, else how to train one; appended to a sentence."""
     models = (path.parent for path in RUNS.glob("*/*/config.json") if (path.parent / artifact.MANIFEST).exists())
     known = sorted({path.parent.name for path in models})
     if known:
         return f" Finished runs: {', '.join(known)}.", f"已有的运行：{'、'.join(known)}。"
     make = f"{program()} run recipes/laptop.toml"
-    return f" Make one with: {make}", f"先养一个：{make}"
+    return f" Train one with: {make}", f"先训练一个：{make}"

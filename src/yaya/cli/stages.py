@@ -40,11 +40,11 @@ def asks_for_help(words: list[str]) -> bool:
 
 
 def help_of(command: str, shown: str | None = None) -> str:
-    """Every key that a command takes. shown: the command's name, where it is another (`plan` takes what `run` does)."""
+    """Every key that a command takes. shown: the command's name if it differs (`plan` takes the keys of `run`)."""
     shown, whole = shown or command, command == "run"
     lines = [
         t(
-            f"Usage: yaya {shown} [RECIPE.toml] [key=value ...]\n\nKeys of the run:",
+            f"Usage: yaya {shown} [RECIPE.toml] [key=value ...]\n\nKeys of the whole run:",
             f"用法：yaya {shown} [配方.toml] [键=值 ……]\n\n整个运行的键：",
         ),
         describe(RunConfig, without=() if whole else keys(config_class(command))),
@@ -62,7 +62,7 @@ def config_class(stage: str) -> type:
 
 
 def recipe_of(command: str, words: list[str], shown: str | None = None) -> dict[str, Any]:
-    """The recipe that the words name, with the keys that follow it; a UsageError or UserError says what is wrong."""
+    """The recipe that the words name, with the keys that follow it. Mistakes raise UsageError or UserError."""
     shown = shown or command
     if command == "run" and not words:
         raise UsageError(
@@ -76,7 +76,7 @@ def recipe_of(command: str, words: list[str], shown: str | None = None) -> dict[
             key = text.lstrip("-").partition("=")[0].replace("-", "_") or "key"
             raise UsageError(
                 f"{text!r}: keys are written without dashes: {key}=VALUE. See: yaya {shown} --help",
-                f"{text!r}：键的前面不写短横：{key}=值。请看：yaya {shown} --help",
+                f"{text!r}：键的前面不加短横线：{key}=值。请看：yaya {shown} --help",
             )
         if "=" in text:
             name, value = parse_assignment(text)
@@ -84,20 +84,20 @@ def recipe_of(command: str, words: list[str], shown: str | None = None) -> dict[
             typed.add(name)
         elif place:
             raise UsageError(
-                f"Only one recipe, before the keys: {text!r}.", f"只能有一个配方，写在键的前面：{text!r}。"
+                f"Give only one recipe, before the keys: {text!r}.", f"只能有一个配方，写在键的前面：{text!r}。"
             )
         else:
             recipe = read_recipe(Path(text))
             if command != "tune":
                 recipe.pop("tune", None)  # that table is for `yaya tune` alone
-    if command == "tune" and "budget" in typed:  # as minutes= here: the search's, not the run's
+    if command == "tune" and "budget" in typed:  # like minutes=, it is the search's here, not the run's
         money = {"budget": recipe.pop("budget"), "price_per_hour": recipe.get("price_per_hour")}
         set_dotted(recipe, "tune.minutes", spend(build(RunConfig, money, "")).minutes)
     return recipe
 
 
 def whole_name(command: str, name: str) -> str:
-    """A key as a recipe has it: a bare one belongs to the command's stage, else to the run; else it is an error."""
+    """A key's full name: a bare key belongs to the command's stage, else to the run; an unknown one is an error."""
     first = name.partition(".")[0]
     if command == "run" or first in pipeline.STAGES:
         return name
@@ -110,7 +110,7 @@ def whole_name(command: str, name: str) -> str:
 
 
 def next_step(command: str, name: str, other: str | None, has_chats: bool) -> None:
-    """What to type now.
+    """Says what to type next.
 
     other: the run that has what this one lacks. has_chats: whether there are conversations in the data, so that it can
     be fine-tuned and chat.
@@ -128,20 +128,20 @@ def next_step(command: str, name: str, other: str | None, has_chats: bool) -> No
         )
     else:
         say(
-            f'Next: {yaya} generate {name} "How a text begins"   (it has only read texts, so it continues what you write)',
+            f'Next: {yaya} generate {name} "Once upon a time"   (trained on plain text only: it continues what you write)',
             f'下一步：{yaya} generate {name} "一段文本的开头"   （它只读过文本，会接着你写的往下写）',
         )
 
 
 def tune_stage() -> Any:
-    """The one stage above the pipeline, which it uses."""
+    """The one stage above the pipeline: it runs the pipeline's stages itself."""
     from yaya.tune import search
 
     return search
 
 
 def tune_next(found: Any) -> None:
-    """What to do with what a search found."""
+    """Says how to use what a search found."""
     if found.metrics["verdict"]["kind"] in ("default", "worse"):
         return
     best, name = shlex.quote(str(found.path / "best.toml")), shlex.quote(f"{found.path.parent.name}-best")

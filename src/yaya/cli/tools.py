@@ -1,4 +1,4 @@
-"""The tools: `chat`, `generate`, `serve`, `plan`, `doctor`. What is heavy is imported once a model was found."""
+"""The tools: `chat`, `generate`, `serve`, `plan`, `doctor`. Heavy imports wait until a model is found."""
 
 from __future__ import annotations
 
@@ -13,38 +13,48 @@ from yaya.core.messages import program, say, t
 
 
 def model_argument(made: Parser) -> None:
-    made.add_argument("model", metavar=t("MODEL", "模型"), help=t("a run's name, or a folder", "运行的名字，或文件夹"))
+    made.add_argument(
+        "model", metavar=t("MODEL", "模型"), help=t("name of a run, or a model folder", "运行的名字，或模型文件夹")
+    )
 
 
 def sampling_options(made: Parser, max_new_tokens: int) -> None:
-    """Adds the options that say how replies are sampled. max_new_tokens: their default length."""
-    made.add_argument("--greedy", action="store_true", help=t("always the likeliest token", "总是选最可能的 token"))
-    made.add_argument("--temperature", type=float, default=0.7, help=t("boldness (default 0.7)", "温度（默认 0.7）"))
-    made.add_argument("--top-k", type=int, default=0, help=t("only the k likeliest tokens", "只在最可能的 k 个里选"))
+    """Adds the sampling options. max_new_tokens: the default limit."""
+    made.add_argument(
+        "--greedy", action="store_true", help=t("always take the most likely token", "总是选概率最大的 token")
+    )
+    made.add_argument(
+        "--temperature", type=float, default=0.7, help=t("sampling temperature (default 0.7)", "采样温度（默认 0.7）")
+    )
+    made.add_argument(
+        "--top-k", type=int, default=0, help=t("sample from the k most likely tokens", "只从概率最大的 k 个里选")
+    )
     made.add_argument(
         "--top-p",
         type=float,
         default=0.9,
-        help=t("only the likeliest with this sum (default 0.9)", "只在概率和为此值的里选（默认 0.9）"),
+        help=t("sample from this share of the probability (default 0.9)", "核采样的概率上限（默认 0.9）"),
     )
     made.add_argument(
-        "--repetition-penalty", type=float, default=1.0, help=t("above 1: fewer repetitions", "大于 1 减少重复")
+        "--repetition-penalty", type=float, default=1.0, help=t("above 1: less repetition", "大于 1 时减少重复")
     )
     made.add_argument(
         "--max-new-tokens",
         type=int,
         default=max_new_tokens,
-        help=t(f"longest reply (default {max_new_tokens})", f"最长回复（默认 {max_new_tokens}）"),
+        help=t(f"longest reply, in tokens (default {max_new_tokens})", f"回复最多多少 token（默认 {max_new_tokens}）"),
     )
-    made.add_argument("--seed", type=int, default=None, help=t("makes the reply repeatable", "让回复可以重现"))
+    made.add_argument(
+        "--seed", type=int, default=None, help=t("makes the reply repeatable", "固定随机种子，让回复可复现")
+    )
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
 
 
 def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
-    """(engine, sampling) for a tool; a UserError where there is no such model."""
+    """(engine, sampling) for a tool; UserError if there is no such model."""
     from yaya.cli.models import model_folder
 
-    folder = model_folder(options.model)  # first: a wrong name is told at once, before torch is imported
+    folder = model_folder(options.model)  # first: a wrong name is reported before torch is imported
     from yaya.core.machine import setup
     from yaya.inference.engine import Engine
     from yaya.inference.sampling import SamplingParams
@@ -64,7 +74,9 @@ def chat_command(words: list[str]) -> None:
     """`yaya chat MODEL`."""
     made = Parser("chat", "Talk to a model in the terminal.", "在终端里和模型聊天。")
     model_argument(made)
-    made.add_argument("--once", metavar="TEXT", help=t("one message; prints the reply alone", "只说一句，只打印回复"))
+    made.add_argument(
+        "--once", metavar="TEXT", help=t("send one message and print only the reply", "只发一句，只打印回复")
+    )
     made.add_argument("--system", help=t("a system message", "系统消息"))
     sampling_options(made, 256)
     options = made.parse_args(words)
@@ -84,15 +96,15 @@ def load_talker(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def say_if_only_texts(model: str) -> None:
-    """Tells those who would chat with it that a model has never seen a conversation."""
+    """Warns if the model has never seen a conversation."""
     from yaya.cli.models import model_folder
     from yaya.evaluate.origin import reads_only_texts
 
     if reads_only_texts(model_folder(model)):
         example = f"{program()} generate {shlex.quote(model)}"
         say(
-            f'{model} has only read texts, no conversations, so it does not answer but goes on writing. To have it continue a text: {example} "How a text begins"',
-            f'{model} 只读过文本，没读过对话：它不会回答，只会接着往下写。让它续写一段文本：{example} "一段文本的开头"',
+            f'{model} was trained on plain text, not on conversations: it does not answer, it continues what you write. To continue a text: {example} "Once upon a time"',
+            f'{model} 只读过文本，没读过对话：它不会回答，只会接着往下写。续写一段文本：{example} "一段文本的开头"',
         )
 
 
@@ -114,16 +126,18 @@ def generate_command(words: list[str]) -> None:
 
 def serve_command(words: list[str]) -> None:
     """`yaya serve MODEL`."""
-    made = Parser("serve", "Chat page and API in the browser.", "浏览器里的聊天网页和 API。")
+    made = Parser("serve", "Start a chat page and an API.", "启动聊天网页和 API。")
     model_argument(made)
     made.add_argument(
-        "--host", default="127.0.0.1", help=t("address (default: this machine alone)", "地址（默认只有本机能访问）")
+        "--host",
+        default="127.0.0.1",
+        help=t("address to listen on (default: this machine only)", "监听地址（默认只有本机能访问）"),
     )
     made.add_argument(
         "--port",
         type=port_number,
         default=8000,
-        help=t("port (default 8000; taken: the next free one)", "端口（默认 8000；被占用就用下一个）"),
+        help=t("port (default 8000; if taken, the next free one)", "端口（默认 8000；被占用就换下一个）"),
     )
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     options = made.parse_args(words)
@@ -138,16 +152,19 @@ def serve_command(words: list[str]) -> None:
 
 
 def port_number(text: str) -> int:
-    """The port; an ArgumentTypeError, whose message argparse tells, for anything else."""
+    """The port. Anything else raises ArgumentTypeError, whose message argparse prints."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError(
-            t(f"{text!r} is no port: ports are numbers from 0 to 65535", f"{text!r} 不是端口：端口是 0 到 65535 的数字")
+            t(
+                f"{text!r} is not a port: ports are numbers from 0 to 65535",
+                f"{text!r} 不是端口：端口是 0 到 65535 的数字",
+            )
         )
     return int(text)
 
 
 def plan_command(words: list[str]) -> None:
-    """`yaya plan RECIPE.toml [key=value ...]`: prepares and tokenises the data, measures the machine, and says the plan."""
+    """`yaya plan RECIPE.toml [key=value ...]`: prepares and tokenizes the data, measures the machine, prints the plan."""
     from yaya import pipeline
     from yaya.cli import stages
 
@@ -159,7 +176,11 @@ def plan_command(words: list[str]) -> None:
     trained = [run / stage.name for stage in pipeline.STAGES.values() if stage.trains and job.folder.own(stage)]
     free = next(n for n in itertools.count(2) if not run.with_name(f"{name}-{n}").exists())
     again = shlex.join([*words, f"name={name}-{free}"] if trained else words)
-    kept = (f" {trained[0]} is finished and stays.", f"{trained[0]} 已经训练好，会保留。") if trained else ("", "")
+    kept = (
+        (f" {trained[0]} is already trained and is kept.", f"{trained[0]} 已经训练好，会保留。")
+        if trained
+        else ("", "")
+    )
     say(
         f"Nothing was trained.{kept[0]} Next: {program()} run {again}",
         f"没有训练。{kept[1]}下一步：{program()} run {again}",
@@ -168,7 +189,7 @@ def plan_command(words: list[str]) -> None:
 
 def doctor_command(words: list[str]) -> None:
     """`yaya doctor`."""
-    Parser("doctor", "What this machine can do.", "看看这台机器能做什么。").parse_args(words)
+    Parser("doctor", "Show what this machine can do.", "看看这台机器能做什么。").parse_args(words)
     from yaya.cli.doctor import report
 
     print(report())

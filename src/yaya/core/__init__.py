@@ -1,1 +1,1 @@
-"""What every room stands on: messages, recipes, artifacts, the machine, progress. Imports no other room."""
+"""The base of every room: messages, recipes, artifacts, the machine, progress. Imports no other room."""

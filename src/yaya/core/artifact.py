@@ -1,6 +1,6 @@
 """Artifacts: a directory and its `manifest.json`, written last, so that its presence means complete.
 
-A stage builds in a hidden sibling folder (`.NAME.partial`) that is swapped in when it is whole.
+A stage builds in a hidden sibling folder (`.NAME.partial`), which is swapped in once it is complete.
 """
 
 from __future__ import annotations
@@ -69,24 +69,24 @@ class Draft:
         return cls(path.with_name(f".{path.name}.partial"), kind, config, parents, seed)
 
     def settle(self, changes: dict[str, Any]) -> None:
-        """Settles keys of the config while the stage runs: a resume and the manifest have the new values."""
+        """Settles keys of the config while the stage runs: a resume and the manifest get the new values."""
         self.config |= changes
         if distributed.is_main():
             self.write_identity()
 
     def write_identity(self) -> None:
-        """What an unfinished stage is made from; only the same may go on with it."""
+        """What an unfinished stage is made from; only an identical request may resume it."""
         identity = {"config": self.config, "parents": self.parents}
         write_atomic(self.path / ".identity.json", json.dumps(identity, ensure_ascii=False))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What `begin` may do with results that are there."""
+    """What `begin` may do with existing results."""
 
     keep: Path | None = None  # a finished training that would be lost, or lose its data: only `overwrite` replaces it
     overwrite: bool = False
-    again: bool = False  # one that would not differ is made anew all the same
+    again: bool = False  # redo even one that would not differ
     resumes: bool = False  # an unfinished one is continued
 
 
@@ -123,27 +123,31 @@ def load(path: Path, kind: str | None = None) -> Artifact | None:
         )
     if kind is not None and manifest.get("kind") != kind:
         raise UserError(
-            f"{path} holds a {manifest.get('kind')}, not a {kind}.",
-            f"{path} 里是 {manifest.get('kind')}，不是 {kind}。",
+            f"{path} is a {manifest.get('kind')} result, not a {kind} result.",
+            f"{path} 是 {manifest.get('kind')} 的结果，不是 {kind} 的。",
         )
     return Artifact(path, manifest)
 
 
 def with_digest(runs: Iterable[Path], stages: Iterable[str], digests: Sequence[str]) -> Iterator[Path]:
-    """Of these runs' results those that have one of the digests. What cannot be read is passed over."""
+    """The results of these runs that have one of the digests. Unreadable ones are skipped."""
     for folder in (run / stage for run in runs for stage in stages):
         if read_json(folder / MANIFEST).get("digest") in digests:
             yield folder
 
 
 def verify(found: Artifact) -> None:
-    """UserError where a file of a finished result is not what was written: what is made from it would be damaged silently."""
+    """UserError if a file of a finished result is not what was written: results made from it would be silently wrong."""
     for name, digest in found.manifest.get("files", {}).items():
         path = found.path / name
         if not path.is_file() or file_digest(path) != digest:
-            what = ("is damaged, or was changed", "已损坏，或被改动过") if path.exists() else ("is missing", "不见了")
+            what = (
+                ("has been damaged or changed", "已损坏，或被改动过")
+                if path.exists()
+                else ("has gone missing", "不见了")
+            )
             raise UserError(
-                f"{path} {what[0]} after {found.kind} wrote it. Put it back as it was, or delete {found.path} and run its stage again.",
+                f"{path} {what[0]} since {found.kind} wrote it. Restore the file, or delete {found.path} and run its stage again.",
                 f"{path} 在 {found.kind} 写好之后{what[1]}。请恢复原来的文件，或删除 {found.path} 再运行这一阶段。",
             )
 
@@ -161,10 +165,10 @@ def differences(config: Mapping[str, Any], parents: Mapping[str, str], other: Ma
 
 
 def begin(path: Path, draft: Draft, policy: Policy) -> Artifact | Draft:
-    """The artifact at `path`, if it is finished and made from the same config and parents; else the draft, ready to be filled.
+    """The artifact at `path` if it is finished and was made from the same config and parents; else the draft, ready to fill.
 
-    With several ranks all of them ask together, and rank 0 decides. UserError where the policy does not let a finished
-    one be replaced.
+    With several ranks all of them ask together, and rank 0 decides. UserError if the policy forbids replacing a
+    finished one.
     """
     if not distributed.is_main():
         order = distributed.broadcast_object(None)
@@ -201,37 +205,37 @@ def _old(path: Path) -> Path:
 
 
 def _is_wanted(done: Artifact, draft: Draft, policy: Policy) -> bool:
-    """Whether a finished artifact is what is asked for; says why not. UserError where it may not be replaced."""
+    """Whether a finished artifact is what was requested; says why not. UserError if it may not be replaced."""
     kind, path = draft.kind, done.path
     changed = differences(draft.config, draft.parents, done.manifest)
     if not changed and done.kind == kind:
         if not policy.again:
             say(f"[{kind}] already done in {path}, skipped.", f"[{kind}] 已经完成：{path}，跳过。")
             return True
-        say(f"[{kind}] made anew, as asked (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
+        say(f"[{kind}] redone, as requested (overwrite=true).", f"[{kind}] 按要求重做（overwrite=true）。")
         return False
     what = "; ".join(changed) or f"kind: {done.kind} -> {kind}"
     if policy.keep and not policy.overwrite:
-        lost = ("is finished", "已经训练好")
+        lost = ("is already trained", "已经训练好")
         if policy.keep != path:
             lost = (f"is what {policy.keep} was trained on", f"是 {policy.keep} 训练用的")
         raise UserError(
-            f"{path} {lost[0]}, and would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
+            f"{path} {lost[0]}, but this run would differ: {what}. Choose another name (name=...), or replace it (overwrite=true).",
             f"{path} {lost[1]}，而这次有所不同：{what}。请换个名字（name=...），或允许替换（overwrite=true）。",
         )
-    say(f"[{kind}] runs anew, because it differs: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
+    say(f"[{kind}] runs again because something changed: {what}", f"[{kind}] 与上次不同，重新运行：{what}")
     return False
 
 
 def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
-    """Prepares the folder of a draft: as an interrupted stage left it, or empty."""
+    """Prepares a draft's folder: as an interrupted stage left it, or empty."""
     kind, partial = draft.kind, draft.path
     draft.resumed = resumes and _same_identity(partial, draft.config, draft.parents)
     if draft.resumed:
         return
     if resumes and partial.exists():
         say(
-            f"[{kind}] an unfinished {kind} in {folder} was made with other settings or data: starting anew.",
+            f"[{kind}] the unfinished {kind} in {folder} used other settings or data: starting over.",
             f"[{kind}] {folder} 里有一个没做完的 {kind}，但设置或数据不同：重新开始。",
         )
     shutil.rmtree(partial, ignore_errors=True)
@@ -240,14 +244,14 @@ def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
 
 
 def _swap(partial: Path, path: Path) -> None:
-    """Puts a finished folder in its place; at no moment is there neither the old one nor the new one."""
+    """Swaps a finished folder in; at every moment either the old one or the new one exists."""
     old = _old(path)
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(partial, path)
     sync_folder(path.parent)  # before anything of the old one goes
-    (path / ".identity.json").unlink(missing_ok=True)  # needed to go on, until the very end
+    (path / ".identity.json").unlink(missing_ok=True)  # needed for a resume, until the very end
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -256,7 +260,7 @@ def _seen(path: Path, kind: str) -> Artifact:
     found = load(path, kind)
     if found is None:
         raise UserError(
-            f"Rank {distributed.rank()} does not see {path}. All ranks must work in one folder, on a shared disk.",
+            f"Rank {distributed.rank()} cannot see {path}. All ranks must work in the same folder, on a shared disk.",
             f"第 {distributed.rank()} 号进程看不到 {path}。所有进程必须在共享磁盘上的同一个文件夹里工作。",
         )
     return found
@@ -298,7 +302,7 @@ def _write_manifest(draft: Draft) -> Artifact:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree that this program runs from, if it is one."""
+    """The git commit of the source tree that this program runs from, if there is one."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None

@@ -30,9 +30,9 @@ def key(
     least: float | None = None,
     decides: bool = True,
 ) -> Any:
-    """One key of a stage's table: its default, its meaning in both languages, what it may be.
+    """One key of a stage's table: its default, its meaning in both languages, its allowed values.
 
-    decides: whether the result depends on it. The number of workers, say, is no part of what an artifact is made from.
+    decides: whether the result depends on it; the number of workers, say, does not enter the digest.
     """
     about = {"en": en, "zh": zh, "choices": choices, "alias": alias, "least": least, "decides": decides}
     if isinstance(default, list):
@@ -43,12 +43,12 @@ def key(
 
 
 def keys(config_class: type) -> dict[str, dataclasses.Field]:
-    """Fields of a config by the name that the user types."""
+    """A config's fields by the name that the user types."""
     return {f.metadata.get("alias") or f.name: f for f in dataclasses.fields(config_class)}
 
 
 def build(config_class: type[C], values: Mapping[str, Any], where: str) -> C:
-    """A config from the user's values; every key is known and of its type, or it is an error that says so."""
+    """A config from the user's values; UserError for an unknown key or a value of the wrong type."""
     known = keys(config_class)
     hints = typing.get_type_hints(config_class)
     out = {}
@@ -71,7 +71,7 @@ def build(config_class: type[C], values: Mapping[str, Any], where: str) -> C:
 
 
 def unknown_key(name: str, known: Iterable[str], where: str) -> UserError:
-    """The error for a key that nobody knows, with the nearest one that is known."""
+    """The error for an unknown key, with the nearest known one."""
     known = list(known)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     full = f"{where}.{name}" if where else name
@@ -83,7 +83,7 @@ def unknown_key(name: str, known: Iterable[str], where: str) -> UserError:
 def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> Any:
     """The value, converted where nothing is lost (1 -> 1.0, one string -> a list of one).
 
-    kind: the field's type; name: the key as the user knows it, for the UserError where the value cannot be.
+    kind: the field's type; name: the key as the user knows it, for the UserError about an invalid value.
     """
     options, about = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,), field.metadata
     if value == "auto" and (field.default is None or type(None) in options):
@@ -98,7 +98,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     except ValidationError as error:
         if error.errors()[0]["type"] == "greater_than_equal":
             raise UserError(
-                f"{name} must be at least {least}; not {value!r}.", f"{name} 至少是 {least}，不能是 {value!r}。"
+                f"{name} must be at least {least}, not {value!r}.", f"{name} 不能小于 {least}，现在是 {value!r}。"
             ) from None
         kinds = [kind_name(option) for option in options if option is not type(None)]
         en, zh = " or ".join(kind[0] for kind in kinds), "或".join(kind[1] for kind in kinds)
@@ -106,7 +106,7 @@ def check_value(value: Any, kind: Any, field: dataclasses.Field, name: str) -> A
     if choices and found not in choices and found is not None:
         allowed = ", ".join(map(str, choices))
         raise UserError(
-            f"{name} must be one of {allowed}; not {value!r}.", f"{name} 只能是 {allowed}，不能是 {value!r}。"
+            f"{name} must be one of {allowed}; got {value!r}.", f"{name} 只能是 {allowed}，不能是 {value!r}。"
         )
     return found
 
@@ -123,14 +123,14 @@ KINDS = {
     int: ("a whole number", "整数"),
     float: ("a number", "数"),
     bool: ("true or false", " true 或 false"),
-    str: ("a text", "文本"),
-    list: ("a list of texts", "文本列表"),
+    str: ("a string", "字符串"),
+    list: ("a list of strings", "字符串列表"),
     dict: ("a table", "表"),
 }
 
 
 def kind_name(kind: Any) -> tuple[str, str]:
-    """What a key may be, in plain English, and in Chinese to put behind Chinese."""
+    """What a key may be, in plain English, and in Chinese as it continues a Chinese sentence."""
     if typing.get_args(kind) == (float,):
         return "a list of numbers", "数的列表"
     return KINDS[typing.get_origin(kind) or kind]
@@ -139,7 +139,7 @@ def kind_name(kind: Any) -> tuple[str, str]:
 def listed(text: str, name: str) -> list[str]:
     """`a.txt` or `[a.txt, b.txt]`: what is left of `["a.txt", "b.txt"]` where a shell has taken the quotes.
 
-    name: the key, for the error where it was to be a list and is none. `[2024] notes.txt` is a name.
+    name: the key, for the error about a broken list. `[2024] notes.txt` is a name.
     """
     inner = text.strip()
     if not inner.startswith("["):
@@ -148,7 +148,7 @@ def listed(text: str, name: str) -> list[str]:
     parts = [part.strip() for part in inner[1:-1].split(",")] if whole else []
     if "]" not in inner or (not whole and '"' in inner) or any(map(lacks_quote, parts)):
         raise UserError(
-            f'{name}: {text} is no list, because a bracket or a quote is missing. Write it like \'{name}=["a", "b"]\'.',
+            f'{name}: {text} is not a list: a bracket or a quote is missing. Write it like \'{name}=["a", "b"]\'.',
             f'{name}：{text} 不是完整的列表，缺了括号或引号。请写成 \'{name}=["甲", "乙"]\' 这样。',
         )
     return [item for part in parts if (item := part.strip("\"'"))] if whole else [text]
@@ -160,7 +160,7 @@ def lacks_quote(part: str) -> bool:
 
 
 def as_dict(config: Any, deciding: bool = False) -> dict[str, Any]:
-    """The config under the user's key names; tables within it as dicts. deciding: only what decides the result."""
+    """The config under the user's key names, nested tables as dicts. deciding: only keys that decide the result."""
     chosen = {n: f for n, f in keys(type(config)).items() if not deciding or f.metadata.get("decides", True)}
     values = {name: getattr(config, field.name) for name, field in chosen.items()}
     return {name: as_dict(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()}
@@ -174,7 +174,7 @@ def describe(config_class: type, where: str = "", without: Iterable[str] = ()) -
 
 
 def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:
-    """(name, default, meaning) of every key, those of tables within it too."""
+    """(name, default, meaning) of every key, nested tables included."""
     lines: list[tuple[str, str, str]] = []
     for name, field in keys(config_class).items():
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
@@ -187,7 +187,7 @@ def rows_of(config_class: type, where: str) -> list[tuple[str, str, str]]:
 
 
 def toml_value(value: Any) -> str:
-    """One value as TOML; a TypeError for what TOML has no form for."""
+    """One value as TOML; TypeError if TOML cannot express it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -1,6 +1,6 @@
-"""The processes that train one model together, started by `torchrun ... -m yaya`: rank 0 speaks and writes.
+"""The processes that train one model together, started by `torchrun ... -m yaya`: only rank 0 prints and writes.
 
-One process alone needs none of this: then every function here does nothing.
+With a single process every function here does nothing.
 What ranks tell each other is JSON or numbers, never pickled.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What is done by rank 0 alone (cleaning text, say) may take days while the others wait.
+# Work that rank 0 does alone (cleaning text, say) may take days while the others wait.
 PATIENCE = datetime.timedelta(days=30)
 _talk: Any = None  # the group for JSON and barriers, on CPU
 _parent = os.getppid()
@@ -28,7 +28,7 @@ def world_size() -> int:
 
 
 def local_rank() -> int:
-    """The rank among the processes of this machine: which of its GPUs is mine."""
+    """The rank among this machine's processes, which picks the GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
@@ -41,12 +41,12 @@ def is_main() -> bool:
 
 
 def abandoned() -> bool:
-    """Whether the torchrun that started this process was killed: nobody is left to restart it or to stop it."""
+    """Whether the torchrun that started this process was killed: nothing is left to restart or stop it."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != _parent
 
 
 def connect() -> None:
-    """Meets the other processes, before the first word between them."""
+    """Connects to the other processes, before the first communication."""
     global _talk
     if _talk is not None:
         return
@@ -58,14 +58,14 @@ def connect() -> None:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, _, _ = next(dist.rendezvous("env://", rank(), world_size()))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        # torchrun's own store lives on over its restarts: addresses of processes that died must not be found in it.
+        # torchrun's own store survives its restarts: addresses of dead processes must not be found in it.
         store = dist.PrefixStore(f"yaya-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     dist.init_process_group(backend, store=store, rank=rank(), world_size=world_size())
     _talk = dist.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def disconnect() -> None:
-    """Leaves the others."""
+    """Disconnects from the other processes."""
     global _talk
     if _talk is not None:
         import torch.distributed as dist
@@ -76,7 +76,7 @@ def disconnect() -> None:
 
 @contextmanager
 def connection() -> Iterator[None]:
-    """At its end leaves the others, if there was a word with them."""
+    """Disconnects at the end, if anything connected."""
     try:
         yield
     finally:

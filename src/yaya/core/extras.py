@@ -1,4 +1,4 @@
-"""Packages that not everyone needs: imported when they are asked for."""
+"""Packages that not everyone needs, imported on demand."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from yaya.core.messages import UserError
 
 
 def need(module: str, install: str, en: str, zh: str, instead: tuple[str, str] = ("", "")) -> Any:
-    """The module; a UserError that says what to install where it is missing.
+    """The module; UserError with what to install if it is missing.
 
-    install: what pip is told, `yaya[tune]` say. en, zh: who needs what, "yaya tune needs Optuna". instead: another way out.
+    install: pip's argument, such as `yaya[tune]`. en, zh: who needs what ("yaya tune needs Optuna"). instead: an alternative.
     """
     try:
         return importlib.import_module(module)

@@ -31,13 +31,13 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Waits until a file's content is on the disk, whoever wrote it."""
-    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
+    """Flushes a file's content to the disk, whoever wrote it."""
+    with path.open("r+b") as file:  # Windows cannot flush a file that is open for reading only
         os.fsync(file.fileno())
 
 
 def sync_files(paths: Iterable[Path]) -> None:
-    """Waits until files and their names are on the disk."""
+    """Flushes files and their names to the disk."""
     folders = set()
     for path in paths:
         sync_file(path)
@@ -47,7 +47,7 @@ def sync_files(paths: Iterable[Path]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it that are missing, so that they survive a power cut."""
+    """Makes a folder and its missing parents so that they survive a power cut."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in reversed(missing):
@@ -55,22 +55,22 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a power cut, where the system can; an OSError where the disk fails."""
+    """Flushes the names in a folder, where the system can, so that they survive a power cut; OSError if the disk fails."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems flush no folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot flush folders
             raise
     finally:
         os.close(handle)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file, or an empty one."""
+    """The JSON object in a file, or an empty one."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -79,7 +79,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a log that can be read; none where it cannot."""
+    """The objects of a log; none if it cannot be read."""
     try:
         return json_lines(path.read_text("utf-8", errors="replace"))
     except OSError:
@@ -87,7 +87,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
-    """The objects of a log's lines; a line that is no JSON (cut while it was written, say) is passed over."""
+    """The objects of a log's lines; a line that is not JSON (cut off while it was written, say) is skipped."""
     rows = []
     for line in text.split("\n"):  # replies may hold other ends of lines
         try:

@@ -1,18 +1,18 @@
 """Chinese characters (Han), as ranges to put into a pattern's brackets.
 
-There are three, and texts that were made or judged with one are not the same with another: a rare character, or a
-sign that is none, decides. So each place keeps the one that it began with.
+There are three ranges, and they disagree on rare characters and symbols. Switching would change existing results, so
+each place keeps the one that it began with.
 """
 
 from __future__ import annotations
 
 import re
 
-COMMON = "\u4e00-\u9fff"  # what ordinary text has (CJK Unified Ideographs)
-BROAD = "\u3400-\u9fff"  # Extension A too, in one range for speed: the 64 hexagrams between the two come along
-ALL = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"  # every ideograph that is assigned, and no hexagram
+COMMON = "\u4e00-\u9fff"  # ordinary text (CJK Unified Ideographs)
+BROAD = "\u3400-\u9fff"  # with Extension A, as one range for speed: includes the 64 hexagrams in between
+ALL = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"  # every assigned ideograph, and no hexagrams
 
 
 def language_of(text: str, han: str = BROAD) -> str:
-    """`"zh"` where the text has a Chinese character, else `"en"`: between the two it is enough."""
+    """`"zh"` if the text has a Chinese character, else `"en"`; enough to tell the two apart."""
     return "zh" if re.search(f"[{han}]", text) else "en"

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM during training: the first finishes the step and saves, the second leaves at once.
+"""Ctrl-C and SIGTERM during training: the first finishes the step and saves, the second quits at once.
 
-So does the end of the torchrun that started this process: it finishes the step, saves and leaves.
+If the torchrun that started this process dies, training finishes the step, saves and quits, too.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class StopSignal:
     def asked(self) -> bool:
         if not self._asked and distributed.abandoned():
             self._asked = True
-            say("\ntorchrun was killed: saving, then stopping ...", "\ntorchrun 被杀掉了：保存后停下……")
+            say("\ntorchrun was killed: saving, then stopping ...", "\ntorchrun 已被终止：保存后停止……")
         return self._asked
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler: the first asks for a stop, a second raises KeyboardInterrupt."""
         if self._asked:
             if number == signal.SIGTERM and distributed.world_size() > 1:
-                return  # torchrun passes on what the scheduler has sent to everyone already
+                return  # torchrun forwards what the scheduler has already sent to everyone
             raise KeyboardInterrupt
         self._asked = True
         say(
-            "\nStopping after this step; saving ... (once more: stop at once)",
-            "\n做完这一步就停，正在保存……（再按一次立刻停）",
+            "\nStopping after this step; saving ... (again: stop at once)",
+            "\n做完这一步就停止，正在保存……（再按一次立即停止）",
         )
 
     def __exit__(

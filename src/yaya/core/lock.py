@@ -17,9 +17,9 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a run's folder, which is made where it is missing; a UserError where another yaya works in it.
+    """Locks a run's folder, creating it if needed; UserError if another yaya is working in it.
 
-    Of several ranks rank 0 holds it for all.
+    With several ranks, rank 0 holds the lock for all.
     """
     make_folder(folder)
     lock = FileLock(folder / LOCK)
@@ -28,8 +28,8 @@ def locked(folder: Path) -> Iterator[None]:
             lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"Another yaya is working in {folder}. Wait for it, or choose another name=.",
-            f"另一个 yaya 正在 {folder} 里工作。请等它结束，或换一个 name=。",
+            f"Another yaya is working in {folder}. Wait until it has finished, or choose another name=.",
+            f"另一个 yaya 正在 {folder} 里运行。请等它结束，或换一个 name=。",
         ) from None
     try:
         yield
@@ -38,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a yaya is working in this run; False where that cannot be found out."""
+    """Whether a yaya is working in this run; False if that is unknown."""
     path = folder / LOCK
     if not path.exists():
         return False

@@ -1,4 +1,4 @@
-"""The machine: device, compute type, threads, seed. Chosen by measuring, and said."""
+"""The machine: device, compute dtype, threads, seed. Chosen by measurement and reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing
     device = pick_device(device)
     dtype = distributed.broadcast_object(pick_dtype(device)) if dtype == "auto" else dtype
-    # cuBLAS wants room of its own to be deterministic; what torch warns of besides never meets one place twice.
+    # cuBLAS needs its own workspace to be deterministic; the other ops that torch warns of never add to one place twice.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -65,7 +65,7 @@ def available_cores() -> int:
 
 
 def pick_device(device: str) -> str:
-    """`auto` -> cuda, else mps, else cpu; a named device that is absent is an error."""
+    """`auto` -> cuda, else mps, else cpu; UserError if a named device is absent."""
     import torch
 
     if device == "xla":
@@ -80,16 +80,16 @@ def pick_device(device: str) -> str:
         return found[0]
     if device not in found:
         raise UserError(
-            f"device={device}: not found here. There is: {', '.join(found)}.",
-            f"device={device}：这台机器上没有。有：{'、'.join(found)}。",
+            f"device={device}: not found on this machine. Available: {', '.join(found)}.",
+            f"device={device}：这台机器上没有。可用的有：{'、'.join(found)}。",
         )
     return device
 
 
 def find_xla() -> None:
-    """Imports torch_xla and wakes its device, before torch counts the devices that a backward pass may use.
+    """Imports torch_xla and initializes its device, before torch counts the devices that a backward pass may use.
 
-    UserError where it is missing, or where several processes train.
+    UserError if it is missing, or if several processes train.
     """
     try:
         import torch_xla
@@ -97,7 +97,7 @@ def find_xla() -> None:
         torch_xla.device()
     except (ImportError, OSError, RuntimeError) as error:
         raise UserError(
-            f"device=xla: {error}. It needs torch_xla, which wants a torch of its own version: make an environment for it, and after `pip install .` say `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`. More in docs/en/scale.md.",
+            f"device=xla: {error}. It needs torch_xla, which requires its own version of torch: make a separate environment, and after `pip install .` run `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`. See docs/en/scale.md.",
             f"device=xla：{error}。它需要 torch_xla，而 torch_xla 要求特定版本的 torch：请单独建一个环境，`pip install .` 之后再运行 `pip install torch==2.9.1 'torch_xla[tpu]==2.9.0'`。详见 docs/zh/scale.md。",
         ) from None
     if distributed.world_size() > 1:
@@ -108,7 +108,7 @@ def find_xla() -> None:
 
 
 def compute(device: torch.device) -> None:
-    """Lets XLA compute what it was told, which it only notes down until then. Other devices do so at once."""
+    """Makes XLA execute the operations that it has only recorded so far. Other devices execute at once."""
     if device.type == "xla":
         import torch_xla
 
@@ -116,7 +116,7 @@ def compute(device: torch.device) -> None:
 
 
 def pick_dtype(device: str) -> str:
-    """bfloat16 where a product in it is clearly faster than in float32, else float32."""
+    """bfloat16 if matrix products are clearly faster in it than in float32, else float32."""
     import torch
 
     if device == "cuda":
@@ -141,7 +141,7 @@ def pick_dtype(device: str) -> str:
 
 
 def forget_peak_memory() -> None:
-    """From now on `peak_memory_gb` counts anew, where the system can."""
+    """Resets `peak_memory_gb`, where the system can."""
     import torch
 
     if torch.cuda.is_available():
@@ -151,7 +151,7 @@ def forget_peak_memory() -> None:
 
 
 def memory_gb() -> float:
-    """Memory of this process now, without what it has freed; on a GPU, of the GPU."""
+    """This process's memory now, without what it has freed; the GPU's memory on a GPU."""
     import psutil
     import torch
 
@@ -162,7 +162,7 @@ def memory_gb() -> float:
 
 
 def peak_memory_gb() -> float:
-    """The most memory that this process had, since `forget_peak_memory` where the system counts that."""
+    """The most memory that this process has used, since `forget_peak_memory` if the system tracks that."""
     import torch
 
     if torch.cuda.is_available():
@@ -178,7 +178,7 @@ def peak_memory_gb() -> float:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep large freed blocks: else every step unmaps its activations and faults them in again."""
+    """Makes glibc keep large freed blocks; otherwise every step unmaps its activations and faults them in again."""
     m_trim_threshold, m_mmap_threshold = -1, -3
     with contextlib.suppress(OSError, AttributeError):
         glibc().mallopt(m_mmap_threshold, 1 << 30)
@@ -186,13 +186,13 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Gives the system back what glibc has kept, once."""
+    """Returns the memory that glibc has kept to the system, once."""
     with contextlib.suppress(OSError, AttributeError):
         glibc().malloc_trim(0)
 
 
 def glibc() -> ctypes.CDLL:
-    """The C library, if it is glibc; else an OSError."""
+    """The C library if it is glibc, else OSError."""
     if platform.libc_ver()[0] != "glibc":
         raise OSError("not glibc")
     return ctypes.CDLL(None)

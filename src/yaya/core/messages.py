@@ -22,7 +22,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069
 
 
 def visible(text: str) -> str:
-    r"""The text with what would control a terminal, or is no text, written out: ESC as `\x1b`, a stray byte as `\xff`."""
+    r"""Escapes whatever would control a terminal or is not text: ESC becomes `\x1b`, a stray byte `\xff`."""
 
     def written_out(found: re.Match[str]) -> str:
         code = ord(found[0])
@@ -33,7 +33,7 @@ def visible(text: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether all of it is characters. Bytes that could not be decoded stand in Python's strings as lone surrogates."""
+    """Whether all of it is characters. Python keeps bytes that it could not decode as lone surrogates."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -42,18 +42,18 @@ def is_text(text: str) -> bool:
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a terminal: a Chinese character takes two, an accent of its own none."""
+    """Columns that the text takes in a terminal: a Chinese character takes two, a combining accent none."""
     marks = sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
     return len(text) + sum(unicodedata.east_asian_width(c) in ("W", "F") for c in text) - marks
 
 
 def padded(text: str, columns: int) -> str:
-    """The text, filled up with spaces to that many columns."""
+    """The text, padded with spaces to that many columns."""
     return text + " " * (columns - width(text))
 
 
 def program() -> str:
-    """What to type for `yaya` in this shell: its path, where no environment is activated that has it."""
+    """What to type for `yaya` in this shell: its path unless an activated environment has it."""
     if shutil.which("yaya"):
         return "yaya"
     python = Path(sys.executable)
@@ -84,17 +84,17 @@ def plural(count: float, noun: str) -> str:
 
 
 ERASE_LINE = "\r\x1b[K"
-bars_drawn: list[str] = []  # the title of a bar on the terminal whose line is not ended
+bars_drawn: list[str] = []  # the title of a progress bar whose line is still open
 
 
 def say(en: str, zh: str | None = None) -> None:
-    """Prints one message to standard error: standard output belongs to replies and data. Of several ranks, rank 0 speaks."""
+    """Prints one message to standard error: standard output is for replies and data. With several ranks, only rank 0 prints."""
     if distributed.is_main():
         say_line(visible(t(en, en if zh is None else zh)))
 
 
 def say_line(text: str) -> None:
-    """A line of its own on standard error, in the place of a progress bar that stands there."""
+    """Prints a line on standard error, over any progress bar that is drawn there."""
     sys.stderr.write(f"{ERASE_LINE if bars_drawn else ''}{text}\n")
     sys.stderr.flush()
     bars_drawn.clear()
@@ -111,7 +111,7 @@ JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
 
 
 def json_kind(value: object) -> tuple[str, str]:
-    """What a value is, as who writes JSON calls it: in English, and in Chinese to put behind Chinese."""
+    """The JSON name of a value's type: in English, and in Chinese as it continues a Chinese sentence."""
     if value is None or isinstance(value, bool):
         name = "null" if value is None else str(value).lower()
         return name, f" {name}"
@@ -122,7 +122,7 @@ def json_kind(value: object) -> tuple[str, str]:
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: says what, where and how. Never shown as a traceback."""
+    """A mistake that the user can fix: says what, where and how. Never shown as a traceback."""
 
     def __init__(self, en: str, zh: str | None = None):
         super().__init__(t(en, en if zh is None else zh))

@@ -1,4 +1,4 @@
-"""A bar with rate and time left on long work; plain lines where standard error is no terminal."""
+"""A progress bar with rate and time left; plain lines if standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def duration(seconds: float) -> str:
 
 
 def times(count: float) -> str:
-    """How often: `0.054`, `1.5`, `220`."""
+    """A number of times, rounded: `0.054`, `1.5`, `220`."""
     return f"{count:.2g}" if count < 10 else f"{count:,.0f}"
 
 
@@ -51,7 +51,7 @@ class Bar:
             bars_drawn.clear()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
-        """So much more is done; draws anew when it is time. note: what stands behind the bar from now on."""
+        """Adds progress and redraws the bar when due. note: the text after the bar from now on."""
         self.done += count
         if note is not None:
             self.note = note
@@ -61,12 +61,12 @@ class Bar:
             self._draw()
 
     def print(self, text: str) -> None:
-        """A line above the bar."""
+        """Prints a line above the bar."""
         if not self.silent:
             say_line(visible(text))
 
     def line(self) -> str:
-        """The bar as one line of text: how much is done, how fast, how long it still takes."""
+        """The bar as one line of text: progress, speed, time left."""
         passed = max(time.monotonic() - self.started, 1e-9)
         rate = (self.done - self.first) / passed
         speed = f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}"
@@ -91,7 +91,7 @@ class Bar:
 
 
 def track(items: Iterable[T], title: str, total: int | None = None, unit: str = "") -> Iterator[T]:
-    """Yields the items and shows a bar."""
+    """Yields the items and shows a progress bar."""
     with Bar(title, total, unit) as bar:
         for item in items:
             yield item

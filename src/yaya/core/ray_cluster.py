@@ -1,4 +1,4 @@
-"""The Ray cluster at RAY_ADDRESS, or one that is started here."""
+"""The Ray cluster at RAY_ADDRESS, or one started here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from yaya.core.extras import need
 
 
 def connect_ray() -> Any:
-    """Ray's module, connected; what to install where it is missing."""
+    """Ray's module, connected; UserError with what to install if it is missing."""
     ray = need("ray", "yaya[ray]", "engine=ray needs Ray", "engine=ray 需要 Ray")
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, include_dashboard=False)

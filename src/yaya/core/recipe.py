@@ -1,6 +1,6 @@
-"""Recipes: one TOML file, a table a stage. Precedence: defaults < recipe < `key=value` on the command line.
+"""Recipes: one TOML file with a table per stage. Precedence: defaults < recipe < `key=value` on the command line.
 
-What a run measures or chooses by itself is written to `runs/NAME/recipe.toml`, and comes back from there.
+What a run measures or chooses by itself is written to `runs/NAME/recipe.toml` and read back from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from yaya.core.files import make_folder, write_atomic
 from yaya.core.messages import UsageError, UserError
 
 MACHINE_KEYS = ("device", "dtype", "threads")
-CHOSEN_KEYS = ("micro_batch_tokens",)  # keys that decide no result and are chosen all the same
+CHOSEN_KEYS = ("micro_batch_tokens",)  # keys that decide no result but are chosen all the same
 
 
 @dataclass(frozen=True)
@@ -31,54 +31,57 @@ class RunConfig:
     name: str = key("demo", "name of the run: results go to runs/NAME", "运行的名字：结果写到 runs/NAME")
     minutes: float = key(
         10.0,
-        "wall clock for the whole run; fixes the number of steps",
+        "wall-clock time of the whole run; sets the number of steps",
         "整个运行的时间（分钟），由它定出训练步数",
         least=0.05,
     )
     budget: str | float | None = key(
         None,
-        'what the run may cost, instead of minutes: "$5", at price_per_hour',
+        'what the run may cost, instead of minutes, e.g. "$5"; needs price_per_hour',
         '整个运行的花费上限，代替 minutes，如 "¥30"；按 price_per_hour 折算成时间',
     )
     price_per_hour: float | None = key(
-        None, "of the machine, in the currency of the budget", "机器每小时的价格，与 budget 同一种货币", least=1e-6
+        None,
+        "hourly price of the machine, in the budget's currency",
+        "机器每小时的价格，货币与 budget 相同",
+        least=1e-6,
     )
-    seed: int = key(0, "seed of every random choice", "所有随机选择的种子", least=0)
+    seed: int = key(0, "random seed", "随机种子", least=0)
     device: str = key(
         "auto",
-        "auto, cpu, cuda, mps or xla (a TPU; docs/en/scale.md)",
+        "auto, cpu, cuda, mps or xla (TPU, see docs/en/scale.md)",
         "auto、cpu、cuda、mps 或 xla（TPU，见 docs/zh/scale.md）",
         ("auto", "cpu", "cuda", "mps", "xla"),
     )
     dtype: str = key(
         "auto",
-        "compute type: auto measures which is faster",
-        "计算精度：auto 会测一测哪个快",
+        "compute dtype; auto measures which is faster",
+        "计算精度；auto 会实测哪个更快",
         ("auto", "float32", "bfloat16"),
     )
     threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
     overwrite: bool = key(
         False,
-        "replace a finished training, or its data, that would differ; of one stage: make it anew in any case",
-        "允许替换有所不同的训练结果和它的数据；单独运行一个阶段时，总是重做",
+        "replace a finished training or its data if it would differ; a single stage: always redo",
+        "允许替换与这次不同的训练结果及其数据；单独运行一个阶段时，总是重做",
     )
-    from_run: str | None = key(None, "take missing inputs from this run", "缺的输入从这个运行里取", alias="from")
+    from_run: str | None = key(None, "take missing inputs from this run", "缺少的输入取自这个运行", alias="from")
 
 
 def spend(config: RunConfig) -> RunConfig:
-    """The config with the minutes that the budget pays for; a UserError where it is no money, or the price is missing."""
+    """The config with the minutes that the budget pays for; UserError if it is not money or the price is missing."""
     if config.budget is None:
         return config
     amount = re.fullmatch(r"\s*[$¥￥€£]?\s*(\d+(?:\.\d+)?)\s*", str(config.budget))
     if amount is None or float(amount[1]) == 0:
         raise UserError(
-            f"budget={config.budget!r} is no amount of money. Write it like budget='$5'.",
+            f"budget={config.budget!r} is not an amount of money. Write it like budget='$5'.",
             f"budget={config.budget!r} 不是金额。请写成 budget='¥30' 这样。",
         )
     if config.price_per_hour is None:
         raise UserError(
-            f"budget={config.budget!r} needs the machine's price: price_per_hour=2.5, in the same currency.",
-            f"budget={config.budget!r} 还需要机器的价格：price_per_hour=2.5（同一种货币）。",
+            f"budget={config.budget!r} needs the machine's hourly price in the same currency, e.g. price_per_hour=2.5.",
+            f"budget={config.budget!r} 还需要机器每小时的价格（同一种货币），如 price_per_hour=2.5。",
         )
     minutes = round(60 * float(amount[1]) / config.price_per_hour, 2)
     return dataclasses.replace(config, minutes=max(0.05, minutes))
@@ -93,7 +96,7 @@ class Recipe:
 
     @classmethod
     def read(cls, tables: Mapping[str, Any], configs: Mapping[str, type]) -> Recipe:
-        """The recipe from nested dicts. configs: each stage's class of keys. UserError for a key that nobody knows."""
+        """The recipe from nested dicts. configs: each stage's class of keys. UserError for an unknown key."""
         stages = {name: value for name, value in tables.items() if isinstance(value, dict)}
         for name in stages:
             if name not in configs:
@@ -102,26 +105,24 @@ class Recipe:
         return cls(spend(run), {name: build(made, stages.get(name, {}), name) for name, made in configs.items()})
 
     def with_stage(self, name: str, config: Any) -> Recipe:
-        """The same with another config of one stage."""
+        """A copy with one stage's config replaced."""
         return replace(self, stages={**self.stages, name: config})
 
     def run_keys(self) -> dict[str, Any]:
-        """The keys of the run that a later run of the same recipe has too."""
+        """The run's keys that a later run of the same recipe keeps."""
         return {name: value for name, value in as_dict(self.run).items() if name not in ("overwrite", "from")}
 
     def toml(self) -> str:
         """The recipe as a file that can be run."""
-        heading = (
-            "The resolved recipe of this run: `yaya run` on it repeats or resumes the run and measures nothing anew."
-        )
+        heading = "The resolved recipe of this run. `yaya run` on this file repeats or resumes the run without measuring again."
         return to_toml(self.run_keys(), {name: as_dict(config) for name, config in self.stages.items()}, heading)
 
 
 def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str] = ()) -> Recipe:
-    """The recipe with what an earlier run of it measured or chose; from the first difference on, everything is chosen anew.
+    """The recipe with what an earlier run of it measured or chose, up to the first difference; the rest is chosen again.
 
-    previous: the tables of that run's recipe.toml, none where there is no such run. unasked: stages of which nothing is
-    asked now, because they lie before the only one that is: they stay as they were.
+    previous: the tables of that run's recipe.toml, empty if there is none. unasked: stages that come before the only
+    requested one; they keep their previous config.
     """
     if not previous:
         return recipe
@@ -138,7 +139,9 @@ def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str
         old, deciding = previous.get(name), as_dict(config, deciding=True)
         if old is None or any(value is not None and old.get(n) != value for n, value in deciding.items()):
             return recipe
-        free = {n: value for n, value in as_dict(config).items() if n not in deciding}  # workers and the like: as asked
+        free = {
+            n: value for n, value in as_dict(config).items() if n not in deciding
+        }  # workers and the like: as requested
         chosen = {n: old[n] for n in CHOSEN_KEYS if n in old and free.get(n, 0) is None}
         recipe = recipe.with_stage(name, build(type(config), old | free | chosen, name))
     return recipe
@@ -162,17 +165,17 @@ class RunRecipe:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """The recipe as nested dicts; a UserError where there is none, or it is no TOML."""
+    """The recipe file as nested dicts; UserError if it is missing or not valid TOML."""
     if path.suffix != ".toml":
         raise UserError(
-            f"{path} is no recipe: those end in .toml. Texts to learn from are given as sources={path}, a run as name={path.name}.",
-            f"{path} 不是配方，配方以 .toml 结尾。要学的文本写成 sources={path}，已有的运行写成 name={path.name}。",
+            f"{path} is not a recipe: recipes end in .toml. To train on texts, write sources={path}; to name a run, name={path.name}.",
+            f"{path} 不是配方，配方以 .toml 结尾。要学习文本，请写 sources={path}；要指定运行，请写 name={path.name}。",
         )
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editor puts a mark in front
     except FileNotFoundError:
         raise UserError(
-            f"There is no recipe {path}. Recipes that come with yaya are in recipes/.",
+            f"Recipe {path} not found. The recipes that come with yaya are in recipes/.",
             f"找不到配方 {path}。自带的配方在 recipes/ 里。",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -201,7 +204,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(tree: dict[str, Any], name: str, value: Any) -> None:
-    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`; a UsageError where `a` is no table."""
+    """`set_dotted(tree, "a.b", 1)` is `tree["a"]["b"] = 1`; UsageError if `a` is not a table."""
     *tables, last = name.split(".")
     for table in tables:
         child = tree.setdefault(table, {})

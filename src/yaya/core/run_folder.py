@@ -1,4 +1,4 @@
-"""A run's folder, `runs/NAME/`: what is finished in it, what it lacks, and who works in it."""
+"""A run's folder, `runs/NAME/`: what is finished in it and what is missing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RECIPE = "recipe.toml"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run among the others in `runs`. other: the run that has what this one lacks (from=)."""
+    """The folder of one run among the others in `runs`. other: the run that provides what this one lacks (from=)."""
 
     runs: Path
     name: str
     other: str | None
     stages: Sequence[Stage]
-    inputs: Mapping[str, Artifact] = field(default_factory=dict)  # finished stages that lie elsewhere
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)  # finished stages from elsewhere
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -36,7 +36,7 @@ class RunFolder:
         return self.runs / self.name
 
     def previous(self) -> dict[str, Any]:
-        """The tables of recipe.toml, as an earlier run left it; none where there is none."""
+        """The tables of recipe.toml as an earlier run left it; empty if there is none."""
         return read_recipe(self.path / RECIPE) if (self.path / RECIPE).exists() else {}
 
     def find(self, stage: str) -> Artifact | None:
@@ -55,9 +55,9 @@ class RunFolder:
         return {s.name: found for s in self.stages if (found := artifact.load(path / s.name))}
 
     def training_of(self, stage: Stage) -> Path | None:
-        """The training that a stage is, or whose data it holds: nobody wants to lose hours of it to a changed setting.
+        """The training that a stage is, or whose data it is: nobody wants to lose hours of it to a changed setting.
 
-        None where no training was made from it.
+        None if no training was made from it.
         """
         if stage.trains:
             return self.path / stage.name
@@ -71,7 +71,7 @@ class RunFolder:
         return next((training for user in users if (training := self.training_of(user))), None)
 
     def origin(self, parent: str) -> str | None:
-        """The run that has such a stage and something that this run's results were made from; None where there is none."""
+        """Another run that has this stage and shares results that this run was made from; None if there is none."""
         names = [stage.name for stage in self.stages]
         needed = [digest for found in self.made(self.path).values() for digest in found.manifest["parents"].values()]
         others = [place.parent for place in sorted(self.runs.glob(f"*/{parent}")) if place.parent != self.path]
@@ -79,11 +79,11 @@ class RunFolder:
         return found.parent.name if found else None
 
     def missing(self, stage: str, parent: str) -> UserError:
-        """What to say where a stage lacks an input: the command that mends it."""
+        """The error for a stage that lacks an input: names the command that makes it."""
         place, other = self.path / parent, self.other
         if other and not (self.runs / other).is_dir():
             return UserError(
-                f"There is no run {self.runs / other} (from={other}).", f"没有 {self.runs / other}（from={other}）。"
+                f"There is no run {self.runs / other} (from={other}).", f"找不到 {self.runs / other}（from={other}）。"
             )
         origin = None if other else self.origin(parent)
         words = [stage, f"name={self.name}", f"from={origin}"]
@@ -95,12 +95,12 @@ class RunFolder:
 
 
 def check_name(name: str) -> None:
-    """UserError where a run's name is no plain folder name."""
+    """UserError if a run's name is not a plain folder name."""
     if (
         not name
         or name.startswith(".")
         or any(c in name for c in '/\\:*?"<>|\0')
         or len(name.encode("utf-8", "replace")) > 200
-        or any("\ud800" <= c <= "\udfff" for c in name)  # bytes that are no UTF-8
+        or any("\ud800" <= c <= "\udfff" for c in name)  # bytes that are not UTF-8
     ):
-        raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能当文件夹名。")
+        raise UserError(f"name={name!r} cannot be a folder name.", f"name={name!r} 不能用作文件夹名。")

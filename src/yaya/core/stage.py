@@ -17,30 +17,30 @@ Words = tuple[str, str]  # the same in English and in Chinese
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a stage is told beside its config and its inputs."""
+    """What a stage is told besides its config and inputs."""
 
     folder: Path  # of the run
     seed: int
     machine: Machine | None  # of a stage that computes
-    deadline: float | None = None  # time.monotonic() at which a training should end; None: its steps are settled
+    deadline: float | None = None  # time.monotonic() at which training should end; None: the steps are settled
     recipe: RunRecipe | None = None  # where a stage writes keys that it settles while it runs
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training without open ends, and what is expected of it."""
+    """A training with nothing left open, and what is expected of it."""
 
     config: Any  # of the stage; every key that the recipe left open is set
     model: Any  # the sizes of what is trained
     tokens: int
     memory_gb: float
-    token_seconds: float | None  # of one token, where it is known
-    seconds: float | None  # all of it, where that is known
-    loss: float | None = None  # on held-out text at the end, where that is known
+    token_seconds: float | None  # per token, if known
+    seconds: float | None  # in total, if known
+    loss: float | None = None  # validation loss at the end, if known
     deadline: float | None = None  # time.monotonic() at which it should end; None: its steps are settled
 
     def told(self) -> dict[str, float | None]:
-        """What the report shows beside what came."""
+        """What the report compares with the outcome."""
         seconds = None if self.seconds is None else round(self.seconds, 1)
         loss = None if self.loss is None else round(self.loss, 4)
         steps = {"steps": self.config.steps, "tokens": self.tokens}
@@ -53,25 +53,25 @@ class PlanRequest:
 
     seconds: float  # that it may take
     measures: bool  # whether the speed must be known: it fixes the steps, or somebody asks
-    token_seconds: float | None = None  # of one token, where it is known
-    before: TrainingPlan | None = None  # of the training whose model this one continues, planned in the same breath
+    token_seconds: float | None = None  # per token, if known
+    before: TrainingPlan | None = None  # the plan of the training whose model this one continues
 
 
 @dataclass(frozen=True)
 class Stage:
     """One step of the story. `run(config, inputs, draft, context)` fills the draft of its artifact.
 
-    reads: stages whose artifacts it needs. optional: those that it takes where they are there.
+    reads: stages whose artifacts it needs. optional: those that it uses if they exist.
     resolve: fills keys of the config that depend on the inputs.
     external: name -> digest of what the config names outside of the run.
     trains: plans a training that the recipe leaves open; only training stages have it, and their configs say whether they
-    are settled (`is_settled`) and whether time fixes their steps (`is_timed`).
-    computes: needs a machine, which is measured once and then part of the recipe.
-    resumes: an unfinished one continues where it was killed.
-    ahead: finds out what a plan will want to know, as soon as the last input is there. Its last argument: seconds of
-    training for which it must be worth the time, None where it is worth it in any case.
-    outdated: what to say of an artifact that older rules made. guard: raises where a request, as its table stands, would
-    replace an artifact that nobody meant.
+    are settled (`is_settled`) and whether time sets their steps (`is_timed`).
+    computes: needs a machine, which is measured once and then recorded in the recipe.
+    resumes: an unfinished one continues where it was interrupted.
+    ahead: measures what a plan will need, as soon as the last input is ready. Its last argument: seconds of training
+    that must justify the effort; None if it is always worth it.
+    outdated: what to say of an artifact made by older rules. guard: raises if a request, as its table stands, would
+    replace an artifact by accident.
     """
 
     name: str

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, kept back for what follows training
-FOLLOWING_SHARE = 0.15  # of the training time, for each training that stands on another
+EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, reserved for what follows training
+FOLLOWING_SHARE = 0.15  # of the training time, for each training that builds on another
 
 
 @dataclass(frozen=True)
 class TimeBudget:
-    """So many minutes from `started` (time.monotonic()) on. paid: what they cost, as the user wrote it."""
+    """`minutes` counted from `started` (time.monotonic()). paid: what they cost, as the user wrote it."""
 
     minutes: float
     started: float
@@ -20,19 +20,19 @@ class TimeBudget:
 
     @classmethod
     def begin(cls, minutes: float, paid: str | float | None = None) -> TimeBudget:
-        """From now on."""
+        """A budget that starts now."""
         return cls(minutes, time.monotonic(), None if paid is None else str(paid))
 
     def left(self) -> float:
-        """Seconds; below zero when they are over."""
+        """Seconds left; negative when the time is over."""
         return 60 * self.minutes - (time.monotonic() - self.started)
 
     def for_training(self) -> float:
-        """Seconds that are left for training, without what is kept back; at least one."""
+        """Seconds left for training, without the reserve; at least one."""
         return max(1.0, self.left() - min(EVALUATION_SHARE * 60 * self.minutes, EVALUATION_SECONDS))
 
 
 def shares(trainings: Sequence[str]) -> dict[str, float]:
-    """Which share of the training time each gets: most goes to the first."""
+    """Each training's share of the time: most goes to the first."""
     following = trainings[1:]
     return {name: FOLLOWING_SHARE for name in following} | {trainings[0]: 1 - FOLLOWING_SHARE * len(following)}

@@ -1,4 +1,4 @@
-"""What a run left behind, as the report reads it: files only, each of which may be missing or damaged."""
+"""A run's results as the report reads them: files only, any of which may be missing or damaged."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from yaya.evaluate.report_labels import STAGES
 from yaya.tokenize.shards import corpus_files
 from yaya.tokenize.tokenizer import Tokenizer
 
-COPIES = re.compile(r"train-[a-z]")  # files of documents that are read again, or of changed copies
+COPIES = re.compile(r"train-[a-z]")  # shards of repeated documents or of changed copies
 
 
 @dataclass
 class Material:
-    """All that a run left, read from its folder; what is missing is empty."""
+    """Everything in a run's folder; missing parts are empty."""
 
     folder: Path
     scores: dict[str, Any]
-    places: Mapping[str, Path] = field(default_factory=dict)  # stages that lie outside the folder
+    places: Mapping[str, Path] = field(default_factory=dict)  # stages outside the folder
     recipe: dict[str, Any] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None
@@ -54,7 +54,7 @@ class Material:
 
 
 def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mapping[str, Path]) -> Material:
-    """Reads what there is."""
+    """Reads whatever exists."""
     m = Material(
         run_folder, scores if scores is not None else read_json(run_folder / "evaluate" / "scores.json"), places
     )
@@ -68,7 +68,7 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
     for place in ("tokenize", "finetune", "pretrain"):
         try:
             m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
-        except Exception:  # the tokenizers library raises bare Exceptions for a damaged file
+        except Exception:  # the tokenizers library raises plain Exceptions for a damaged file
             continue
     files = [path for path in corpus_files(m.place("prepare"), "train") if not COPIES.match(path.name)]
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in sample_texts.read_rows(path)]

@@ -1,4 +1,4 @@
-"""Where a model comes from: what it was made of, looked up from its own folder."""
+"""Where a model comes from: its inputs, looked up from its own folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yaya.core.files import read_json
 
 
 def reads_only_texts(model: Path) -> bool:
-    """Whether it was trained on texts alone, so that it goes on writing where another would reply."""
+    """Whether the model was trained on plain text only, so that it continues a text rather than replies."""
     return read_json(model / MANIFEST).get("kind") == "pretrain" and table(model, "config").get("chat_fraction") == 0
 
 
@@ -21,7 +21,7 @@ def corpus_of(model: Path) -> Path | None:
 
 
 def parent(folder: Path, stage: str) -> Path | None:
-    """What a result was made from: in its own run, else in another (from=); else what lies there now, made anew since."""
+    """What a result was made from: in its own run, else in another (from=); else what is there now, remade since."""
     wanted = table(folder, "parents").get(stage)
     if not wanted:
         return None
@@ -31,6 +31,6 @@ def parent(folder: Path, stage: str) -> Path | None:
 
 
 def table(folder: Path, name: str) -> dict[str, Any]:
-    """A table of a folder's manifest; empty where it cannot be read."""
+    """A table of a folder's manifest; empty if unreadable."""
     found = read_json(folder / MANIFEST).get(name)
     return found if isinstance(found, dict) else {}

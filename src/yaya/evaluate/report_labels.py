@@ -1,4 +1,4 @@
-"""Names that the report shows, in English and in Chinese."""
+"""Names shown in the report, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from yaya.pages.layout import Pair
 
 STAGES: dict[str, Pair] = {
     "prepare": ("Preparing the data", "整理数据"),
-    "tokenize": ("Cutting into tokens", "切成 token"),
+    "tokenize": ("Tokenizing", "分词"),
     "pretrain": ("Pretraining", "预训练"),
     "finetune": ("Fine-tuning", "微调"),
-    "evaluate": ("Examination", "考试"),
+    "evaluate": ("Exam", "考试"),
 }
 PLANNED: dict[str, Pair] = {
     "loss": ("loss on held-out data", "验证损失"),
@@ -34,5 +34,5 @@ LANGUAGES: dict[str, Pair] = {"zh": ("Chinese", "中文"), "en": ("English", "�
 SETS: dict[str, Pair] = {
     "combinations": ("New combinations", "新组合"),
     "phrasings": ("Unseen phrasings", "没见过的问法"),
-    "paraphrases": ("Hand-written paraphrases", "手写的改述"),
+    "paraphrases": ("Hand-written paraphrases", "人工改写的问法"),
 }

@@ -1,6 +1,6 @@
-"""The report: one self-contained HTML page that tells a beginner, in Chinese and English, how the model came to be.
+"""The report: one self-contained HTML page that shows a beginner, in Chinese and English, how the model was made.
 
-It reads artifacts only: manifests, logs, samples, scores. What is missing is left out.
+It reads only artifacts: manifests, logs, samples, scores. Whatever is missing is left out.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from yaya.tokenize import chat_template
 HERE = Path(__file__).parent
 SHOWN_REPLIES, SHOWN_WRONG = 12, 6
 LONGEST_TALK = 200  # tokens
-# Of each language a sentence of so many characters is shown as tokens, or this one.
+# For each language, a sentence of this length is shown as tokens, or else this one.
 EXAMPLES = {
     "zh": (8, 26, "牙牙学语，一天学会一点点。"),
     "en": (20, 60, "Yaya learns to talk, a little more every day."),
 }
-SPREAD = 0.06  # of the expected loss, as a share: nine of ten trainings lie within; bench/LOG.md
+SPREAD = 0.06  # share of the expected loss; nine of ten trainings fall within it; bench/LOG.md
 
 
 def write_report(
     run_folder: Path, out: Path, scores: dict[str, Any] | None = None, places: Mapping[str, Path] | None = None
 ) -> None:
-    """Writes the report of a run to `out`. scores: what the evaluate stage measured; else its scores.json is read."""
+    """Writes a run's report to `out`. scores: the evaluate stage's results; if absent, its scores.json is read."""
     write_atomic(out, render(run_folder, scores, places))
 
 
@@ -45,6 +45,8 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
     """The page as text."""
     m = read_material(run_folder, scores, places or {})
     parts = {
+        "stages": STAGES,
+        "planned": PLANNED,
         "summary": summary(m),
         "data": data(m),
         "tokens": tokens(m),
@@ -59,7 +61,6 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
         parts,
         rooms=[prepare_report.ROOM],
         styles=[prepare_report.STYLE, HERE / "report.css"],
-        filters={"stage": lambda name: STAGES.get(name, (name, name)), "planned": PLANNED.get},
     )
 
 
@@ -136,7 +137,7 @@ def tokens(m: Material) -> dict[str, Any] | None:
 
 
 def learning(m: Material) -> dict[str, Any] | None:
-    """The loss curves and the samples written on the way; None where nothing was trained."""
+    """The loss curves and the samples written along the way; None if nothing was trained."""
     stages: list[dict[str, Any]] = []
     vocab = m.tokenizer.vocab_size if m.tokenizer else None
     for name in ("pretrain", "finetune"):
@@ -186,7 +187,7 @@ def learning(m: Material) -> dict[str, Any] | None:
 
 
 def plan_beside_real(m: Material, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the planner said beforehand beside what came: loss on held-out data, seconds, memory."""
+    """What the planner predicted and what happened: validation loss, seconds, memory."""
     said = read_json(m.place(name) / "plan.json")
     real = {"seconds": m.metrics(name).get("seconds"), "memory_gb": m.metrics(name).get("peak_memory_gb")}
     real["loss"] = next((v for _, v in reversed(charts.curve(rows, "validation_loss"))), None)
@@ -195,7 +196,7 @@ def plan_beside_real(m: Material, name: str, rows: list[dict[str, Any]]) -> list
 
 
 def coach_notes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the coach said, with the steps at which it said so: the last words of each kind."""
+    """The coach's notes with their steps: the latest of each kind."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         for note in row.get("coach") or ():
@@ -206,7 +207,7 @@ def coach_notes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Samples of one stage, gathered by prompt: what was replied at which step, or from which to which."""
+    """One stage's samples, grouped by prompt: each reply with its step or range of steps."""
     prompts: dict[str, dict[str, Any]] = {}
     for row in samples:
         prompt = str(row.get("prompt", ""))
@@ -220,9 +221,9 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def weights(m: Material) -> dict[str, Any] | None:
-    """A conversation's tokens, for readers of each language, with their roles and what each counts in fine-tuning.
+    """A conversation's tokens for readers of each language, with their roles and loss weights in fine-tuning.
 
-    None where nothing was fine-tuned.
+    None if nothing was fine-tuned.
     """
     if m.tokenizer is None or not m.chats or "finetune" not in m.manifests:
         return None
@@ -238,7 +239,7 @@ def weights(m: Material) -> dict[str, Any] | None:
 
 
 def exam(m: Material) -> dict[str, Any] | None:
-    """The scores; None where there are none."""
+    """The scores; None if there are none."""
     if not is_number(m.scores.get("loss")) and not m.scores.get("primer"):
         return None
     primer, before = m.scores.get("primer") or {}, (m.scores.get("before_finetuning") or {}).get("primer") or {}
@@ -272,14 +273,14 @@ def shown_reply(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_set(primer: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    """Language -> result of one set of questions; the new combinations stand at the top level."""
+    """Language -> result of one set of questions; new combinations are at the top level."""
     found = {lang: primer.get(lang) or {} for lang in LANGUAGES}
     found = {lang: result if name == "combinations" else result.get(name) or {} for lang, result in found.items()}
     return {lang: result for lang, result in found.items() if is_number(result.get("accuracy"))}
 
 
 def cost(m: Material) -> dict[str, Any] | None:
-    """Time, energy and machine; None where no times are known."""
+    """Time, energy and machine; None if no times are known."""
     energy = m.scores.get("energy") or {}
     rows: list[dict[str, Any]] = []
     for name in STAGES:

@@ -1,4 +1,4 @@
-"""What the report shows of data: sample documents, texts cut into tokens."""
+"""Data shown in the report: sample documents, texts cut into tokens."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from yaya.pages.excerpts import visible
 from yaya.tokenize.chat_template import ROLE_CODE, ROLES
 from yaya.tokenize.tokenizer import Tokenizer
 
-LONGEST_TALK = 400  # characters of a conversation, if there is one so short
-ROWS = 300  # looked at for samples
+LONGEST_TALK = 400  # characters of a conversation, if one is that short
+ROWS = 300  # documents searched for samples
 LOOKED_AT, LONGEST_TEXT = 500, 2000  # documents, and characters of one, for a language's tokens
-SOME = 0.02  # of the text, from which on the data is said to have a language
+SOME = 0.02  # of the text, above which the data is said to contain a language
 COMMON = frozenset(("the", "of", "and", "to", "is", "in", "you", "it"))
 HAN = re.compile(f"[{han.BROAD}]")
 
@@ -53,7 +53,7 @@ def pick_texts(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def pick_chats(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
-    """For the readers of each language a conversation in it, else one in the other; empty where there is none."""
+    """For readers of each language a conversation in it, else one in the other; empty if there is none."""
     talks = [row["messages"] for row in rows if row.get("messages")]
     talks = [talk for talk in talks if {"user", "assistant"} <= {turn["role"] for turn in talk} <= ROLE_CODE.keys()]
     found = {}
@@ -66,13 +66,13 @@ def pick_chats(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, str]]
 
 
 def nicest(talks: Sequence[list[dict[str, str]]]) -> list[dict[str, str]] | None:
-    """Of the first conversations one of a few short turns, with a system message if there is such a one."""
+    """From the first conversations, one with a few short turns, preferably with a system message."""
     fits = [talk for talk in talks if sum(len(turn["content"]) for turn in talk) <= LONGEST_TALK] or talks[:1]
     return max(fits[:60], key=lambda talk: (len({turn["role"] for turn in talk}), 3 <= len(talk) <= 5), default=None)
 
 
 def first_sentence(texts: Sequence[str], language: str | None, shortest: int, longest: int) -> str | None:
-    """The first whole sentence of that language (or of any) and of such a length in characters; None where there is none."""
+    """The first complete sentence of that language (or any) and of that length in characters; None if there is none."""
     for text in texts:
         for sentence in re.findall(r"[^\n。！？.!?]+[。！？.!?]?", text[:2000]):
             sentence = sentence.strip()
@@ -82,7 +82,7 @@ def first_sentence(texts: Sequence[str], language: str | None, shortest: int, lo
 
 
 def written_in(text: str) -> str | None:
-    """`"zh"` where most letters are Chinese characters, `"en"` where the commonest English words stand, else `None`."""
+    """`"zh"` if most letters are Chinese characters, `"en"` if the commonest English words appear, else `None`."""
     letters, han = sum(map(str.isalpha, text)), len(HAN.findall(text))
     words = text.lower().split()
     if han > letters / 2:
@@ -91,7 +91,7 @@ def written_in(text: str) -> str | None:
 
 
 def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Tokens for a Chinese character, and for an English word, in texts of the data; without a language that it has not."""
+    """Tokens per Chinese character and per English word in the data; without languages that it does not contain."""
     tokens: Counter[str | None] = Counter()
     units: Counter[str | None] = Counter()
     sizes: Counter[str | None] = Counter()
@@ -109,7 +109,7 @@ def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[st
 
 @dataclass
 class ShownToken:
-    """One token as it is shown: kind is "text", "bytes" (part of a character) or "control"."""
+    """One token as shown: kind is "text", "bytes" (part of a character) or "control"."""
 
     id: int
     text: str
@@ -119,14 +119,14 @@ class ShownToken:
 
 @dataclass
 class TokenGroup:
-    """Tokens that stand together: one, or those that only together make up `whole`."""
+    """Tokens shown together: one, or several that only together make up the character `whole`."""
 
     tokens: list[ShownToken]
     whole: str = ""
 
 
 def shown_tokens(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] = ()) -> list[TokenGroup]:
-    """Tokens in order; those that hold only a part of a character show their bytes and are grouped."""
+    """Tokens in order; those with only part of a character show their bytes and are grouped."""
     names = {index: name for name, index in tokenizer.control.items()}
     groups: list[TokenGroup] = []
     waiting: list[ShownToken] = []
@@ -160,12 +160,12 @@ def shown_tokens(tokenizer: Tokenizer, ids: Sequence[int], roles: Sequence[int] 
 
 
 def space_shown(text: str) -> str:
-    """Spaces and line breaks as signs."""
+    """The text with visible signs for spaces and line breaks."""
     return visible(text).replace("↵\n", "↵").replace(" ", "·")
 
 
 def learned_first(tokenizer: Tokenizer, count: int = 24) -> list[str]:
-    """Of the first pieces that were merged the whole ones: what the text holds most often. Role names are left out."""
+    """The first merged pieces that are whole characters: the most frequent in the text. Role names are left out."""
     texts = (data.decode("utf-8", "replace") for data in tokenizer.token_bytes if len(data) > 1)
     found = (t for t in texts if "\ufffd" not in t and (len(t) < 3 or not any(t in role for role in ROLES)))
     return [space_shown(text) for text in islice(found, count)]

@@ -24,23 +24,26 @@ from yaya.tokenize.tokenizer import shared
 
 KIND = "evaluate"
 SHOWN_REPLIES = 60
-WATTS_PER_CORE = 8.0  # a laptop's core under load, roughly; the report says that it is an estimate
+WATTS_PER_CORE = 8.0  # a laptop core under load, roughly; the report calls it an estimate
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     questions_per_skill: int = key(
-        100, "primer questions for each skill, language and set", "启蒙课本：每种能力、语言、题组的题数", least=1
+        100, "primer questions per skill, language and set", "启蒙课本考题：每种能力、语言、题组各几题", least=1
     )
-    max_new_tokens: int = key(64, "longest reply", "回复最长多少 token", least=1)
+    max_new_tokens: int = key(64, "longest reply, in tokens", "回复最多多少 token", least=1)
     stride: int | None = key(
-        None, "step of the sliding window (auto: half the context)", "滑动窗口的步长（自动：上文长度的一半）", least=1
+        None,
+        "stride of the sliding window (auto: half the context)",
+        "滑动窗口的步长（自动：上下文长度的一半）",
+        least=1,
     )
 
 
 def run(config: EvaluateConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
-    """Scores the last model, and the one before fine-tuning; UserError where the inputs do not belong together."""
-    from yaya.evaluate.report_page import write_report  # jinja2 is wanted here alone
+    """Scores the last model, and the one before fine-tuning; UserError if the inputs do not belong together."""
+    from yaya.evaluate.report_page import write_report  # only here is jinja2 needed
 
     last = "finetune" if "finetune" in inputs else "pretrain"
     check(inputs, last)
@@ -55,21 +58,21 @@ def run(config: EvaluateConfig, inputs: Inputs, draft: Draft, context: RunContex
     (draft.path / "replies.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     places = {name: found.path for name, found in inputs.items()}
     write_report(draft.path.parent, draft.path / "report.html", shown, places)
-    draft.logs = ("report.html",)  # it shows times
+    draft.logs = ("report.html",)  # it contains times
     draft.metrics |= {name: scores[name] for name in ("loss", "perplexity", "bits_per_byte", "repetition_rate")}
     announce(scores)
     report = draft.path.with_name("evaluate") / "report.html"
-    say(f"[evaluate] The report, for a browser: {report}", f"[evaluate] 报告（用浏览器打开）：{report}")
+    say(f"[evaluate] report, to open in a browser: {report}", f"[evaluate] 报告（用浏览器打开）：{report}")
 
 
 def check(inputs: Inputs, last: str) -> None:
-    """UserError where the inputs are not of one kin: their scores would say nothing."""
+    """UserError if the inputs do not belong together: their scores would mean nothing."""
     base, model = inputs["pretrain"], inputs[last]
     shared(inputs["tokenize"].path, base.path)
     if last == "finetune" and model.manifest["parents"].get("pretrain") != base.digest:
         again = f"{program()} finetune {shlex.quote(f'name={model.path.parent.name}')} overwrite=true"
         raise UserError(
-            f"{model.path} was not made from {base.path} as it is now. Fine-tune anew: {again}",
+            f"{model.path} was not fine-tuned from the current {base.path}. Fine-tune again: {again}",
             f"{model.path} 不是从现在的 {base.path} 微调出来的。请重新微调：{again}",
         )
 
@@ -77,7 +80,7 @@ def check(inputs: Inputs, last: str) -> None:
 def score_model(
     config: EvaluateConfig, inputs: Inputs, stage: str, context: RunContext
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Scores of one training stage's model, and every reply that it gave."""
+    """Scores of one training stage's model, and all its replies."""
     assert context.machine is not None
     engine = Engine.load(inputs[stage].path, context.machine)
     data = inputs["tokenize"].path
@@ -97,7 +100,7 @@ def score_model(
 
 
 def energy(found: Artifact) -> dict[str, float | None]:
-    """Seconds of a stage and an estimate of its energy: no meter is read."""
+    """Seconds of a stage and an estimate of its energy, which is not metered."""
     seconds = float(found.metrics.get("seconds", 0.0))
     watts = WATTS_PER_CORE * (found.manifest.get("hardware", {}).get("cores") or 1)
     return {"seconds": seconds, "joules": None, "watts_assumed": watts}
@@ -106,7 +109,7 @@ def energy(found: Artifact) -> dict[str, float | None]:
 def announce(scores: dict[str, Any]) -> None:
     """The scores in a few lines."""
     if scores["loss"] is None:
-        say("[evaluate] validation: there is no held-out text to score.", "[evaluate] 验证：没有可以打分的验证文本。")
+        say("[evaluate] validation: there is no held-out text to score.", "[evaluate] 验证：没有可以评分的验证文本。")
     else:
         bits = "-" if scores["bits_per_byte"] is None else f"{scores['bits_per_byte']:.3f}"
         say(
@@ -116,7 +119,7 @@ def announce(scores: dict[str, Any]) -> None:
     names = {
         "combinations": ("new combinations", "新组合"),
         "phrasings": ("unseen phrasings", "没见过的问法"),
-        "paraphrases": ("hand-written paraphrases", "手写的改述"),
+        "paraphrases": ("hand-written paraphrases", "人工改写的问法"),
     }
     for language, title in (("zh", ("Chinese", "中文")), ("en", ("English", "英文"))):
         result = scores.get("primer", {}).get(language)
@@ -128,8 +131,8 @@ def announce(scores: dict[str, Any]) -> None:
     if scores["repetition_rate"] is None:
         return
     say(
-        f"[evaluate] replies that go round in circles: {scores['repetition_rate']:.1%}",
-        f"[evaluate] 原地打转的回复：{scores['repetition_rate']:.1%}",
+        f"[evaluate] repetitive replies: {scores['repetition_rate']:.1%}",
+        f"[evaluate] 重复打转的回复：{scores['repetition_rate']:.1%}",
     )
 
 

@@ -21,15 +21,15 @@ from yaya.tokenize.chat_template import ASSISTANT
 from yaya.tokenize.shards import TokenShard
 from yaya.tokenize.tokenizer import Tokenizer
 
-CHUNK = 256  # questions between two movements of the bar
+CHUNK = 256  # questions per update of the progress bar
 
 
 def validation_loss(
     model: Transformer, tokenizer: Tokenizer, shard: TokenShard, stride: int
 ) -> dict[str, float | None]:
-    """Loss (nats a token), perplexity and bits per byte on all of a validation shard, with sliding windows.
+    """Loss (nats per token), perplexity and bits per byte on a whole validation shard, with sliding windows.
 
-    Of conversations only the assistant's words count. Where there is nothing to score, the scores are None.
+    In conversations only the assistant's words count. If there is nothing to score, the scores are None.
     """
     sizes = np.asarray([len(b) for b in tokenizer.token_bytes])
     context = model.config.max_position_embeddings
@@ -65,14 +65,14 @@ def assistant_spans(roles: np.ndarray) -> list[tuple[int, int]]:
 
 
 def parts_of(span: tuple[int, int], context: int, stride: int) -> list[tuple[int, int]]:
-    """A reply's tokens, at most `stride` at a time where it is longer than the context: each has something before it."""
+    """A reply's tokens, at most `stride` at a time if it is longer than the context, so that each has some context."""
     begin, end = span
     step = min(stride, context) if end - begin > context else max(1, end - begin)
     return [(at, min(at + step, end)) for at in range(begin, end, step)]
 
 
 def ask(engine: Engine, questions: Sequence[primer.Question], max_new_tokens: int, title: str) -> list[Request]:
-    """Greedy replies to questions; of one that is longer than the model can read, it sees the end."""
+    """Greedy replies to questions; if a question is longer than the context, the model sees its end."""
     room = engine.context_length - 1
     prompts = [chat_template.prompt(engine.tokenizer, list(q.messages))[-room:] for q in questions]
     sampling = SamplingParams(max_new_tokens=max_new_tokens, temperature=0)
@@ -143,7 +143,7 @@ def primer_scores(
 
 
 def continuation_loops(engine: Engine, shard: TokenShard, count: int = 50, max_new_tokens: int = 96) -> float | None:
-    """Share of greedy continuations of validation documents that go round in circles; None where there are none."""
+    """Share of greedy continuations of validation documents that are repetitive; None if there are none."""
     prompts = []
     for document in range(min(shard.documents, count)):
         ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].tolist()

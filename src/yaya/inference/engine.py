@@ -46,7 +46,7 @@ class Engine:
     """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 64):
-        if model.head.device.type == "xla":  # it would compile for every token anew: a copy on the CPU writes sooner
+        if model.head.device.type == "xla":  # it would recompile for every token: a copy on the CPU is faster
             on_xla, model = model, Transformer(model.config)
             model.load_state_dict(on_xla.state_dict())
         self.model, self.tokenizer, self.max_batch = model, tokenizer, max_batch
@@ -74,7 +74,7 @@ class Engine:
         return not self.waiting and not self.active
 
     def encode(self, text: str) -> list[int]:
-        """A document's beginning: what `generate` continues."""
+        """The ids of a document's beginning, which `generate` continues."""
         return [self.tokenizer.end_of_text, *self.tokenizer.encode(text)]
 
     def add(self, input_ids: Sequence[int], sampling: SamplingParams) -> Request:
@@ -96,7 +96,7 @@ class Engine:
             self._finish(request, "cancelled")
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Request]:
-        """Runs all prompts to their ends; their requests, in the order of the prompts. Raises as `add` does."""
+        """Runs all prompts to completion; returns their requests in the prompts' order. Raises as `add` does."""
         requests = [self.add(ids, sampling) for ids in prompts]
         self.waiting = deque(
             sorted(self.waiting, key=lambda r: -len(r.input_ids))
@@ -125,7 +125,7 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[Request]:
-        """Takes in waiting prompts where there is room, else decodes one token for all; gives back who advanced."""
+        """Admits waiting prompts if there is room, else decodes one token for all; returns the requests that advanced."""
         group = self._admit()
         if group:
             scores = self._prefill(group)
@@ -138,7 +138,7 @@ class Engine:
         return group
 
     def _admit(self) -> list[Request]:
-        """The waiting requests that are taken in now: as many as there are rows, or as one prefill holds."""
+        """The waiting requests to admit now: as many as there are free rows, or as fit into one prefill."""
         group: list[Request] = []
         longest = 0
         while self.waiting and len(self.active) + len(group) < self.max_batch:
@@ -221,7 +221,7 @@ class Engine:
         self.lengths.pop()
 
     def _reserve(self, rows: int) -> KVCache:
-        """The cache with at least so many rows."""
+        """Grows the cache to at least this many rows."""
         old = self.cache
         if old is None or old.rows < rows:
             size = min(self.max_batch, max(rows, 2 * old.rows if old else 0))
@@ -233,7 +233,7 @@ class Engine:
 
 
 class _Reply:
-    """A reply in the making: its sampler, and its text, of which what may become a stop string is held back."""
+    """A reply in progress: its sampler, and its text; a possible beginning of a stop string is held back."""
 
     def __init__(self, tokenizer: Tokenizer, sampling: SamplingParams):
         self.sample = make_sampler(sampling)

@@ -18,7 +18,7 @@ from yaya.model.decoder import Transformer
 
 @dataclass(frozen=True)
 class SummedLoss:
-    """The loss over many labels: `nats` in all, over so many tokens (or weights) that stand for so many bytes of text."""
+    """The loss over many labels: total `nats`, tokens (or weights), and the bytes of text that they encode."""
 
     nats: float
     tokens: float
@@ -26,17 +26,17 @@ class SummedLoss:
 
     @property
     def loss(self) -> float:
-        """Nats a token; ZeroDivisionError without tokens."""
+        """Nats per token; ZeroDivisionError without tokens."""
         return self.nats / self.tokens
 
     @property
     def perplexity(self) -> float:
-        """Of how many tokens, all alike, the choice is as hard; a loss that would overflow is taken for 700."""
+        """The number of equally likely tokens that would be as hard to choose from; a loss that would overflow counts as 700."""
         return math.exp(min(self.loss, 700))
 
     @property
     def bits_per_byte(self) -> float:
-        """The same whatever the tokenizer; ZeroDivisionError without bytes."""
+        """Independent of the tokenizer; ZeroDivisionError without bytes."""
         return self.nats / math.log(2) / self.bytes
 
 
@@ -63,7 +63,7 @@ def windows(length: int, context_length: int, stride: int) -> Iterator[tuple[int
 def log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
     """For each (token ids (T,), first label >= 1) the sum of log p(id | ids before it) over ids from `first label` on.
 
-    Gives back (items,) fp64 in nats; 0 where there is no label. Ids are at most `max_position_embeddings` + 1.
+    Returns (items,) fp64 in nats; 0 for an item without labels. Ids are at most `max_position_embeddings` + 1.
     """
     out = np.zeros(len(items))
     order = sorted(range(len(items)), key=lambda i: len(items[i][0]))  # like lengths together: less padding
@@ -77,7 +77,7 @@ def log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]])
 
 
 def _batch_log_likelihoods(model: Transformer, items: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
-    """`log_likelihoods` of items that are computed at once, padded on the right."""
+    """`log_likelihoods` of items that are computed together, padded on the right."""
     longest = max(len(ids) for ids, _ in items)
     padded = np.zeros((len(items), longest), np.int64)
     counts = np.zeros((len(items), longest), bool)

@@ -1,4 +1,4 @@
-"""Replies that go round in circles: what a small or badly sampled model falls into."""
+"""Repetitive replies, which small or badly sampled models fall into."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LOOP_UNIT, LOOP_TIMES = 16, 4
 
 
 def loops(ids: Sequence[int]) -> bool:
-    """Whether a reply goes round in circles: some unit of up to 16 tokens stands 4 times in a row, 8 tokens or more."""
+    """Whether a reply is repetitive: a unit of up to 16 tokens occurs 4 times in a row, over at least 8 tokens."""
     for unit in range(1, LOOP_UNIT + 1):
         run = 0
         for i in range(unit, len(ids)):

@@ -13,9 +13,9 @@ from yaya.core.messages import UserError
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """temperature 0 is greedy; top_k 0 and top_p 1 switch off; a seed makes the reply repeatable.
+    """temperature 0 is greedy; top_k 0 and top_p 1 are off; a seed makes the reply repeatable.
 
-    A value that is out of range is a `UserError`.
+    A value out of range is a `UserError`.
     """
 
     max_new_tokens: int = 256
@@ -45,7 +45,7 @@ GREEDY = SamplingParams(temperature=0.0)
 
 
 def make_sampler(sampling: SamplingParams) -> Callable[[Tensor, Sequence[int]], int]:
-    """A function (scores (V,) fp32, ids so far) -> next id, with a random state of its own."""
+    """A function (scores (V,) fp32, ids so far) -> next id, with its own random state."""
     generator = torch.Generator()
     if sampling.seed is None:
         generator.seed()

@@ -1,4 +1,4 @@
-"""What a model is made of: sizes and switches under Hugging Face's names."""
+"""A model's sizes and switches, under Hugging Face's names."""
 
 from __future__ import annotations
 

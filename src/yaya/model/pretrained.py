@@ -58,7 +58,7 @@ def is_amount(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < float("inf")
 
 
-# What the values can be at all that this decoder computes with, where they are given.
+# The allowed values of the keys that this decoder uses, if they are given.
 KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys((*SIZES, "num_key_value_heads", "head_dim"), is_size),
     **dict.fromkeys(("rope_theta", "rms_norm_eps"), is_amount),
@@ -78,16 +78,17 @@ ARCHITECTURES = {
 def save_model(
     folder: Path, model: Transformer, tokenizer: Tokenizer, weights: Mapping[str, torch.Tensor] | None = None
 ) -> None:
-    """Writes an ordinary Hugging Face model folder. weights: where the model's own are spread over several processes.
+    """Writes an ordinary Hugging Face model folder. weights: given if the model's own are sharded over several processes.
 
-    Saved in fp32 up to FP32_UP_TO parameters, else in bf16. A weight that is not finite is a `UserError`; nothing is written.
+    Saved in fp32 up to FP32_UP_TO parameters, else in bf16. A non-finite weight is a `UserError`; nothing is written.
     """
     dtype = torch.float32 if model.num_parameters() <= FP32_UP_TO else torch.bfloat16
     weights = {n: p.detach().to("cpu", dtype) for n, p in (weights or model.state_dict()).items()}
     bad = [name for name, w in weights.items() if not torch.isfinite(w).all()]
     if bad:
         raise UserError(
-            f"Weights became NaN or infinite ({bad[0]}): not saved.", f"权重变成了 NaN 或无穷大（{bad[0]}）：没有保存。"
+            f"Weights became NaN or infinite ({bad[0]}), so they were not saved.",
+            f"权重变成了 NaN 或无穷大（{bad[0]}），没有保存。",
         )
     save_tensors(weights, folder / "model.safetensors")
     write_atomic(folder / "config.json", json.dumps(hf_config(model.config, tokenizer, dtype), indent=1))
@@ -106,10 +107,10 @@ DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", to
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> str:
-    """A safetensors file, whole or not at all, flushed to the disk; gives back its sha256.
+    """Writes a safetensors file, completely or not at all, flushed to the disk; returns its sha256.
 
-    Written here rather than by the library's own function, so that the digest costs no second reading and a failing
-    disk is the OSError that it is. Format: https://huggingface.co/docs/safetensors (8 bytes of size, JSON, numbers).
+    Written here rather than by the library's own function, so that the digest needs no second read and a failing
+    disk raises OSError. Format: https://huggingface.co/docs/safetensors (8 bytes of size, JSON, numbers).
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt", **(metadata or {})}}
     at = 0
@@ -137,12 +138,12 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict
 
 
 def _bytes(tensor: torch.Tensor) -> Any:
-    """The numbers as they lie in memory (anything that a file takes as bytes)."""
+    """The numbers as they are in memory (anything that a file accepts as bytes)."""
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:
-    """What config.json holds for weights saved in `dtype`; rope_theta stands where older and newer readers look."""
+    """The contents of config.json for weights saved in `dtype`; rope_theta is where both older and newer readers look."""
     own = {f.name: getattr(c, f.name) for f in fields(c) if f.name != "qk_norm"}
     return own | {
         "architectures": [ARCHITECTURES[c.model_type]["name"]],
@@ -162,7 +163,7 @@ def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[
 def read_config(folder: Path) -> ModelConfig:
     """config.json of a model folder.
 
-    Raises `UserError` where there is none, it is damaged, or the model computes what this decoder does not; the key is named.
+    Raises `UserError` if it is missing or damaged, or if the model needs something this decoder lacks; the key is named.
     """
     path = folder / "config.json"
     raw = read_json_object(path)
@@ -174,7 +175,7 @@ def read_config(folder: Path) -> ModelConfig:
             f"{folder}: model_type {kind!r} is not supported; known: {known}.",
             f"{folder}：不支持 model_type {kind!r}；支持：{known}。",
         )
-    # Old and new name of the same; a folder may have both, and who stretches the context by hand adds one
+    # Old and new name of one setting; a folder may have both, since whoever extends the context by hand adds one
     ropes = [raw[name] for name in ("rope_parameters", "rope_scaling") if raw.get(name)]
     rope = {name: value for given in reversed(ropes) for name, value in given.items()}
     check_computed(raw, ropes, rope, path)
@@ -204,12 +205,12 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """A folder's config.json. Raises `UserError` where it is missing or holds no JSON object."""
+    """A folder's config.json. Raises `UserError` if it is missing or not a JSON object."""
     try:
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path.parent} has no config.json: it is no model folder.",
+            f"{path.parent} has no config.json: it is not a model folder.",
             f"{path.parent} 里没有 config.json，不是模型文件夹。",
         ) from None
     except ValueError:
@@ -220,9 +221,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def check_computed(raw: dict[str, Any], ropes: list[dict[str, Any]], rope: dict[str, Any], path: Path) -> None:
-    """Raises `UserError` for a key that makes a model compute what this decoder does not (COMPUTED).
+    """Raises `UserError` for a key that needs something this decoder does not compute (COMPUTED).
 
-    ropes: the settings of rotary positions as they stand in the file; rope: all of them together.
+    ropes: the settings of rotary positions as the file has them; rope: all of them merged.
     """
     types = [given.get("rope_type", given.get("type", "default")) for given in ropes]
     found = raw | {name: rope[name] for name in ("partial_rotary_factor",) if name in rope}
@@ -237,12 +238,12 @@ def check_computed(raw: dict[str, Any], ropes: list[dict[str, Any]], rope: dict[
 
 
 def check_kinds(values: Mapping[str, Any], where: Path) -> None:
-    """Raises `UserError` for a value that is no size, no number or the like."""
+    """Raises `UserError` for a value that is not a valid size, number or the like."""
     for name, can_be in KINDS.items():
         value = values.get(name)
         if value is not None and not can_be(value):
             raise UserError(
-                f"{where} is damaged: {name} = {json.dumps(value)[:80]} cannot be.",
+                f"{where} is damaged: {name} = {json.dumps(value)[:80]} is impossible.",
                 f"{where} 已损坏：{name} 不可能是 {json.dumps(value)[:80]}。",
             )
 
@@ -256,7 +257,7 @@ def load_model(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.flo
 
 
 def read_weights(folder: Path, model: Transformer) -> dict[str, torch.Tensor]:
-    """All tensors that the model wants, by name, in fp32. Raises `UserError`, naming one that is missing, unknown or misshapen."""
+    """All tensors of the model, by name, in fp32. Raises `UserError` for one that is missing, unknown or of a wrong shape."""
     try:
         weights = load_file(folder / "model.safetensors")
     except FileNotFoundError:
@@ -269,7 +270,7 @@ def read_weights(folder: Path, model: Transformer) -> dict[str, torch.Tensor]:
         weights.pop("lm_head.weight", None)
     wanted = model.state_dict()
     for name in sorted(wanted.keys() ^ weights.keys()):
-        what = ("misses", "缺少") if name in wanted else ("has an unknown", "多了不认识的")
+        what = ("lacks", "缺少张量") if name in wanted else ("has an unknown", "里有未知的张量")
         raise UserError(
             f"{folder}/model.safetensors {what[0]} {name}.", f"{folder}/model.safetensors {what[1]} {name}。"
         )
@@ -277,7 +278,7 @@ def read_weights(folder: Path, model: Transformer) -> dict[str, torch.Tensor]:
         if tensor.shape != wanted[name].shape:
             shapes = f"{tuple(tensor.shape)} != {tuple(wanted[name].shape)}"
             raise UserError(
-                f"{folder}: {name} has another shape than config.json says: {shapes}.",
+                f"{folder}: {name} has a different shape from config.json: {shapes}.",
                 f"{folder}：{name} 的形状与 config.json 不符：{shapes}。",
             )
     return {name: tensor.float() for name, tensor in weights.items()}

@@ -1,1 +1,1 @@
-"""What every page shares: layout, charts, the switch of language, coloured excerpts."""
+"""What all pages share: layout, charts, the language switch, coloured excerpts."""

@@ -16,14 +16,14 @@ DOTS = 260  # points that are drawn of a curve
 
 
 def words(pair: Pair, x: float, y: float, anchor: str = "start", kind: str = "") -> str:
-    """A label in both languages, of which the page shows one."""
+    """A label in both languages; the page shows one."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     both = zip(("en", "zh"), pair, strict=True)
     return "".join(f'<text class="{lang} {kind}" lang="{lang}" {place}>{escape(text)}</text>' for lang, text in both)
 
 
 def label(text: str, x: float, y: float, anchor: str = "start", kind: str = "") -> str:
-    """A label that is the same in every language: a number."""
+    """A label that is the same in both languages: a number."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
@@ -36,7 +36,7 @@ def rect(x: float, y: float, width: float, height: float, kind: str) -> str:
 
 
 def svg(width: int, height: int, name: str, title: Pair, about: Pair, body: Sequence[str], kind: str = "") -> Markup:
-    """The picture with a title and a description for those who cannot see it."""
+    """The SVG with a title and a description for screen readers."""
     head = (
         f"<title id='{name}-t'>{escape(' · '.join(title))}</title><desc id='{name}-d'>{escape(' '.join(about))}</desc>"
     )
@@ -45,7 +45,7 @@ def svg(width: int, height: int, name: str, title: Pair, about: Pair, body: Sequ
 
 
 def axis(low: float, high: float, start: float, end: float, log: bool = False) -> Callable[[float], float]:
-    """From values to places on the picture."""
+    """Maps values to places on the picture."""
     see = (lambda v: math.log(max(v, 1e-12))) if log else (lambda v: v)
     first, span = see(low), (see(high) - see(low)) or 1.0
     return lambda value: start + (see(value) - first) / span * (end - start)
@@ -76,7 +76,7 @@ def short(value: float) -> str:
 
 
 def _apart(values: Sequence[float]) -> list[str]:
-    """The values in short, with as many more digits as tell them apart."""
+    """The values in short, with as many digits as needed to tell them apart."""
     texts = [short(value) for value in values]
     for digits in range(4, 9):
         if len(set(texts)) == len(texts):
@@ -86,7 +86,7 @@ def _apart(values: Sequence[float]) -> list[str]:
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """A mean of what lies around, so that nothing lags behind; its reach grows up to a twentieth of the curve."""
+    """A centred moving average, which does not lag; its reach grows up to a twentieth of the curve."""
     sums, out, last = [0.0, *accumulate(values)], [], len(values) - 1
     for i in range(len(values)):
         half = min(i // 4, len(values) // 40)
@@ -96,7 +96,7 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 
 def thin(points: Sequence[Point], most: int = DOTS) -> list[Point]:
-    """Evenly spread points, about `most` of them, always with the last one."""
+    """Evenly spaced points, about `most` of them, always including the last."""
     step = max(1, math.ceil(len(points) / most))
     return [*points[:-1:step], points[-1]] if points else []
 
@@ -130,9 +130,9 @@ def loss_chart(
     usual: Sequence[Point] = (),
     spread: float = 0.0,
 ) -> Markup | None:
-    """Loss by step: every step faintly, the smoothed line, the held-out loss; on the right what exp(loss) is.
+    """Loss by step: faint dots, the smoothed line, the validation loss; the right-hand axis shows exp(loss).
 
-    blind: the loss of guessing blindly, drawn as a dashed line. usual: the held-out loss to expect, drawn as a band that
+    blind: the loss of blind guessing, drawn as a dashed line. usual: the expected validation loss, drawn as a band that
     reaches a share `spread` above and below. None with fewer than two points.
     """
     raw, held = curve(rows, "loss"), thin(curve(rows, "validation_loss"), 60)
@@ -147,7 +147,7 @@ def loss_chart(
     x, y = axis(raw[0][0], raw[-1][0], left, right), axis(low, high, bottom, top, log)
     body = [
         words(("loss", "损失"), 2, 14, kind="axis"),
-        words(("like a choice of", "相当于几选一"), 438, 14, "end", "axis"),
+        words(("like choosing among", "相当于几选一"), 438, 14, "end", "axis"),
     ]
     values = log_ticks(low, high) if log else ticks(low, high, 5)
     choices = _apart([math.exp(min(value, 20)) for value in values])
@@ -181,7 +181,7 @@ def loss_chart(
 def line_names(
     even: list[Point], held: list[Point], x: Callable[[float], float], y: Callable[[float], float]
 ) -> list[str]:
-    """The lines' names beside them, the upper line's above and the lower one's below."""
+    """The lines' names, the upper line's above it and the lower one's below."""
     at = even[int(len(even) * 0.6)]
     if not held:
         return [words(("training", "训练"), x(at[0]), y(at[1]) - 12, "middle", "name halo")]
@@ -197,7 +197,7 @@ def line_names(
 
 
 def step_axis(x: Callable[[float], float], left: float, right: float, bottom: float) -> list[str]:
-    """Ticks of the steps, as many as `x` shows."""
+    """Ticks for the steps that `x` shows."""
     span = (x(1) - x(0)) or 1
     first, last = (left - x(0)) / span, (right - x(0)) / span
     out = [line(left, bottom, right, bottom, "base")]
@@ -223,7 +223,7 @@ def rate_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair) -> Markup
         label("0", right + 9, bottom + 4, "start", "tick"),
     ]
     body += [line(left, top, right, top, "grid"), path(thin(rates), x, y, "rate")]
-    about = (f"Highest {high:g}, at the end {rates[-1][1]:.3g}.", f"最高 {high:g}，最后 {rates[-1][1]:.3g}。")
+    about = (f"Peaks at {high:g}, ends at {rates[-1][1]:.3g}.", f"最高 {high:g}，最后 {rates[-1][1]:.3g}。")
     return svg(440, 84, name, title, about, body)
 
 
@@ -235,7 +235,7 @@ def score_chart(
     skills: dict[str, Pair],
     langs: dict[str, Pair],
 ) -> Markup:
-    """Bars of right answers: in all with interval, then by skill; a ring where they stood before fine-tuning.
+    """Bars of correct answers: overall with interval, then by skill; a ring marks the value before fine-tuning.
 
     now, before: language -> {"accuracy", "n", "interval", "skills": {skill: {"accuracy", "n"}}}.
     """
@@ -306,14 +306,14 @@ def share_bar(name: str, title: Pair, parts: Sequence[float]) -> Markup:
 
 
 def length_chart(name: str, title: Pair, lengths: Sequence[dict[str, Any]]) -> Markup | None:
-    """Columns: how many documents have so many characters; None where that is not known."""
+    """A histogram of documents by length in characters; None if that is unknown."""
     rows = [r for r in lengths if all(is_number(r.get(k)) for k in ("from", "to", "documents"))]
     if not rows:
         return None
     found = {r["from"]: r["documents"] for r in rows}
     edge, last = min(found), max(found)
     rows = []
-    while edge <= last and len(rows) < 40:  # lengths that no document has are shown too
+    while edge <= last and len(rows) < 40:  # lengths without documents are shown, too
         rows.append({"from": edge, "documents": found.get(edge, 0)})
         edge = max(1, 2 * edge)
     most = max(r["documents"] for r in rows) or 1
@@ -327,6 +327,6 @@ def length_chart(name: str, title: Pair, lengths: Sequence[dict[str, Any]]) -> M
             body.append(label(short(row["documents"]), middle, 103 - tall, "middle", "small"))
         if wide > 30 or i % 3 == 0:
             body.append(label(short(row["from"]), 8 + wide * i + 2, 123, "start", "tick"))
-    body.append(words(("characters, from here up", "字数，从这里起"), 10, 141, kind="axis"))
-    about = ("Documents by their number of characters.", "按字数统计的篇数。")
+    body.append(words(("characters (at least)", "每篇字数（下限）"), 10, 141, kind="axis"))
+    about = ("Documents by length in characters.", "按字数统计的篇数。")
     return svg(440, 146, name, title, about, body)

@@ -1,4 +1,4 @@
-"""Texts as pages show them: short, with what is invisible written out and what differs marked."""
+"""Texts as pages show them: short, with invisible characters written out and differences marked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from yaya.core import han
 LONGEST = 420  # characters of one excerpt
 AROUND = 60  # characters that are shown on each side of a difference in a long text
 WORD = re.compile(rf"[{han.BROAD}]|[^\W{han.BROAD}]+ ?|.", re.DOTALL)  # a Chinese character, or a word
-CHANCE = 12  # characters that two texts may have in common by chance
-ALIKE = 0.5  # from which on two words are compared letter by letter
+CHANCE = 12  # characters that two texts may share by chance
+ALIKE = 0.5  # similarity above which two words are compared letter by letter
 Run = tuple[bool, str]  # (changed?, text)
-Step = tuple[str, str]  # of two texts what stands at the same place; equal where nothing changed
+Step = tuple[str, str]  # what two texts have at the same place; equal if nothing changed
 
 
 def clip(text: str, longest: int = LONGEST, lines: int = 9) -> str:
@@ -24,7 +24,7 @@ def clip(text: str, longest: int = LONGEST, lines: int = 9) -> str:
 
 
 def signs(text: str) -> list[str]:
-    """What is shown for each character: itself, or ⟨U+200B⟩ if that is invisible; · for a space at a line's end."""
+    """How each character is shown: as itself, as ⟨U+200B⟩ if invisible, or as · for a space at a line's end."""
     shown = {"\n": "↵\n", "\t": "→\t", "\r": "⟨CR⟩"}
     out = []
     for char in text:
@@ -43,8 +43,8 @@ def visible(text: str) -> str:
 def changes(before: str, after: str, cut: int = LONGEST, letters: bool = True) -> tuple[list[Run], list[Run]]:
     """Both texts as runs of changed and unchanged text.
 
-    cut: excerpts of that length go on beyond their end; where of two such one reaches further, that is no change.
-    letters: words that are nearly alike are compared letter by letter.
+    cut: excerpts of this length are cut off; if one of the two reaches further, that is not a change.
+    letters: similar words are compared letter by letter.
     """
     goes_on = min(len(before), len(after)) >= cut
     steps = overlapping(before, after) if goes_on else []
@@ -62,7 +62,7 @@ def changes(before: str, after: str, cut: int = LONGEST, letters: bool = True) -
 
 
 def overlapping(before: str, after: str) -> list[Step]:
-    """The steps where one piece was taken out and the rest of the first excerpt is the beginning of the second's."""
+    """The steps if one piece was removed and the rest of the first excerpt is the beginning of the second's."""
     same = next((at for at, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
     old, new = before[same:], after[same:]
     for size in range(min(len(old), len(new)), CHANCE, -1):
@@ -72,14 +72,14 @@ def overlapping(before: str, after: str) -> list[Step]:
 
 
 def word_steps(before: str, after: str) -> list[Step]:
-    """Both texts cut into what they have in common and what they have not, by words."""
+    """Both texts split by words into common and differing parts."""
     old, new = WORD.findall(before), WORD.findall(after)
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return [("".join(old[a:b]), "".join(new[c:d])) for _, a, b, c, d in matcher.get_opcodes()]
 
 
 def without_chance(steps: list[Step]) -> list[Step]:
-    """What is the same by chance, a few words between two larger changes, becomes part of the change."""
+    """Merges a few words that match by chance between two larger changes into the change."""
     for at in range(1, len(steps) - 1):
         (a, b), (old, new), (c, d) = steps[at - 1 : at + 2]
         if old == new and a != b and c != d and len(old) <= min(max(len(a), len(b)), max(len(c), len(d))):
@@ -88,7 +88,7 @@ def without_chance(steps: list[Step]) -> list[Step]:
 
 
 def letter_steps(old: str, new: str) -> list[Step]:
-    """The same by letters, where most of them are the same; else the two as they are."""
+    """Compares by letters if most of them match; else the two unchanged."""
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     if not old or not new or old == new or matcher.ratio() < ALIKE:
         return [(old, new)]
@@ -96,7 +96,7 @@ def letter_steps(old: str, new: str) -> list[Step]:
 
 
 def joined(runs: list[Run]) -> list[Run]:
-    """Neighbours of one kind as one run."""
+    """Joins neighbouring parts of the same kind."""
     out: list[Run] = []
     for changed, text in filter(lambda run: run[1], runs):
         if out and out[-1][0] == changed:
@@ -107,7 +107,7 @@ def joined(runs: list[Run]) -> list[Run]:
 
 
 def folded(runs: list[Run], around: int = AROUND) -> list[Run]:
-    """Long unchanged text is left out, except beside a change."""
+    """Leaves out long unchanged text, except next to a change."""
     out = []
     for number, (changed, text) in enumerate(runs):
         if not changed and len(text) > 3 * around:

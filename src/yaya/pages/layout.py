@@ -1,4 +1,4 @@
-"""What every page has in common: one self-contained HTML file in Chinese and English that loads nothing from outside.
+"""The frame of every page: one self-contained HTML file in Chinese and English that loads nothing from outside.
 
 A page is a template that extends layout.html.j2; `b`, `head` and `runs` in page.html.j2 are its building blocks.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -24,7 +24,6 @@ def render(
     parts: Mapping[str, Any],
     rooms: Sequence[Path] = (),
     styles: Sequence[Path] = (),
-    filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
     """The page as text. rooms: other folders whose templates it includes; styles: CSS files beside page.css."""
     script = (HERE / "page.js").read_text("utf-8").strip()
@@ -35,7 +34,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {"number": number, "percent": percent, "size": size, "spell": spell, **(filters or {})}
+    page.filters |= {"number": number, "percent": percent, "size": size, "spell": spell, "setting": setting}
     return page.get_template(template.name).render(
         **parts,
         css=Markup("\n".join(path.read_text("utf-8").strip() for path in (HERE / "page.css", *styles))),
@@ -49,7 +48,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def number(value: Any, digits: int = 0) -> str:
-    """`1234567` -> `1,234,567`; a dash where nothing is known."""
+    """`1234567` -> `1,234,567`; a dash if unknown."""
     return f"{value:,.{digits}f}" if is_number(value) else "–"
 
 
@@ -68,6 +67,11 @@ def size(value: Any) -> str:
     return f"{value:,.3g} TB" if value < 999.5 else f"{value:,.0f} TB"
 
 
+def setting(value: Any) -> str:
+    """A key's value: `0.0031623` -> `0.003162`; auto where it was left open."""
+    return "auto" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def spell(seconds: Any) -> Pair:
     """A duration in words."""
     if not is_number(seconds):
@@ -82,10 +86,10 @@ def spell(seconds: Any) -> Pair:
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; none if it is no list."""
+    """The objects of a list; empty if it is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def by_name(value: Any) -> dict[str, Any]:
-    """The object itself; an empty one if it is none."""
+    """The object itself; an empty one if it is not an object."""
     return value if isinstance(value, dict) else {}

@@ -49,19 +49,19 @@ Words = list[tuple[str, bool]]  # parts that make up the text, and whether each 
 class AugmentConfig:
     """Keys of [prepare.augment]."""
 
-    copies: int = key(0, "changed copies of each training document", "每篇训练文档做几份改动过的副本", least=0)
+    copies: int = key(0, "changed copies of each training document", "每篇训练文档生成几份改动过的副本", least=0)
     methods: list[str] = key(
         ["reorder", "phrasings"],
-        f"how, in turn: {', '.join(METHODS)} (the last four: extra data; masked: extra hf)",
+        f"methods, used in turn: {', '.join(METHODS)} (the last four: extra data; masked: extra hf)",
         f"改动方法，轮流使用：{'、'.join(METHODS)}（后四种需要 data 扩展，masked 还要 hf 扩展）",
     )
     share: float = key(0.1, "share of the words that a method changes", "每种方法改动多大比例的词", least=0)
     lexicons: list[str] = key(
         ["oewn:2024", "omw-cmn:1.4"],
-        "word nets with the synonyms: python -m wn download oewn:2024 omw-cmn:1.4",
+        "wordnets for the synonyms: python -m wn download oewn:2024 omw-cmn:1.4",
         "同义词用的词网：python -m wn download oewn:2024 omw-cmn:1.4",
     )
-    model: str = key("bert-base-multilingual-cased", "masked language model of masked", "masked 用的掩码语言模型")
+    model: str = key("bert-base-multilingual-cased", "masked language model for masked", "masked 用的掩码语言模型")
 
 
 def check(config: AugmentConfig) -> None:
@@ -69,7 +69,7 @@ def check(config: AugmentConfig) -> None:
     unknown = [name for name in config.methods if name not in METHODS]
     if unknown or not (config.methods or not config.copies):
         raise UserError(
-            f"prepare.augment.methods can be {', '.join(METHODS)}; not {', '.join(unknown) or 'an empty list'}.",
+            f"prepare.augment.methods must be some of {', '.join(METHODS)}; got {', '.join(unknown) or 'an empty list'}.",
             f"prepare.augment.methods 可以是 {'、'.join(METHODS)}，不能是 {'、'.join(unknown) or '空列表'}。",
         )
     if config.copies and {"delete", "swap", "synonyms", "masked"} & set(config.methods):

@@ -1,4 +1,4 @@
-"""The data page: what came in, what cleaning did to it, what stayed, with examples, in Chinese and English.
+"""The data page: what was read, what cleaning did to it and what was kept, with examples, in Chinese and English.
 
 Reads the metrics of the stage and its examples.json. The final report shows the same parts.
 """
@@ -17,9 +17,9 @@ from yaya.prepare.data_labels import FILTERS, MIXING, PARTS, SCRIPTS, filter_nam
 ROOM = Path(__file__).parent  # of the template data_parts.html.j2
 STYLE = ROOM / "data_page.css"
 SHOWN = 10  # examples of one kind
-EXCERPT = 140  # characters; an example of a change that is longer has been cut out of a text
+EXCERPT = 140  # characters; a longer example of a change is an excerpt
 SIDE = 1400  # the same for near-duplicates
-DROPPED = 240  # characters that are shown of a dropped document
+DROPPED = 240  # characters shown of a dropped document
 
 
 def write_report(folder: Path, metrics: dict[str, Any], config: dict[str, Any], out: Path) -> None:
@@ -29,7 +29,7 @@ def write_report(folder: Path, metrics: dict[str, Any], config: dict[str, Any], 
 
 
 def data(metrics: dict[str, Any], config: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
-    """What the template shows; what is missing or damaged is left out."""
+    """The template's variables; whatever is missing or damaged is left out."""
     found: dict[str, Any] = {
         "accounts": accounts(metrics),
         "sources": sources(by_name(metrics.get("sources"))),
@@ -59,7 +59,7 @@ def counted(value: Any, title: Callable[[str], Pair]) -> list[tuple[Pair, float]
 
 
 def accounts(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Records and bytes in and out, and why documents were dropped; None where the counts are missing."""
+    """Records and bytes in and out, and why documents were dropped, by step and reason; None if there are no counts."""
     records, size = by_name(metrics.get("records")), by_name(metrics.get("bytes"))
     if not is_number(records.get("kept")):
         return None
@@ -101,7 +101,7 @@ def sum_of(kinds: Any, field: str) -> float:
 
 
 def sources(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The accounts of each source."""
+    """The counts of each source."""
     return [{"name": name, **by_name(counts)} for name, counts in found.items()]
 
 
@@ -176,7 +176,7 @@ def unreadable(row: dict[str, Any]) -> dict[str, Any]:
 def shape(examples: dict[str, Any]) -> dict[str, Any] | None:
     """Scripts and lengths of the documents; None where there is neither."""
     shares = {name: share for name, share in by_name(examples.get("languages")).items() if is_number(share)}
-    title = ("Length of the documents", "文档的长短")
+    title = ("Length of the documents", "文档长度")
     lengths = charts.length_chart("lengths", title, dicts(examples.get("lengths")))
     if not shares and lengths is None:
         return None

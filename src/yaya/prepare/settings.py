@@ -1,4 +1,4 @@
-"""Keys of [prepare], and the three presets that fill what is left open."""
+"""Keys of [prepare], and the three presets that fill in what is left open."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from yaya.prepare.augment import AugmentConfig
 from yaya.prepare.split import FEW_SHARE, MANY, MANY_SHARE, PRIMER_SHARE
 
 KNOWN = "known"
-# The version of the rules by which a corpus is made, which its manifest carries, and what each version changed.
+# The version of the rules that make a corpus, recorded in its manifest, and what each version changed.
 RULES = 4
 CHANGED: dict[int, tuple[str, str]] = {
     2: (
-        "conversations under one system prompt or passage are kept apart, replies marked as bad are left out, phone numbers"
+        "conversations that share a system prompt or passage are not merged, replies marked as bad are left out, phone numbers"
         " are masked after any word, web pages keep short paragraphs and lists, tables and Word files lose no text,"
-        " <|endoftext|> divides the texts of a file",
+        " <|endoftext|> splits a file into several texts",
         "同一系统提示或同一篇材料下的对话不再被当成重复；标为差的回答不再学；任何词后面的电话号码都会遮盖；"
         "网页保留短段落和列表；表格和 Word 文件不再丢字；<|endoftext|> 会把一个文件分成多篇",
     ),
     3: (
-        "of numbered replies the better one is learned, damaged parts of packed files cost no more than themselves, Spanish,"
-        " French and Italian in Latin-1 are read rightly, no author of a thread is lost, web pages with scripts keep their headings,"
+        "of numbered replies the better one is learned, damage in a compressed file loses only the damaged part, Spanish,"
+        " French and Italian in Latin-1 are read correctly, no author of a thread is lost, web pages with scripts keep their headings,"
         " Hong Kong identity numbers that end in A are masked",
         "编号的多个回复只学较好的；压缩文件的损坏部分不再连累其余内容；Latin-1 编码的西班牙语、法语、意大利语不再乱码；"
         "帖子不再漏掉作者；带脚本的网页不再丢标题；以 A 结尾的香港身份证号也会遮盖",
     ),
     4: (
-        "with weights, a source that is read in part is held out in part, so that validation has the mixture of training",
-        "用了 weights 时，只读一部分的来源，验证集里也只留一部分，配比和训练一致",
+        "with weights, a source that is only partly trained on is only partly held out, so that validation has the same mixture as training",
+        "用了 weights 时，只训练一部分的来源，验证集里也只留一部分，配比和训练一致",
     ),
 }
 ALWAYS: dict[str, Any] = {
@@ -38,7 +38,7 @@ ALWAYS: dict[str, Any] = {
     "normal_form": "NFC", "tidy_whitespace": True, "near_duplicates": True, "main_text": True, "decontaminate": [KNOWN],
 }  # fmt: skip
 QUALITY = ("gopher_repetition", "gopher_quality", "c4_lines", "c4_quality", "fineweb_quality")
-# documents: what a person brings is theirs, nothing is judged. web: judged. chat: personal data masked.
+# documents: the user's own texts, nothing is judged. web: judged by quality. chat: personal data masked.
 PRESETS: dict[str, dict[str, Any]] = {
     "documents": ALWAYS | dict.fromkeys(QUALITY, False) | {"repeated_lines": False, "mask_personal": False},
     "web": ALWAYS | dict.fromkeys(QUALITY, True) | {"repeated_lines": True, "mask_personal": True},
@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset_key(en: str, zh: str, choices: tuple = ()) -> Any:
-    """A key whose default is the preset's."""
+    """A key whose default comes from the preset."""
     return key(None, f"{en} (auto: by preset)", f"{zh}（自动：按 preset）", choices)
 
 
@@ -57,35 +57,35 @@ class PrepareConfig:
 
     sources: list[str] = key(
         [],
-        "files, folders and hub ids of text or chats, or primer, the built-in one (none: primer)",
+        "files, folders and hub ids of texts or chats, or primer, the built-in curriculum (none: primer)",
         "文本或对话的文件、文件夹、数据集 id，或自带的启蒙课本 primer（不写就用它）",
     )
     preset: str = key(
         "documents",
-        "documents = keep all, cleaned; web = with quality rules; chat = personal data masked",
-        "documents 只清洗，不评判；web 加上质量规则；chat 遮盖个人信息",
+        "documents = only clean; web = also quality rules; chat = also mask personal data",
+        "documents 只清洗，不评判；web 另加质量规则；chat 另加遮盖个人信息",
         tuple(PRESETS),
     )
-    conversations: int = key(120_000, "conversations of the primer", "启蒙课本的对话数", least=0)
-    stories: int = key(20_000, "stories of the primer", "启蒙课本的故事数", least=0)
+    conversations: int = key(120_000, "conversations from the primer", "启蒙课本的对话数", least=0)
+    stories: int = key(20_000, "stories from the primer", "启蒙课本的故事数", least=0)
     validation: str = key(
         "auto",
-        f"what validates: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
-        f"验证集取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇用 hash",
+        f"held-out text: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
+        f"验证集的取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇时用 hash",
         ("auto", "hash", "tail"),
     )
     validation_fraction: float | None = key(
         None,
-        f"share of validation (default: {FEW_SHARE} of few documents or of each text, {MANY_SHARE} of {MANY} or more,"
+        f"share held out for validation (default: {FEW_SHARE} of few documents or of each text, {MANY_SHARE} of {MANY} or more,"
         f" {PRIMER_SHARE} of the primer)",
         f"验证集的比例（默认：篇数少或取结尾时 {FEW_SHARE}，满 {MANY} 篇 {MANY_SHARE}，启蒙课本 {PRIMER_SHARE}）",
         least=0,
     )
 
     main_text: bool | None = preset_key(
-        "of a web page, the main text without menus and notices", "网页只取正文，不要菜单和提示"
+        "keep only a web page's main text, without menus and notices", "网页只取正文，不要菜单和提示"
     )
-    fix_unicode: bool | None = preset_key("repair text that was decoded wrongly (cafÃ©)", "修复乱码（cafÃ©）")
+    fix_unicode: bool | None = preset_key("repair garbled text (cafÃ©)", "修复乱码（cafÃ©）")
     normal_form: str | None = preset_key(
         "Unicode form: NFC, NFKC (full-width letters become plain) or keep",
         "Unicode 规范：NFC、NFKC（全角字母变半角）或 keep 不变",
@@ -93,9 +93,9 @@ class PrepareConfig:
     )
     remove_zero_width: bool | None = preset_key("remove invisible characters", "去掉看不见的字符")
     remove_control: bool | None = preset_key("remove control characters", "去掉控制字符")
-    unify_line_ends: bool | None = preset_key("one kind of line end", "统一换行符")
+    unify_line_ends: bool | None = preset_key("unify line ends", "统一换行符")
     tidy_whitespace: bool | None = preset_key(
-        "no spaces at line ends, no runs of blank lines", "去掉行尾空格和多余空行"
+        "remove spaces at line ends and extra blank lines", "去掉行尾空格和多余空行"
     )
     emoji: str = key(
         "keep", "keep, remove or name (:grinning face:)", "表情符号：keep 保留，remove 去掉，name 写成名字",
@@ -103,16 +103,16 @@ class PrepareConfig:
     )  # fmt: skip
     urls: str = key("keep", "web addresses: keep or remove", "网址：keep 保留，remove 去掉", ("keep", "remove"))
     chinese: str = key(
-        "keep", "keep, or convert all Chinese to simplified or traditional; Japanese stays (extra: data)",
+        "keep", "Chinese: keep, or convert to simplified or traditional; Japanese stays (extra: data)",
         "中文：keep 不变，simplified 转简体，traditional 转繁体；日文不动（需要 data 扩展）", ("keep", "simplified", "traditional"),
     )  # fmt: skip
     languages: list[str] = key(
         [], 'drop texts in other languages than these, e.g. ["zh", "en"] (extra: data)', '去掉这些语言以外的文本，如 ["zh", "en"]（需要 data 扩展）'
     )  # fmt: skip
-    blocklist: list[str] = key([], "drop documents with one of these words", "去掉含有这些词的文档")
+    blocklist: list[str] = key([], "drop documents with any of these words", "去掉含有这些词的文档")
 
     gopher_repetition: bool | None = preset_key("drop repetitive documents", "去掉内容重复啰嗦的文档")
-    gopher_quality: bool | None = preset_key("drop what is no running text", "去掉不成文章的文档")
+    gopher_quality: bool | None = preset_key("drop what is not running text", "去掉不成文章的文档")
     c4_lines: bool | None = preset_key("keep only lines that are sentences", "只保留成句的行")
     c4_quality: bool | None = preset_key(
         "drop code, placeholders and very short pages", "去掉代码、占位文字和太短的页面"
@@ -122,47 +122,47 @@ class PrepareConfig:
         "mask e-mail and IP addresses, phone, identity, card and account numbers",
         "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
-    allow: list[str] = key([], "numbers and addresses that are not masked", "不遮盖的号码和邮箱，比如店里的热线")
+    allow: list[str] = key([], "numbers and addresses to leave unmasked", "不遮盖的号码和邮箱，比如店里的热线")
 
-    deduplicate: bool = key(True, "merge documents that are exactly alike", "合并完全相同的文档")
-    near_duplicates: bool | None = preset_key("merge documents that are nearly alike", "合并几乎相同的文档")
+    deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
+    near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
     near_threshold: float = key(
-        0.75, "share of common 5-word runs (Jaccard) from which on two are nearly alike",
+        0.75, "share of common 5-word runs (Jaccard) that makes two documents near-duplicates",
         "两篇的五词片段有多大比例相同（Jaccard）才算几乎相同", least=0.5,
     )  # fmt: skip
     repeated_lines: bool | None = preset_key(
-        "remove lines that stand in many documents of a source", "去掉同一来源里反复出现的行"
+        "remove lines that recur in many documents of a source", "去掉同一来源里反复出现的行"
     )
     decontaminate: list[str] | None = key(
         None,
-        "evaluation questions that must not be in the data: files, and known = those that yaya asks itself (auto: known)",
-        "数据里不能有的评测题：题目文件，known 是 yaya 自己考的题（自动：known）",
+        "evaluation questions to keep out of the data: files, or known: yaya's own questions (auto: known)",
+        "数据里不能出现的评测题：题目文件，或 known，即 yaya 自己的考题（自动：known）",
     )
 
     weights: list[float] = key(
-        [], "share of each source in training, e.g. [3, 1] (none: all as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
+        [], "each source's share in training, e.g. [3, 1] (none: as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
     )  # fmt: skip
     epochs_at_most: float = key(
-        4.0, "with weights, how often a source may be repeated at most", "用了 weights 时，一个来源最多重复几遍", least=1
+        4.0, "with weights, maximum passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
     )  # fmt: skip
     augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的增广副本")
 
     hub_megabytes: int = key(
-        0, "read at most so many MB of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0
+        0, "maximum MB to read of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0
     )  # fmt: skip
-    workers: int = key(0, "processes (0: as many as cores)", "进程数（0：和核数一样）", least=0, decides=False)
+    workers: int = key(0, "number of processes (0: one per core)", "进程数（0：每核一个）", least=0, decides=False)
     engine: str = key(
-        "local", "local or ray (extra: ray)", "local 本机，ray 集群（需要 ray 扩展）", ("local", "ray"), decides=False
+        "local", "local, or ray for a cluster (extra: ray)", "local 本机，ray 集群（需要 ray 扩展）", ("local", "ray"), decides=False
     )  # fmt: skip
     preview: int = key(
-        0, "only look at so many documents, write no corpus", "只看这么多篇，不生成语料", least=0, decides=False
+        0, "only show this many documents, write no corpus", "只预览这么多篇，不生成语料", least=0, decides=False
     )  # fmt: skip
 
 
 def resolved(config: PrepareConfig) -> PrepareConfig:
-    """The config with what it leaves open filled by its preset."""
+    """The config, with what it leaves open filled in by its preset."""
     preset = PRESETS[config.preset]
-    if is_primer(config.sources):  # its likenesses are wanted, and it holds out its own questions
+    if is_primer(config.sources):  # the primer repeats on purpose, and holds out its own questions
         preset = preset | {"near_duplicates": False, "decontaminate": []}
     open_keys = [field.name for field in fields(config) if field.name in preset and getattr(config, field.name) is None]
     return replace(config, **{name: preset[name] for name in open_keys})

@@ -1,4 +1,4 @@
-"""What the chat page knows of its model: questions to begin with, and whether it can answer at all."""
+"""What the chat page knows about its model: suggested questions, and whether it can answer at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yaya.tokenize.shards import corpus_files
 
 SHOWN = 3  # questions in each language
 WIDEST = 60  # columns of a question
-FILES = 40  # of the held-out data, evenly spread: each language may have files of its own
+FILES = 40  # of the held-out data, evenly spaced: each language may have its own files
 OF_PRIMER = {
     "en": ["Who are you?", "What is 3 plus 4?", "What does Lily like to eat?"],
     "zh": ["你是谁？", "3 加 4 等于几？", "莉莉喜欢吃什么？"],
@@ -28,14 +28,14 @@ MASKED = re.compile(r"\[[A-Z]+_\d+\]")
 
 @dataclass(frozen=True)
 class About:
-    """starters: questions that the model should be able to answer, for the readers of each language."""
+    """starters: questions that the model should be able to answer, for readers of each language."""
 
     starters: dict[str, list[str]] = field(default_factory=lambda: {"en": [], "zh": []})
     only_texts: bool = False
 
 
 def about(model: Path) -> About:
-    """What can be told of a model from its folder. Where its data is not found, no questions are suggested."""
+    """What a model's folder says about it. If its data is not found, no questions are suggested."""
     if reads_only_texts(model):
         return About(only_texts=True)
     corpus = corpus_of(model)
@@ -51,7 +51,7 @@ def about(model: Path) -> About:
 
 
 def pick_starters(rows: Sequence[dict[str, Any]], with_primer: bool) -> dict[str, list[str]]:
-    """First questions of held-out conversations, then the primer's; in the other language where there are none."""
+    """First questions of held-out conversations, then the primer's; in the other language if there are none."""
     talks = [row["messages"] for row in rows if row.get("messages")]
     asked = dict.fromkeys(mask_personal(talk[0]["content"].strip()) for talk in talks if talk[0]["role"] == "user")
     usable = [text for text in asked if text and width(text) <= WIDEST and "\n" not in text and visible(text) == text]

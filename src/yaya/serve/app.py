@@ -1,4 +1,4 @@
-"""The routes: the chat page, OpenAI's chat completions, and `/generate` as the tutorials have it."""
+"""The routes: the chat page, OpenAI's chat completions, and `/generate` as in the tutorials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from yaya.serve.worker import GenerationStream, Prompt, Worker, server_failed
 from yaya.tokenize.chat_template import fit_messages
 
 PAGE = Path(__file__).parent / "page"
-# Named here, because the operating system's table of types is wrong on some machines, and browsers insist.
+# Listed here because the operating system's MIME types are wrong on some machines, and browsers are strict.
 PAGE_FILES = {
     "page.css": "text/css",
     "page.js": "text/javascript",
@@ -34,9 +34,12 @@ PAGE_FILES = {
     "words.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not gather chunks
+STREAM_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}  # the latter keeps nginx from buffering chunks
 ROUTES = "/v1/chat/completions, /v1/models, /generate, /health"
-DEFAULT_MAX_LENGTH = 50  # tokens, prompt included: what `/generate` has in the tutorials
+DEFAULT_MAX_LENGTH = 50  # tokens, prompt included, as `/generate` has it in the tutorials
 
 
 def create_app(
@@ -67,7 +70,7 @@ def create_app(
 
 
 def add_model_routes(app: FastAPI, engine: Engine, worker: Worker, model_name: str) -> None:
-    """What is served here, and whether it still works."""
+    """The models served here, and the server's health."""
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -116,44 +119,44 @@ def add_generation_routes(app: FastAPI, engine: Engine, worker: Worker, model_na
 
 
 def model_card(name: str) -> dict[str, Any]:
-    """A model in OpenAI's list."""
+    """A model in OpenAI's list format."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "yaya"}
 
 
 def check_model(asked: str | None, served: str) -> None:
     """One model is served; asking for another is an error, not a surprise."""
     if asked is not None and asked != served:
-        en = f"The model {asked!r} does not exist here. This server has {served!r}."
+        en = f"The model {asked!r} does not exist. This server has {served!r}."
         raise ApiError(404, en, f"这里没有模型 {asked!r}，只有 {served!r}。", code="model_not_found", param="model")
 
 
 def chat_prompt(engine: Engine, body: ChatRequest) -> Prompt:
-    """The prompt for the next reply, for which a quarter of the context stays free (or all that it may have)."""
+    """The prompt for the next reply, for which a quarter of the context stays free (or as much as it may use)."""
     context, messages = engine.context_length, body.plain()
     wanted = body.max_new_tokens or context
     try:
         input_ids, dropped = fit_messages(engine.tokenizer, messages, context - min(wanted, max(1, context // 4)))
-    except UserError:  # a long last message: rather a short reply than none
+    except UserError:  # a long last message: better a short reply than none
         input_ids, dropped = fit_messages(engine.tokenizer, messages, context - 1)
     return Prompt(input_ids, body.sampling(wanted), dropped)
 
 
 def generate_prompt(engine: Engine, body: GenerateRequest) -> Prompt:
-    """The prompt as document text; `max_length` becomes a number of new tokens; an `ApiError` 400 where it leaves none."""
+    """The prompt as document text; `max_length` becomes a number of new tokens; `ApiError` 400 if none are left."""
     input_ids = engine.encode(body.prompt)
     if body.max_new_tokens is not None:
         return Prompt(input_ids, body.sampling(body.max_new_tokens))
     max_length = body.max_length or DEFAULT_MAX_LENGTH
     if len(input_ids) >= max_length:
-        en = f"The prompt has {len(input_ids)} tokens, and max_length, which counts it too, is {max_length}."
-        zh = f"输入有 {len(input_ids)} 个 token，而把它也算在内的 max_length 是 {max_length}。"
-        en, zh = f"{en} Give a larger one, or max_new_tokens.", f"{zh}请加大它，或改用 max_new_tokens。"
+        en = f"The prompt has {len(input_ids)} tokens, but max_length, which includes the prompt, is {max_length}."
+        zh = f"输入有 {len(input_ids)} 个 token，而包含输入在内的 max_length 只有 {max_length}。"
+        en, zh = f"{en} Use a larger one, or max_new_tokens.", f"{zh}请调大它，或改用 max_new_tokens。"
         raise ApiError(400, en, zh, code="invalid_value", param="max_length")
     return Prompt(input_ids, body.sampling(max_length - len(input_ids)))
 
 
 async def begin(request: Request, worker: Worker, make_prompt: Callable[[], Prompt]) -> GenerationStream:
-    """Starts a generation that ends when its client goes away; returns when the prompt has been accepted."""
+    """Starts a generation that ends when its client disconnects; returns once the prompt has been accepted."""
     stream = worker.submit(make_prompt)
 
     async def cancel_when_gone() -> None:
@@ -161,7 +164,7 @@ async def begin(request: Request, worker: Worker, make_prompt: Callable[[], Prom
             pass
         worker.cancel(stream)
 
-    # The server reports the end of every response as a disconnect too, so this task always ends.
+    # The server also reports the end of every response as a disconnect, so this task always ends.
     stream.watcher = asyncio.create_task(cancel_when_gone())
     await stream.started()
     return stream
@@ -170,7 +173,7 @@ async def begin(request: Request, worker: Worker, make_prompt: Callable[[], Prom
 async def chat_events(
     stream: GenerationStream, completion: Completion, with_usage: bool, chinese: bool
 ) -> AsyncIterator[str]:
-    """Server-sent events. A reply that breaks off ends with an error and without `[DONE]`."""
+    """Server-sent events. An interrupted reply ends with an error and without `[DONE]`."""
     yield event(completion.opening())
     try:
         async for text in stream.texts():
@@ -190,7 +193,7 @@ def event(data: dict[str, Any]) -> str:
 
 
 def add_page(app: FastAPI, about: About) -> None:
-    """The routes of the chat page: itself, its files (for any other name error 404), and what it knows of the model."""
+    """The routes of the chat page: the page, its files (error 404 for any other name), and what it knows about the model."""
 
     @app.get("/")
     async def page() -> FileResponse:
@@ -208,7 +211,7 @@ def add_page(app: FastAPI, about: About) -> None:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Whatever goes wrong is said in OpenAI's shape."""
+    """Reports every error in OpenAI's format."""
 
     @app.exception_handler(ApiError)
     async def api_error(request: Request, error: ApiError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The body of a request -> its checked fields. Each flaw is told in both languages, with its place."""
+"""A request's body -> its validated fields. Every error is given in both languages, with its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yaya.serve.schema import ApiError, Fields
 
 Kind = TypeVar("Kind", bound=Fields)
 
-# pydantic's kinds of errors in our words, filled in from their context.
+# pydantic's error types in our words, filled in from their context.
 REASONS = {
     "bool_type": ("must be true or false", "应当是 true 或 false"),
     "int_type": ("must be a whole number", "应当是整数"),
@@ -37,7 +37,7 @@ REASONS = {
 
 
 def read_fields(kind: type[Kind], body: bytes, headers: Headers) -> Kind:
-    """The body as `kind`; raises `ApiError` that says what is wrong with it, and where."""
+    """The body as `kind`; raises `ApiError` with what is wrong and where."""
     check_headers(headers)
     try:
         return kind.model_validate(parse(body))
@@ -48,11 +48,11 @@ def read_fields(kind: type[Kind], body: bytes, headers: Headers) -> Kind:
 def check_headers(headers: Headers) -> None:
     """Raises `ApiError` 415 unless the body says that it is plain JSON.
 
-    A page of another site can send a body of another type without asking the browser's leave.
+    A page of another site can send a body of another type without the browser's permission check.
     """
     coding = headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        en = f"The body is compressed (Content-Encoding: {coding}). Send it as it is."
+        en = f"The body is compressed (Content-Encoding: {coding}). Send it uncompressed."
         raise ApiError(
             415, en, f"请求体是压缩过的（Content-Encoding: {coding}），请不压缩直接发送。", code="compressed"
         )
@@ -67,17 +67,17 @@ def check_headers(headers: Headers) -> None:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object that the bytes hold; raises `ApiError` 400 for anything else."""
+    """The JSON object in the bytes; raises `ApiError` 400 for anything else."""
     try:
         text = body.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         at, byte = error.start + 1, f"0x{error.object[error.start]:02X}"
-        en = f"The body is not UTF-8: byte {at} ({byte}) does not belong there. Send the JSON encoded as UTF-8."
+        en = f"The body is not UTF-8: byte {at} ({byte}) is invalid. Send the JSON encoded as UTF-8."
         raise bad_json(
             en, f"请求体不是 UTF-8：第 {at} 个字节（{byte}）不对。请用 UTF-8 编码发送 JSON。", "invalid_encoding"
         ) from None
-    if "\0" in text:  # never in JSON as text, in every other byte of UTF-16
-        en = "The body is not UTF-8: it holds zero bytes, as UTF-16 does. Send the JSON encoded as UTF-8."
+    if "\0" in text:  # never in JSON text, but in every other byte of UTF-16
+        en = "The body is not UTF-8: it contains zero bytes, as UTF-16 does. Send the JSON encoded as UTF-8."
         raise bad_json(
             en, "请求体不是 UTF-8：里面有零字节，像是 UTF-16。请用 UTF-8 编码发送 JSON。", "invalid_encoding"
         )
@@ -87,12 +87,12 @@ def parse(body: bytes) -> dict[str, Any]:
         data = json.loads(text, object_pairs_hook=unique)
         broken = find_broken(data)
     except json.JSONDecodeError as error:
-        en = f"The body is not valid JSON: look at line {error.lineno}, column {error.colno}."
+        en = f"The body is not valid JSON: see line {error.lineno}, column {error.colno}."
         raise bad_json(en, f"请求体不是合法的 JSON：第 {error.lineno} 行第 {error.colno} 列有误。") from None
     except RecursionError:
         raise bad_json("The body is nested too deeply.", "请求体嵌套得太深。") from None
-    except ValueError:  # Python reads no number of more than 4,300 digits
-        raise bad_json("The body holds a number that is too long.", "请求体里有一个太长的数字。") from None
+    except ValueError:  # Python refuses numbers of more than 4,300 digits
+        raise bad_json("The body contains a number that is too long.", "请求体里有一个太长的数字。") from None
     if not isinstance(data, dict):
         raise bad_json("The body must be a JSON object.", "请求体应当是一个 JSON 对象。")
     if broken is not None:
@@ -106,7 +106,7 @@ def bad_json(en: str, zh: str, code: str = "invalid_json") -> ApiError:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object; an `ApiError` for two values under one name, of which one would be lost silently."""
+    """The object; `ApiError` if a name occurs twice, since one value would be lost silently."""
     made = dict(pairs)
     if len(made) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
@@ -115,15 +115,15 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def find_broken(value: Any) -> tuple[list[str | int], str, str] | None:
-    """Where Python's JSON is more than JSON, and what it is: half of a character (`"\\ud83d"`), `NaN`, `Infinity`.
+    """Where Python accepts more than JSON allows, and what it is: half a character (`"\\ud83d"`), `NaN`, `Infinity`.
 
-    Gives its path in the value and the flaw in both languages, None where all is well.
+    Returns its path in the value and the error in both languages, or None if all is well.
     """
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
-            return [], "holds half of a character: the text is damaged", "文本里有半个字符，已损坏"
+            return [], "contains half a character: the text is damaged", "文本里有半个字符，已损坏"
     elif isinstance(value, float) and not math.isfinite(value):
         return [], "is not a finite number", "不是有限的数"
     elif isinstance(value, (dict, list)):
@@ -141,7 +141,7 @@ def place(path: Iterable[str | int]) -> str:
 
 
 def invalid(error: Mapping[str, Any]) -> ApiError:
-    """A client's mistake as OpenAI says it, from one of pydantic's errors."""
+    """A client's mistake in OpenAI's format, from one of pydantic's errors."""
     kind, ctx = error["type"], error.get("ctx") or {}
     cause = ctx.get("error")
     if isinstance(cause, Unsupported):

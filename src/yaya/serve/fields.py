@@ -1,6 +1,6 @@
-"""Which fields of a request are refused, and which are passed over.
+"""Which fields of a request are refused, and which are ignored.
 
-A field that would change the answer and is not obeyed is refused by name, unless its value asks for nothing.
+An unsupported field that would change the answer is refused by name, unless its value has no effect.
 Every other field is accepted and named in the header `x-ignored-fields`.
 """
 
@@ -19,21 +19,21 @@ Table = Mapping[str, tuple[Any, ...]]
 
 
 def off(names: str, *values: Any) -> dict[str, tuple[Any, ...]]:
-    """Each name with what asks for nothing: the blank values, and `values`."""
+    """Each name with the values that have no effect: the blank ones, and `values`."""
     return dict.fromkeys(names.split(), (*BLANK, *values))
 
 
 # Fields of OpenAI, vLLM, llama.cpp, Ollama, transformers and others that would change the answer, each with the values
-# that change nothing. What a route obeys is a field of its request class, and is not looked up here.
+# that have no effect. Fields that a route supports belong to its request class and are not looked up here.
 UNSUPPORTED: Table = {
-    # Amounts that 0 switches off, and factors and numbers that 1 does.
+    # Amounts that are off at 0, and factors and counts that are off at 1.
     **off("presence_penalty frequency_penalty logprobs top_logprobs prompt_logprobs n_probs min_p top_a", 0),
     **off("min_tokens min_new_tokens min_length no_repeat_ngram_size penalty_alpha mirostat dynatemp_range", 0),
     **off("xtc_probability dry_multiplier smoothing_factor epsilon_cutoff eta_cutoff", 0),
     **off("n best_of num_return_sequences num_beams num_beam_groups typical_p tfs_z", 1),
     **off("repeat_penalty length_penalty encoder_repetition_penalty guidance_scale", 1),
     **off("top_n_sigma", 0, -1),
-    # Where the reply ends: what another route or server calls so.
+    # Where the reply ends, under other routes' or servers' names.
     **off("max_tokens max_completion_tokens max_new_tokens max_length max_time ignore_eos"),
     **off("n_predict num_predict", -1),
     **off("stop_sequences stop_strings stop_token_ids include_stop_str_in_output"),
@@ -41,7 +41,7 @@ UNSUPPORTED: Table = {
     **off("messages prompt system instructions documents images audio suffix negative_prompt"),
     **off("chat_template continue_final_message truncate_prompt_tokens"),
     **off("chat_template_kwargs", {"enable_thinking": False}, {"thinking": False}),
-    # What it may say, and in which form.
+    # What it may say, and in what form.
     **off("logit_bias allowed_token_ids bad_words bad_words_ids suppress_tokens logits_processors use_beam_search"),
     **off("guided_json guided_regex guided_choice guided_grammar structured_outputs json_schema grammar format"),
     **off("response_format", {"type": "text"}),
@@ -55,17 +55,17 @@ UNSUPPORTED: Table = {
     **off("reasoning", {"effort": "none"}, {"enabled": False}),
     **off("thinking", {"type": "disabled"}),
     **off("think enable_thinking thinking_token_budget"),
-    # Here a blank value asks for something.
+    # Here even a blank value has an effect.
     **dict.fromkeys(["do_sample", "return_full_text", "skip_special_tokens", "add_generation_prompt"], (None, True)),
     "web_search_options": (None,),
 }
-# The same in a message. `prefix` and `partial` ask to go on with the assistant's words.
+# The same in a message. `prefix` and `partial` ask the model to continue the assistant's words.
 UNSUPPORTED_IN_MESSAGE: Table = off("refusal audio function_call tool_calls images prefix partial")
-MOST_NAMED, LONGEST_NAME = 20, 60  # a header stays small, whatever is sent
+MOST_NAMED, LONGEST_NAME = 20, 60  # keeps the header small, whatever is sent
 
 
 class Unsupported(UserError):
-    """A field that asks for what this server cannot do, by its name. neutral: the values that ask for nothing."""
+    """A field that asks for something this server cannot do. neutral: the values that have no effect."""
 
     def __init__(self, name: str, neutral: Iterable[Any]):
         only = [json.dumps(v) for v in neutral if v is not None and v is not False and v not in ("", [], {})]
@@ -76,7 +76,7 @@ class Unsupported(UserError):
 
 
 def refuse_unsupported(values: dict[str, Any], obeyed: Collection[str], table: Table) -> dict[str, Any]:
-    """The fields without those that ask for nothing; raises `Unsupported` for one that asks for more."""
+    """The fields without those that have no effect; raises `Unsupported` for one that would have an effect."""
     kept = {}
     for name, value in values.items():
         if name in obeyed:
@@ -96,7 +96,7 @@ def asks_for_nothing(value: Any, neutral: Iterable[Any]) -> bool:
 
 
 def ignored_header(names: Iterable[str]) -> dict[str, str]:
-    """`{"x-ignored-fields": "a, messages[0].b"}`; empty without names. What many messages have is named once."""
+    """`{"x-ignored-fields": "a, messages[0].b"}`; empty without names. A field that occurs in many messages is named once."""
     firsts: dict[str, str] = {}
     for name in names:
         firsts.setdefault(re.sub(r"\[\d+\]", "[]", name), quote(name, safe="[].")[:LONGEST_NAME] or '""')

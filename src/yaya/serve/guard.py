@@ -1,4 +1,4 @@
-"""What stands before every route: who may ask, how much they may send, and headers for the browser."""
+"""Checks before every route: who may ask and how much they may send; also headers for the browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yaya.core.messages import language
 from yaya.serve.schema import ApiError
 
 BODY_LIMIT = 1 << 20  # bytes
-DISCARD_LIMIT = 16 << 20  # of a larger body, so much is read before it is refused
+DISCARD_LIMIT = 16 << 20  # how much of a larger body is read before it is refused
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -38,7 +38,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reads_chinese(headers: Headers) -> bool:
-    """Which of our two languages the client likes better; without a wish, the server's own; for other wishes, English."""
+    """Which of our two languages the client prefers; the server's own if it does not say, English if it wants another."""
     weights: dict[str, float] = {}
     for wish in headers.get("accept-language", "").lower().split(","):
         tag, _, rest = wish.replace(" ", "").replace("\t", "").partition(";")
@@ -47,7 +47,7 @@ def reads_chinese(headers: Headers) -> bool:
     if not weights.keys() - {"", "*"}:
         return language() == "zh"
     liked = [name for name in weights if name in ("zh", "en") and weights[name] > 0]
-    return max(liked, key=weights.__getitem__, default="en") == "zh"  # of equal ones the first
+    return max(liked, key=weights.__getitem__, default="en") == "zh"  # the first of equal ones
 
 
 def error_response(error: ApiError, headers: Headers) -> JSONResponse:
@@ -58,8 +58,8 @@ def error_response(error: ApiError, headers: Headers) -> JSONResponse:
 class Guard:
     """ASGI middleware around the whole app.
 
-    A page on the web can make a browser send requests to a server on loopback. Two checks stop it:
-    the Host header must name this machine (else a foreign name has been pointed at 127.0.0.1, "DNS rebinding"),
+    A web page can make a browser send requests to a server on loopback. Two checks prevent this:
+    the Host header must name this machine (otherwise a foreign name points at 127.0.0.1, "DNS rebinding"),
     and a POST's Origin must be this server itself.
     """
 
@@ -90,12 +90,12 @@ class Guard:
     def _check(self, method: str, headers: Headers) -> None:
         host = headers.get("host", "")
         if self.names is not None and host_name(host) not in self.names:
-            en = f"This server answers only as localhost or 127.0.0.1, not as {host!r}."
-            zh = f"本服务器只以 localhost 或 127.0.0.1 的名义应答，而不是 {host!r}。"
+            en = f"This server answers only to localhost or 127.0.0.1, not to {host!r}."
+            zh = f"本服务器只接受以 localhost 或 127.0.0.1 访问，不接受 {host!r}。"
             raise ApiError(421, en, zh, code="wrong_host")
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None and origin.partition("://")[2] != host:
-            en = f"A page of {origin} may not use this server."
+            en = f"Pages from {origin} may not use this server."
             raise ApiError(403, en, f"来自 {origin} 的网页不能使用本服务器。", code="cross_origin")
 
 
@@ -108,7 +108,7 @@ def host_name(host: str) -> str | None:
 
 
 async def read_body(receive: Receive) -> Receive:
-    """Reads the whole body, and gives a `receive` that hands it over; raises `ApiError` 413 above the limit."""
+    """Reads the whole body and returns a `receive` that delivers it; raises `ApiError` 413 above the limit."""
     body, size, more = bytearray(), 0, True
     while more and size <= DISCARD_LIMIT:
         message = await receive()
@@ -116,7 +116,7 @@ async def read_body(receive: Receive) -> Receive:
             break
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size <= BODY_LIMIT:  # the rest is read too: a client that is still sending would not see our answer
+        if size <= BODY_LIMIT:  # read the rest, too: a client that is still sending would not see our answer
             body += chunk
         more = message.get("more_body", False)
     if size > BODY_LIMIT:

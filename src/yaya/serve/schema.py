@@ -1,4 +1,4 @@
-"""What goes over HTTP: the fields of requests, OpenAI's answers and errors."""
+"""What goes over HTTP: request fields, and OpenAI's answers and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ApiError(Exception):
 
 
 class Fields(BaseModel):
-    """`"5"` is no number here. What is not known is kept, to be named in a header."""
+    """Strict: `"5"` is not a number. Unknown fields are kept, to be named in a header."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     unsupported: ClassVar[Table] = UNSUPPORTED
@@ -44,12 +44,12 @@ class Fields(BaseModel):
         return refuse_unsupported(values, cls.model_fields, cls.unsupported)
 
     def ignored(self) -> list[str]:
-        """The names of the fields that are passed over."""
+        """The names of the ignored fields."""
         return list(self.model_extra or ())
 
 
 def whole(number: Any) -> Any:
-    """5.0 -> 5: JSON has one kind of numbers."""
+    """5.0 -> 5: JSON has only one number type."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -64,7 +64,7 @@ def as_list(stop: Any) -> Any:
 
 
 def our_role(role: Any) -> str:
-    """The role as the templates write it."""
+    """The role as the chat template writes it."""
     if not isinstance(role, str) or role not in ROLES:
         known = ", ".join(ROLES)
         raise UserError(f"is {role!r:.60}; known: {known}", f"是 {role!r:.60}；支持：{known}")
@@ -81,13 +81,13 @@ class SamplingFields(Fields):
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    top_k: Whole | None = Field(None, ge=-1, lt=2**31)  # -1 is 0: that is how vLLM's clients switch it off
+    top_k: Whole | None = Field(None, ge=-1, lt=2**31)  # -1 means 0: that is how vLLM's clients turn it off
     repetition_penalty: float | None = Field(None, ge=0.01, le=10)
     stop: Stop = Field(default=[])
     seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
 
     def sampling(self, max_new_tokens: int) -> SamplingParams:
-        """As the engine wants it."""
+        """As the engine's `SamplingParams`."""
         given = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "repetition_penalty", "seed")}
         given = {name: value for name, value in given.items() if value is not None}
         if self.top_k == -1:
@@ -96,7 +96,7 @@ class SamplingFields(Fields):
 
 
 class Message(Fields):
-    """One turn."""
+    """One message."""
 
     unsupported = UNSUPPORTED_IN_MESSAGE
     role: Annotated[str, BeforeValidator(our_role)]
@@ -105,7 +105,7 @@ class Message(Fields):
     @model_validator(mode="before")
     @classmethod
     def _parts(cls, values: Any) -> Any:
-        """What a part of the content holds beside its text is passed over like a field of the message."""
+        """Anything but text in a part of the content is ignored, like an unknown field of the message."""
         parts = values.get("content") if isinstance(values, dict) else None
         if not isinstance(parts, list):
             return values
@@ -131,7 +131,7 @@ class ChatRequest(SamplingFields):
     @model_validator(mode="after")
     def _agree(self) -> ChatRequest:
         if len({self.max_tokens, self.max_completion_tokens} - {None}) > 1:
-            en = "max_tokens and max_completion_tokens differ: give one of them"
+            en = "max_tokens and max_completion_tokens differ: give only one of them"
             raise UserError(en, "max_tokens 和 max_completion_tokens 不一样，请只给一个")
         return self
 
@@ -140,7 +140,7 @@ class ChatRequest(SamplingFields):
         return self.max_completion_tokens or self.max_tokens
 
     def plain(self) -> list[dict[str, str]]:
-        """The messages as `fit_messages` wants them."""
+        """The messages as `fit_messages` takes them."""
         return [{"role": message.role, "content": message.content} for message in self.messages]
 
     def ignored(self) -> list[str]:
@@ -150,7 +150,7 @@ class ChatRequest(SamplingFields):
 
 
 class GenerateRequest(SamplingFields):
-    """`POST /generate`, as the tutorials have it: `max_length` counts the prompt too."""
+    """`POST /generate`, as in the tutorials: `max_length` includes the prompt."""
 
     prompt: str = Field(min_length=1)
     max_length: Length = None

@@ -1,7 +1,7 @@
-"""The thread that owns the engine. The event loop hands it prompts and gets text back as it comes.
+"""The thread that owns the engine. The event loop passes it prompts and receives text as it is generated.
 
-The engine is not thread-safe and a step takes milliseconds to seconds: so everything that touches it
-(rendering the prompt too) happens here, and the event loop never waits for it.
+The engine is not thread-safe and a step takes milliseconds to seconds, so everything that touches it
+(even rendering the prompt) happens here, and the event loop never waits for it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from yaya.inference.engine import Engine, Request
 from yaya.inference.sampling import SamplingParams
 from yaya.serve.schema import ApiError
 
-MOST_OPEN = 256  # requests at once, those in line included; beyond them: 429
+MOST_OPEN = 256  # open requests, queued ones included; more get 429
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to generate from; made on the engine's thread, because the tokenizer lives there."""
+    """What to generate from; made on the engine's thread, where the tokenizer is used."""
 
     input_ids: list[int]
     sampling: SamplingParams
@@ -52,10 +52,12 @@ class GenerationStream:
         self.sent = 0  # characters sent so far; the engine's thread counts
         self.prompt_tokens = self.completion_tokens = self.dropped_turns = 0
         self.finish_reason: str | None = None
-        self.watcher: asyncio.Task[None] | None = None  # kept here, because the event loop holds tasks weakly
+        self.watcher: asyncio.Task[None] | None = (
+            None  # kept here because the event loop only holds weak references to tasks
+        )
 
     async def started(self) -> None:
-        """Returns when the engine has accepted the prompt; raises `ApiError` when it has not."""
+        """Returns once the engine has accepted the prompt; raises `ApiError` if it refuses."""
         first = await self.inbox.get()
         if isinstance(first, ApiError):
             raise first
@@ -63,7 +65,7 @@ class GenerationStream:
         self.prompt_tokens, self.dropped_turns = len(first.input_ids), first.dropped_turns
 
     async def texts(self) -> AsyncIterator[str]:
-        """The reply as it grows; raises `ApiError` where it breaks off."""
+        """The reply as it grows; raises `ApiError` if it breaks off."""
         while self.finish_reason is None:
             delta = await self.inbox.get()
             if isinstance(delta, ApiError):
@@ -92,7 +94,7 @@ class Worker:
         return self._thread.is_alive()
 
     def submit(self, make_prompt: Callable[[], Prompt]) -> GenerationStream:
-        """Queues a generation; raises `ApiError` 429 when too many wait."""
+        """Queues a generation; raises `ApiError` 429 if too many are open."""
         if len(self._open) >= self.most_open:
             en = f"Too many requests: {self.most_open} are open already. Try again in a moment."
             raise ApiError(429, en, f"请求太多：已有 {self.most_open} 个。请稍后再试。", code="rate_limit_exceeded")
@@ -102,7 +104,7 @@ class Worker:
         return stream
 
     def cancel(self, stream: GenerationStream) -> None:
-        """Ends a stream whose client has gone; nothing happens when it has finished."""
+        """Ends a stream whose client has gone; does nothing if it has finished."""
         if stream in self._open:
             self._deliver(stream, ApiError(499, "The client closed the connection.", "客户端断开了连接。"), last=True)
             self._orders.put(lambda: self._drop(stream))
@@ -129,7 +131,7 @@ class Worker:
             self._step()
 
     def _take_orders(self) -> bool:
-        """Carries out what has been asked; sleeps while there is nothing to generate. False: stop."""
+        """Handles pending requests; sleeps while there is nothing to generate. False: stop."""
         while True:
             try:
                 order = self._orders.get(block=not self._active)
@@ -184,7 +186,7 @@ class Worker:
 
     def _send(self, stream: GenerationStream, item: Prompt | Delta | ApiError) -> None:
         last = isinstance(item, ApiError) or (isinstance(item, Delta) and item.finish_reason is not None)
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is waiting any more
             stream.loop.call_soon_threadsafe(self._deliver, stream, item, last)
 
 

@@ -1,1 +1,1 @@
-"""Text and messages to token ids and back. Control tokens come from here alone, never out of a text."""
+"""Text and messages to token ids and back. Control tokens are made only here, never parsed from text."""

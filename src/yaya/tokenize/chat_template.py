@@ -1,4 +1,4 @@
-"""Messages -> (ids, roles), in this one place: what training, chat and server feed to the model is the same.
+"""Messages -> (ids, roles), only here, so that training, chat and server feed the model the same tokens.
 
 ChatML: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
 """
@@ -17,26 +17,24 @@ if TYPE_CHECKING:
 Message = Mapping[str, str]
 ROLES = ("text", "system", "user", "assistant", "template")
 TEXT, SYSTEM, USER, ASSISTANT, TEMPLATE = range(5)
-UNLEARNED = (
-    "unlearned"  # an assistant's message that is read like any other and counts nothing (`weight: 0` in the data)
-)
+UNLEARNED = "unlearned"  # an assistant's message that is read but not learned (`weight: 0` in the data)
 ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM, UNLEARNED: TEMPLATE}
 
 
 def role_weights(
     *, text: float = 0.0, system: float = 0.0, user: float = 0.0, assistant: float = 0.0, template: float = 0.0
 ) -> tuple[float, ...]:
-    """What a label of each role counts, in the order of `ROLES`."""
+    """The loss weight of each role's labels, in the order of `ROLES`."""
     return text, system, user, assistant, template
 
 
-TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of parts that are text; Gemini writes none
+TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of text parts; Gemini omits the type
 
 
 def text_of_content(content: Any) -> str:
-    """A message's `content` as one string: a string, or a list of texts and `{"type": "text", "text"}`, one a line.
+    """A message's `content` as one string: a string, or a list of strings and `{"type": "text", "text"}`, one per line.
 
-    Anything else raises a UserError whose text lacks its subject: "must be a string, not null".
+    Anything else raises a UserError without a subject: "must be a string, not null".
     """
     if isinstance(content, str):
         return content
@@ -62,7 +60,7 @@ def _text_of_part(part: Any) -> str:
 
 
 def render_batch(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:
-    """For each conversation its ids and, for each id, the code of the role that said it (`ROLES`).
+    """For each conversation its ids and, for each id, the code of its role (`ROLES`).
 
     A message's closing `<|im_end|>` belongs to its role (the assistant learns to stop); the rest of the frame is `template`.
     """
@@ -93,22 +91,22 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> tuple[list[int]
 
 
 def prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
-    """Ids up to where the assistant's reply begins."""
+    """Ids up to the start of the assistant's reply."""
     ids, _ = render(tokenizer, messages)
     return [*ids, tokenizer.turn_start, *tokenizer.encode("assistant\n")]
 
 
 def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -> tuple[list[int], int]:
-    """The prompt in at most `room` tokens, and how many of the oldest turns were dropped for it.
+    """The prompt in at most `room` tokens, and how many of the oldest turns were dropped to fit.
 
-    The system messages at the beginning stay; a turn is a user's message with the reply that follows it.
-    UserError where not even the last turn fits.
+    Leading system messages stay; a turn is a user's message with the reply that follows it.
+    UserError if not even the last turn fits.
     """
     system = list(takewhile(lambda m: m["role"] in ("system", "developer"), messages))
     rest = list(messages[len(system) :])
     opening = [tokenizer.turn_start, *tokenizer.encode("assistant\n")]
     fixed, *parts = [ids for ids, _ in render_batch(tokenizer, [system, *([m] for m in rest)])]
-    turns = [i for i, m in enumerate(rest) if i > 0 and m["role"] == "user"]  # where later turns begin
+    turns = [i for i, m in enumerate(rest) if i > 0 and m["role"] == "user"]  # the starts of later turns
     ends = [0, *accumulate(map(len, parts))]
     for dropped, begin in enumerate([0, *turns]):
         length = len(fixed) + ends[-1] - ends[begin] + len(opening)
@@ -118,7 +116,7 @@ def fit_messages(tokenizer: Tokenizer, messages: Sequence[Message], room: int) -
 
 
 def _too_long(tokenizer: Tokenizer, texts: list[str], length: int, room: int, system: bool) -> UserError:
-    """The error for a last turn that fills `length` tokens with all that must stand beside it."""
+    """The error for a last turn that needs `length` tokens, everything mandatory included."""
     characters, tokens = sum(map(len, texts)), sum(map(len, tokenizer.encode_batch(texts)))
     left = room - (length - tokens)
     en, zh = "Shorten it.", "请缩短一些。"
@@ -127,7 +125,10 @@ def _too_long(tokenizer: Tokenizer, texts: list[str], length: int, room: int, sy
         en = f"Shorten it: about {fits:,} of its {characters:,} characters fit."
         zh = f"请缩短一些：{characters:,} 个字符里大约能放下 {fits:,} 个。"
     elif system:
-        en, zh = "The system message leaves no room for it: shorten that.", "系统消息已经占满了位置，请缩短系统消息。"
+        en, zh = (
+            "The system message leaves no room for it: shorten the system message.",
+            "系统消息已经占满了位置，请缩短系统消息。",
+        )
     return UserError(
         f"The message is {length} tokens long; this model reads at most {room}. {en}",
         f"这条消息有 {length} 个 token，而这个模型最多读 {room} 个。{zh}",

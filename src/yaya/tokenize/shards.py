@@ -1,7 +1,7 @@
 """The tokenize stage.
 
 Reads: `prepare/` (documents and conversations).
-Does: trains a tokenizer on a capped sample, or takes one over; encodes both splits.
+Does: trains a tokenizer on a limited sample, or adopts an existing one; encodes both splits.
 Writes: the tokenizer's files and, per split and kind, token shards (`train.text.*`, `train.chat.*`, `validation.*`):
 `.tokens` (ids, little-endian uint16 or uint32), `.roles` (uint8, chat only), `.offsets` (int64: document boundaries).
 """
@@ -34,26 +34,24 @@ BATCH = 2048
 class TokenizeConfig:
     vocab_size: int | None = key(
         None,
-        "number of tokens (auto: 2,048 for the primer, 1,024 to 8,192 by size of the text)",
+        "vocabulary size (auto: 2,048 for the primer, else 1,024 to 8,192 by amount of text)",
         "词表大小（自动：启蒙课本 2048，其他按文本量 1024 到 8192）",
         least=300,
     )
     han_run: int | None = key(
         None,
-        "merges stay inside runs of so many Han characters (auto: 1 for the primer, else 4)",
-        "合并只在这么多个汉字以内进行（自动：启蒙课本 1，其他 4）",
+        "maximum Han characters per token (auto: 1 for the primer, else 4)",
+        "一个 token 最多几个汉字（自动：启蒙课本 1，其他 4）",
         least=0,
     )
     sample_bytes: int = key(
-        50_000_000, "train the tokenizer on at most so many bytes", "训练分词器最多用这么多字节", least=1000
+        50_000_000, "maximum bytes of text to train the tokenizer on", "训练分词器最多用多少字节", least=1000
     )
-    tokenizer_from: str | None = key(
-        None, "take over the tokenizer of this model folder", "直接用这个模型文件夹里的分词器"
-    )
+    tokenizer_from: str | None = key(None, "use the tokenizer of this model folder", "直接用这个模型文件夹里的分词器")
 
 
 def resolve(config: TokenizeConfig, inputs: Inputs) -> TokenizeConfig:
-    """Fills what is left to the run: vocabulary size and the cut between Han characters."""
+    """Fills in what is left to the run: the vocabulary size and the limit on Han characters."""
     primer = is_primer(inputs["prepare"].config.get("sources"))
     if config.vocab_size is None:
         size = sum(path.stat().st_size for split in SPLITS for path in corpus_files(inputs["prepare"].path, split))
@@ -65,15 +63,15 @@ def resolve(config: TokenizeConfig, inputs: Inputs) -> TokenizeConfig:
 
 
 def external(config: TokenizeConfig) -> dict[str, str]:
-    """The tokenizer that is taken over, by content: another one under the same path makes other tokens."""
+    """The adopted tokenizer, by content: a different one at the same path makes different tokens."""
     if not config.tokenizer_from:
         return {}
     path = Path(config.tokenizer_from) / "tokenizer.json"
-    return {"tokenizer": file_digest(path)} if path.is_file() else {}  # loading it says what is wrong
+    return {"tokenizer": file_digest(path)} if path.is_file() else {}  # loading it reports what is wrong
 
 
 def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
-    """Trains or takes over the tokenizer and encodes both splits into `draft`; UserError where none can be taken over."""
+    """Trains or adopts the tokenizer and encodes both splits into `draft`; UserError if it cannot be adopted."""
     corpus = inputs["prepare"].path
     if config.tokenizer_from:
         try:
@@ -84,8 +82,8 @@ def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContex
     else:
         assert config.vocab_size is not None and config.han_run is not None
         say(
-            f"[tokenize] training a tokenizer of {config.vocab_size:,} tokens ...",
-            f"[tokenize] 正在训练 {config.vocab_size:,} 个 token 的分词器……",
+            f"[tokenize] training a tokenizer with {config.vocab_size:,} tokens ...",
+            f"[tokenize] 正在训练词表为 {config.vocab_size:,} 的分词器……",
         )
         tokenizer = train(
             _sample(corpus_files(corpus, "train"), config.sample_bytes), config.vocab_size, config.han_run
@@ -101,8 +99,8 @@ def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContex
         "bytes_per_token": round(size / max(tokens, 1), 3),
     }
     en = zh = ""
-    if not config.tokenizer_from and tokenizer.vocab_size < (config.vocab_size or 0):  # nothing is left to merge
-        en = f" (not {config.vocab_size:,}: each word of the text is one token already)"
+    if not config.tokenizer_from and tokenizer.vocab_size < (config.vocab_size or 0):  # nothing left to merge
+        en = f" (not {config.vocab_size:,}: every word of the text is already one token)"
         zh = f"（不到 {config.vocab_size:,}：文本里的每个词都已经是一个 token，没有可再合并的了）"
     say(
         f"[tokenize] {tokenizer.vocab_size:,} tokens in the vocabulary{en}; {tokens:,} tokens to train on, {size / max(tokens, 1):.2f} bytes each.",
@@ -116,7 +114,7 @@ def corpus_files(folder: Path, split: str) -> list[Path]:
 
 
 def _sample(paths: list[Path], limit: int) -> Iterator[str]:
-    """Texts of evenly spread documents up to `limit` bytes; the roles' names too, so that each is one token."""
+    """Texts of evenly spaced documents up to `limit` bytes, and the roles' names, so that each is one token."""
     files = [pq.ParquetFile(path) for path in paths]
     sizes = [[file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)] for file in files]
     share = min(1.0, limit / max(sum(map(sum, sizes)), 1))

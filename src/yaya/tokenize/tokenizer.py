@@ -1,7 +1,7 @@
-"""A byte-level BPE tokenizer: trained here or taken over from a Hugging Face folder.
+"""A byte-level BPE tokenizer: trained here or loaded from a Hugging Face folder.
 
-Text is encoded by a copy of the tokenizer that knows no control tokens, so `<|im_end|>` written by a user
-is seven harmless pieces of text; control tokens are added by id.
+Text is encoded by a copy of the tokenizer without control tokens, so `<|im_end|>` typed by a user
+becomes seven harmless pieces of text; control tokens are added by id.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Tokenizer:
         plain = json.loads(definition)
         self.control = {token["content"]: token["id"] for token in plain["added_tokens"]}
         plain["added_tokens"] = []
-        plain["post_processor"] = None  # no token is ever added behind our back
+        plain["post_processor"] = None  # no token is ever added implicitly
         self._text = tokenizers.Tokenizer.from_str(json.dumps(plain))
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """The tokenizer of a model folder or of a finished tokenize stage; a UserError where it is missing or damaged."""
+        """The tokenizer of a model folder or of a finished tokenize stage; UserError if it is missing or damaged."""
         path = folder / "tokenizer.json"
         try:
             definition = path.read_text("utf-8")
@@ -64,11 +64,11 @@ class Tokenizer:
         try:
             loaded = cls(definition)
         except Exception:  # the tokenizers library raises nothing narrower
-            raise UserError(f"{path} is damaged, or no tokenizer.", f"{path} 已损坏，或不是分词器。") from None
+            raise UserError(f"{path} is damaged or not a tokenizer.", f"{path} 已损坏，或不是分词器。") from None
         for token in (END_OF_TEXT, TURN_START, TURN_END):
             if token not in loaded.control:
                 raise UserError(
-                    f"{path} has no {token}: only tokenizers with the ChatML tokens can be used yet.",
+                    f"{path} has no {token}: only tokenizers with the ChatML tokens are supported so far.",
                     f"{path} 里没有 {token}：目前只支持带 ChatML 控制符的分词器。",
                 )
         return loaded
@@ -120,13 +120,13 @@ class Tokenizer:
         return [e.ids for e in self._text.encode_batch_fast(texts, add_special_tokens=False)]
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids, and for each the characters (start, end) that it stands for."""
+        """Ids, and for each its character span (start, end)."""
         encoding = self._text.encode(text, add_special_tokens=False)
         return encoding.ids, encoding.offsets
 
     @cached_property
     def token_bytes(self) -> list[bytes]:
-        """For each id the bytes that it stands for; nothing for control tokens and unused ids."""
+        """The bytes of each id; empty for control tokens and unused ids."""
         byte_of = {char: byte for byte, char in _byte_to_char().items()}
         table = [b""] * self.vocab_size
         for token, index in self.full.get_vocab(with_added_tokens=True).items():
@@ -135,12 +135,12 @@ class Tokenizer:
         return table
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text; control tokens are left out, broken characters become U+FFFD."""
+        """The text; control tokens are skipped, broken characters become U+FFFD."""
         return b"".join(self.token_bytes[i] for i in ids).decode("utf-8", "replace")
 
 
 class TextStream:
-    """Turns ids into text as they come; half a character waits for its other half."""
+    """Turns ids into text as they arrive; an incomplete character waits for its remaining bytes."""
 
     def __init__(self, tokenizer: Tokenizer):
         self.table = tokenizer.token_bytes
@@ -163,12 +163,12 @@ def _byte_to_char() -> dict[int, str]:
 def train(texts: Iterator[str], vocab_size: int, han_run: int = 4) -> Tokenizer:
     """A byte-level BPE tokenizer with Qwen2's pattern when deployed.
 
-    han_run: merges are learned inside runs of at most so many Han characters (0: no such cut). Longer merges
+    han_run: merges are learned within runs of at most this many Han characters (0: no limit). Longer merges
     glue whole phrases into one token, which a small model then has to learn one by one.
     """
     split = [pre_tokenizers.Split(Regex(QWEN2_PATTERN), "isolated")]
     byte_level: Any = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    # A cut before a Han run parts it from the space or quotation mark in front, too.
+    # A cut before a Han run also separates it from a preceding space or quotation mark.
     cuts = [pre_tokenizers.Split(Regex(rf"\p{{Han}}{{1,{han_run}}}"), "isolated")] if han_run else []
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*split, *cuts, byte_level])
@@ -185,12 +185,12 @@ def train(texts: Iterator[str], vocab_size: int, han_run: int = 4) -> Tokenizer:
 
 
 def shared(data: Path, model: Path) -> Tokenizer:
-    """The one tokenizer of a tokenize stage and of a model's folder; UserError where there are two: ids mean other things."""
+    """The tokenizer shared by a tokenize stage and a model's folder; UserError if they differ, since ids would differ, too."""
     found = Tokenizer.load(data)
     if found.token_bytes != Tokenizer.load(model).token_bytes:
         again = f"{program()} {shlex.join(['tokenize', f'name={data.parent.name}', f'tokenizer_from={model}'])}"
         raise UserError(
-            f"{model} was trained with another tokenizer than that of {data}. Tokenize with its own: {again}",
-            f"{model} 训练时用的分词器和 {data} 的不一样。请用它自己的：{again}",
+            f"{model} was trained with a different tokenizer from that of {data}. Tokenize with the model's own: {again}",
+            f"{model} 训练时用的分词器和 {data} 的不同。请用模型自己的分词器：{again}",
         )
     return found

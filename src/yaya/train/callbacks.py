@@ -21,16 +21,16 @@ from yaya.train.optimizer import decay_start, schedule
 Curve = Callable[[float], float]  # share of the steps done -> loss on held-out text
 EXPECTED_POINTS = 20  # of the usual curve, for the report
 EXPECTED_FROM = 0.05  # of the steps; before, nothing is known
-REVISE_AFTER_S = 5.0  # a shorter look at the machine says no more than the planner's
+REVISE_AFTER_S = 5.0  # a shorter measurement is no better than the planner's
 
 
 @dataclass(frozen=True)
 class Watch:
-    """How a training is watched on its way."""
+    """What is observed during training."""
 
     validate: Callable[[], dict[str, float]] = dict  # scores on held-out text
     sample: Callable[[], list[dict[str, str]]] = list  # replies to a few prompts
-    expect: Callable[[LoopConfig], Curve | None] = lambda config: None  # the usual loss, as far as it is known
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None  # the usual loss, if known
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Progress:
         return self.config.steps
 
     def rate_scale(self) -> float:
-        """What the learning rates are multiplied by in the next step."""
+        """The factor on the learning rates in the next step."""
         c, state = self.config, self.state
         return schedule(state.step, self.steps, c.warmup_steps, c.decay_share()) / 2**state.rollbacks
 
@@ -64,7 +64,7 @@ class Progress:
         )
 
     def row(self, measured: dict[str, Any], epochs: float) -> dict[str, Any]:
-        """What metrics.jsonl says of the last step."""
+        """The last step's row for metrics.jsonl."""
         s = self.state
         return measured | {"step": s.step, "tokens": s.tokens, "seconds": s.seconds, "epoch": round(epochs, 3)}
 
@@ -72,7 +72,7 @@ class Progress:
         """Says where an interrupted training continues."""
         if step := self.state.step:
             say(
-                f"[{self.title}] goes on at step {step:,} of {self.steps:,}.",
+                f"[{self.title}] resumes at step {step:,} of {self.steps:,}.",
                 f"[{self.title}] 从第 {step:,} 步继续（共 {self.steps:,} 步）。",
             )
 
@@ -98,23 +98,23 @@ class StepReport:
     """What the callbacks know of one step, and add to."""
 
     row: dict[str, Any]  # of metrics.jsonl
-    asked: bool  # whether somebody asked to stop
+    asked: bool  # whether a stop was requested
     save_due: bool
     may_save: bool  # not after a step without a finite gradient
-    shown: bool = False  # with a line of its own in the terminal
+    shown: bool = False  # gets its own line in the terminal
     replies: list[dict[str, str]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
 class Callback(Protocol):
-    """Called after each step; what it finds goes into the report, for those after it."""
+    """Called after each step; adds its findings to the report, for the callbacks after it."""
 
     def __call__(self, progress: Progress, report: StepReport) -> None: ...
 
 
 @lru_cache(maxsize=8)
 def eval_steps(times: int, steps: int) -> frozenset[int]:
-    """The steps after which to look, so many times; early ones lie closer, since much happens there."""
+    """The steps to evaluate after, `times` of them; denser at the start, where much happens."""
     return frozenset(max(1, round(steps * (i / times) ** 1.5)) for i in range(1, times + 1))
 
 
@@ -151,7 +151,7 @@ class Advise:
         return self.coach.expected
 
     def rewind(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Knows these rows alone, as if the training had come from there."""
+        """Starts over from these rows, as if the training had come from there."""
         self.coach = Coach(self.coach.steps, self.coach.expected)
         self.coach.remember(rows)
 
@@ -165,7 +165,7 @@ class Advise:
 
 
 class Save:
-    """Checkpoints: every so many seconds, every `save_steps`, and when somebody asked to stop."""
+    """Checkpoints: every `save_seconds`, every `save_steps`, and when a stop was requested."""
 
     def __init__(self, checkpoints: CheckpointManager, shards: Callable[[], dict[str, TensorShard]]):
         """shards: what this rank keeps of weights and optimizer."""
@@ -173,7 +173,7 @@ class Save:
         self.saved = time.monotonic()
 
     def is_due(self, config: LoopConfig) -> bool:
-        """Whether the time for one has come; rank 0 says so for all."""
+        """Whether one is due; rank 0 decides for all."""
         return distributed.is_main() and time.monotonic() - self.saved >= config.save_seconds
 
     def __call__(self, progress: Progress, report: StepReport) -> None:
@@ -186,7 +186,7 @@ class Save:
 
 
 class Revise:
-    """Settles the steps where the learning rate begins to fall: as many as the minutes allow at the speed seen so far.
+    """Fixes the number of steps when the learning rate begins to fall: as many as the minutes allow at the speed so far.
 
     Until there the rate is the same for every number of steps, so that a run with the new number from the start ends with
     the same bits. The fall keeps at least half its planned length, however slow the machine became.
@@ -214,8 +214,8 @@ class Revise:
             self.context.recipe.write()
         speed = f"{progress.state.tokens / seconds:,.0f}"
         say(
-            f"[{progress.title}] {speed} tokens/s so far: {steps:,} steps instead of {progress.steps:,} fit into the time.",
-            f"[{progress.title}] 到现在每秒 {speed} 个 token：时间里放得下 {steps:,} 步，而不是 {progress.steps:,} 步。",
+            f"[{progress.title}] {speed} tokens/s so far: there is time for {steps:,} steps, not {progress.steps:,}.",
+            f"[{progress.title}] 目前每秒 {speed} 个 token：时间够训练 {steps:,} 步，不是 {progress.steps:,} 步。",
         )
         progress.config = replace(config, **changes)
         self.bar.total = steps
@@ -224,12 +224,12 @@ class Revise:
         if expected is not None:
             loss = f"{expected(1.0):.2f}"
             say(
-                f"[{progress.title}] loss to expect after so many steps: {loss}.",
-                f"[{progress.title}] 按这么多步，预计验证损失：{loss}。",
+                f"[{progress.title}] expected validation loss after that many steps: {loss}.",
+                f"[{progress.title}] 训练这么多步后，预计验证损失：{loss}。",
             )
 
     def steps_in_time(self, planned: int, done: int, seconds: float) -> int:
-        """How many steps there will be, when `done` took so many seconds; the same on all ranks."""
+        """The number of steps that fit, given how long `done` steps took; the same on all ranks."""
         assert self.context.deadline is not None
         left = 0.98 * max(0.0, self.context.deadline - time.monotonic())
         return int(distributed.broadcast_object(done + max((planned - done + 1) // 2, int(left * done / seconds))))

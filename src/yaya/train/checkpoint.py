@@ -1,8 +1,8 @@
-"""What a resume needs, whole or not at all: weights, optimizer and state, in fp32 and without pickling.
+"""Checkpoints, complete or not at all: weights, optimizer and state, in fp32 and without pickling.
 
 `trainer/step-00000120/` holds one `rank-00000.safetensors` for each rank that trained, and `state.json`, written last: the
-state, each file's sha256, and a sha256 of itself. A tensor that was spread over ranks lies in slices of its rows, so
-that a checkpoint can be read by any number of ranks. Files are written in the background, from a copy of the tensors.
+state, each file's sha256, and a sha256 of itself. A tensor that was sharded over ranks is stored as slices of its rows,
+so that any number of ranks can read a checkpoint. Files are written in the background, from a copy of the tensors.
 
 Format 1 (until 2026-11) had `weights.safetensors` and `optimizer.safetensors`; it is still read.
 """
@@ -29,7 +29,7 @@ from yaya.core.messages import UserError, say
 from yaya.model.pretrained import save_tensors
 
 FORMAT = 2
-OTHERS_TIMEOUT_S = 1800.0  # rank 0 waits so long for the others' files
+OTHERS_TIMEOUT_S = 1800.0  # how long rank 0 waits for the others' files
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class TensorShard:
 
     tensor: torch.Tensor
     first: int = 0
-    rows: int | None = None  # None: the tensor is whole
+    rows: int | None = None  # None: the whole tensor
 
 
 class CheckpointManager:
-    """Writes checkpoints in the background, keeps the last `keep` that are known to be whole."""
+    """Writes checkpoints in the background and keeps the last `keep` that are known to be complete."""
 
     def __init__(self, folder: Path, keep: int):
         self.folder, self.keep = folder, keep
-        self.whole: list[Path] = []  # checkpoints that were read or written whole, oldest first
+        self.whole: list[Path] = []  # checkpoints read or written completely, oldest first
         self.thread: threading.Thread | None = None
         self.error: BaseException | None = None
         self.leaving = False
@@ -67,13 +67,13 @@ class CheckpointManager:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets the write that is under way come to its end, but waits for no other rank."""
+        """Waits for this rank's write to finish, but not for other ranks."""
         self.leaving = True
         if self.thread is not None:
             self.thread.join()
 
     def save(self, state: TrainState, shards: dict[str, TensorShard]) -> None:
-        """Copies this rank's shards and begins to write them; waits for the write before it, and raises its error."""
+        """Copies this rank's shards and starts writing them; waits for the previous write, and raises its error."""
         self.wait()
         copied = {
             name: TensorShard(p.tensor.detach().to("cpu", torch.float32, copy=True), p.first, p.rows)
@@ -83,7 +83,7 @@ class CheckpointManager:
         self.thread.start()
 
     def wait(self) -> None:
-        """Until the last checkpoint is written; an error of its writing is raised here."""
+        """Waits until the last checkpoint is written; raises an error of that write."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None
@@ -112,7 +112,7 @@ class CheckpointManager:
             shutil.rmtree(saving, ignore_errors=True)
 
     def _keep(self, path: Path) -> None:
-        """Deletes what is older than the last `keep` whole checkpoints."""
+        """Deletes everything older than the last `keep` complete checkpoints."""
         self.whole = [p for p in self.whole if p != path] + [path]
         self.whole = self.whole[-self.keep :]
         for old in sorted(self.folder.glob("step-*")):
@@ -125,7 +125,7 @@ class CheckpointManager:
             shutil.rmtree(left, ignore_errors=True)
 
     def load(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; a damaged one is named, put aside, and the one before is used."""
+        """The newest intact checkpoint; a damaged one is reported and renamed, and the previous one is used; None if there is none."""
         found = None
         if distributed.is_main():
             for path in sorted(self.folder.glob("step-*"), reverse=True):
@@ -135,7 +135,7 @@ class CheckpointManager:
                     break
                 name = aside(path)
                 say(
-                    f"Checkpoint {path} is damaged ({problem}); it is kept as {name}, and the one before it is used.",
+                    f"Checkpoint {path} is damaged ({problem}); it was renamed to {name}, and the previous one is used.",
                     f"检查点 {path} 已损坏（{problem}）；改名为 {name} 保留，改用前一个。",
                 )
         found = distributed.broadcast_object(found)
@@ -143,13 +143,16 @@ class CheckpointManager:
 
 
 def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
-    """This rank's tensors, and their sha256 in a file beside them, which says that they are complete."""
+    """This rank's tensors, and their sha256 in a file beside them, which marks them as complete.
+
+    UserError if a number is NaN or infinite.
+    """
     name = f"rank-{distributed.rank():05}.safetensors"
     bad = [n for n, p in shards.items() if not torch.isfinite(p.tensor).all()]
     if bad:
         raise UserError(
-            f"The model's numbers became NaN or infinite ({bad[0]}): not saved. Go on from the last checkpoint with a lower learning_rate and matrix_learning_rate.",
-            f"模型的数值变成了 NaN 或无穷大（{bad[0]}）：没有保存。请调低 learning_rate 和 matrix_learning_rate，从上一个检查点继续。",
+            f"The model's values became NaN or infinite ({bad[0]}), so they were not saved. Resume from the last checkpoint with a lower learning_rate and matrix_learning_rate.",
+            f"模型的数值变成了 NaN 或无穷大（{bad[0]}），没有保存。请调低 learning_rate 和 matrix_learning_rate，从上一个检查点继续。",
         )
     slices = {n: [p.first, p.rows] for n, p in shards.items() if p.rows is not None}
     digest = save_tensors({n: p.tensor for n, p in shards.items()}, folder / name, {"slices": json.dumps(slices)})
@@ -157,7 +160,10 @@ def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
 
 
 def finish(folder: Path, state: TrainState, leaving: Callable[[], bool]) -> None:
-    """Rank 0 waits for every rank's file and writes state.json, which says that the checkpoint is complete."""
+    """Rank 0 waits for every rank's file and writes state.json, which marks the checkpoint as complete.
+
+    UserError if a file does not come in time, InterruptedError if training is being stopped meanwhile.
+    """
     deadline = time.monotonic() + OTHERS_TIMEOUT_S
     digests = {}
     for rank in range(distributed.world_size()):
@@ -168,7 +174,7 @@ def finish(folder: Path, state: TrainState, leaving: Callable[[], bool]) -> None
                 raise InterruptedError(f"no {note} yet")
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"Rank {rank} wrote no {note} in {OTHERS_TIMEOUT_S:g} s. All ranks must see one folder: is {folder.parent} on a shared disk?",
+                    f"Rank {rank} did not write {note} within {OTHERS_TIMEOUT_S:g} s. All ranks must see the same folder: is {folder.parent} on a shared disk?",
                     f"第 {rank} 号进程在 {OTHERS_TIMEOUT_S:g} 秒内没有写出 {note}。所有进程必须看到同一个文件夹：{folder.parent} 在共享磁盘上吗？",
                 )
             time.sleep(0.02)
@@ -207,13 +213,13 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None when it is whole."""
+    """What is wrong with a checkpoint, or None if it is intact; UserError if a newer yaya wrote it."""
     try:
         for name, digest in read_state(path)["sha256"].items():
             if not (path / name).exists():
                 return f"{name} is missing"
             if file_digest(path / name) != digest:
-                return f"{name} has another checksum"
+                return f"{name} has a wrong checksum"
         Checkpoint(path).close()
     except UserError:
         raise
@@ -223,7 +229,7 @@ def damage(path: Path) -> str | None:
 
 
 def aside(path: Path) -> str:
-    """Renames a damaged checkpoint, so that it is neither used nor counted; gives back its new name."""
+    """Renames a damaged checkpoint, so that it is neither used nor counted; returns its new name."""
     name = f"damaged-{path.name}"
     shutil.rmtree(path.with_name(name), ignore_errors=True)
     try:
@@ -246,7 +252,7 @@ class Checkpoint:
         for name, file in self.files.items():
             slices = json.loads((file.metadata() or {}).get("slices", "{}"))
             prefix = "weights." if name == "weights.safetensors" else ""  # of format 1
-            for key in file.keys():  # noqa: SIM118  # a safetensors file is no dict
+            for key in file.keys():  # noqa: SIM118  # a safetensors file is not a dict
                 first, rows = slices.get(key, (0, None))
                 self.places.setdefault(prefix + key, []).append((name, first, rows))
 

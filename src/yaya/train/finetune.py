@@ -1,7 +1,7 @@
 """The finetune stage.
 
 Reads: `tokenize/` (conversations), `pretrain/` (a model folder). Does: trains on the assistant's words; conversations are packed
-into rows, attention stays inside each. Writes: a Hugging Face model folder, metrics.jsonl, samples.jsonl.
+into rows, and attention stays within each. Writes: a Hugging Face model folder, metrics.jsonl, samples.jsonl.
 """
 
 from __future__ import annotations
@@ -29,33 +29,38 @@ SHARES = {"chat": 1.0}
 
 @dataclass(frozen=True)
 class FinetuneConfig(LoopConfig):
-    learning_rate: float = key(2e-3, "AdamW: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0)
-    matrix_learning_rate: float = key(6e-3, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
+    learning_rate: float = key(
+        2e-3, "AdamW's learning rate: embeddings, norms", "AdamW 的学习率：词向量、归一化", least=0
+    )
+    matrix_learning_rate: float = key(
+        6e-3, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
+    )
     decay_fraction: float = key(
-        1.0, "last share of the steps, in which the rate falls to zero", "最后多大比例的步数里学习率降到零", least=0
+        1.0,
+        "final share of steps with learning-rate decay to zero",
+        "最后用多大比例的步数把学习率衰减到零",
+        least=0,
     )
-    system_weight: float = key(0.0, "what a token of a system message counts", "系统消息的 token 权重", least=0)
-    user_weight: float = key(0.0, "what a token of a user's message counts", "用户消息的 token 权重", least=0)
-    assistant_weight: float = key(
-        1.0, "what a token of an assistant's message counts", "助手消息的 token 权重", least=0
-    )
+    system_weight: float = key(0.0, "loss weight of system tokens", "系统消息 token 的损失权重", least=0)
+    user_weight: float = key(0.0, "loss weight of user tokens", "用户消息 token 的损失权重", least=0)
+    assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
 
 def role_weights(config: FinetuneConfig) -> tuple[float, ...]:
-    """What a label of each role counts."""
+    """The loss weight of each role's labels."""
     return chat_template.role_weights(
         system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
     )
 
 
 def mixture(config: FinetuneConfig, data: Artifact, row_length: int, seed: int) -> DataMixture:
-    """The rows that are trained on: conversations alone."""
+    """The training rows: conversations only."""
     order = language_model.data_seed(data, seed + 1)
     return language_model.mixture(data, SHARES, role_weights(config), row_length, order)
 
 
 def build(config: FinetuneConfig, inputs: Inputs, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:
-    """The pretrained model and its objective; UserError where there are no conversations."""
+    """The pretrained model and its objective; UserError if there are no conversations."""
     data, base = inputs["tokenize"], inputs["pretrain"]
     model = load_model(base.path, machine.device, machine.torch_dtype)
     shared(data.path, base.path)
@@ -76,7 +81,7 @@ def run(config: FinetuneConfig, inputs: Inputs, draft: Draft, context: RunContex
 
 
 def plan(config: FinetuneConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
-    """Fixes what the recipe leaves open, and says what is to be expected."""
+    """Fixes what the recipe leaves open, and says what to expect."""
     data, machine = inputs["tokenize"], context.machine
     assert machine is not None
     model = request.before.model if request.before else read_config(inputs["pretrain"].path)

@@ -35,7 +35,7 @@ from yaya.train.plan.memory import memory_bytes
 VALIDATION_ROWS = 64
 VALIDATION_TOKENS = 8192  # at once
 SAMPLE_TOKENS = 48
-WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # what validation counts
+WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # loss weights in validation
 
 
 def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, TokenShard]:
@@ -51,7 +51,7 @@ def data_seed(data: Artifact, seed: int) -> int:
 def mixture(
     data: Artifact, shares: dict[str, float], role_weights: Sequence[float], row_length: int, seed: int
 ) -> DataMixture:
-    """The training rows of texts and conversations in these shares; a label counts what its role weighs."""
+    """The training rows of texts and conversations in these shares; each label has its role's loss weight."""
     shards = open_shards(data, "train", data.metrics["vocab_size"])
     return DataMixture(
         [(PackedDataset(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()]
@@ -59,7 +59,7 @@ def mixture(
 
 
 def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> LanguageModeling:
-    """The rows as steps and micro-batches; UserError where there is nothing to learn, or less than a step."""
+    """The rows as steps and micro-batches; UserError if there is nothing to learn, or not even one step."""
     assert config.batch_tokens is not None and config.micro_batch_tokens is not None
     step_rows = max(1, config.batch_tokens // row_length)
     processes = distributed.world_size()
@@ -71,12 +71,12 @@ def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> Lang
     if not mixture.parts:
         raise UserError(
             f"There is nothing to learn: none of the {mixture.documents:,} documents has a reply whose question fits into {row_length} tokens. Pretrain with a larger context_length.",
-            f"没有可学的东西：{mixture.documents:,} 篇里没有一个回答，其问题放得进 {row_length} 个 token。请用更大的 context_length 预训练。",
+            f"没有可学的东西：{mixture.documents:,} 篇里，没有一个回答的问题放得进 {row_length} 个 token。请调大 context_length 重新预训练。",
         )
     available = sum(len(dataset.shard.tokens) for dataset, _ in mixture.parts)
     if available < config.batch_tokens:
         raise UserError(
-            f"The training data has {available:,} tokens, one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
+            f"The training data has {available:,} tokens, but one step takes {config.batch_tokens:,}. Add text, or set batch_tokens to at most {available:,}.",
             f"训练数据只有 {available:,} 个 token，而一步要 {config.batch_tokens:,} 个。请增加文本，或把 batch_tokens 设为不超过 {available:,}。",
         )
     if step_rows < processes:
@@ -88,7 +88,7 @@ def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> Lang
 
 
 def watched_kind(kinds: Collection[str], held_out: dict[str, TokenShard]) -> str | None:
-    """What validation looks at: text where there is some, else conversations."""
+    """The validation rows: text if there is any, else conversations."""
     return next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
 
 
@@ -107,8 +107,8 @@ def train_and_save(
     if compiles(config, model):
         model.compile_layers()
         say(
-            f"[{draft.kind}] compiling the layers: the first steps take a minute (not wanted? torch_compile=false)",
-            f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不想编译就写 torch_compile=false）",
+            f"[{draft.kind}] compiling the layers: the first steps take a minute (to turn this off: torch_compile=false)",
+            f"[{draft.kind}] 正在编译各层：头几步要花一分钟（不需要可设 torch_compile=false）",
         )
     say_long_conversations(draft.kind, goal)
     place(model, config.parallel)
@@ -122,7 +122,7 @@ def train_and_save(
 def watch_for(
     model: Transformer, goal: LanguageModeling, data: Artifact, expect: Callable[[LoopConfig], Curve | None]
 ) -> Watch:
-    """How a training on these data is watched: held-out rows, and replies to a few held-out prompts."""
+    """What to observe while training on this data: held-out rows, and replies to a few held-out prompts."""
     tokenizer = Tokenizer.load(data.path)
     held_out = open_shards(data, "validation", tokenizer.vocab_size)
     kinds = goal.mixture.kinds
@@ -136,36 +136,39 @@ def watch_for(
 
 
 def tell_memory(model: Transformer, config: LoopConfig, draft: Draft) -> None:
-    """Notes the memory to expect, and counts from here on what is needed."""
+    """Records the expected memory, and measures from here on what is used."""
     dtype = str(model.dtype).removeprefix("torch.")
-    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are there already
+    needed = memory_bytes(model.config, config, dtype) - 4 * model.num_parameters()  # the weights are already in memory
     draft.metrics["expected_memory_gb"] = round(memory_gb() + needed / 1e9, 3)
     forget_peak_memory()
 
 
 def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
-    """What was cut and left out, where conversations are longer than the context."""
+    """Says what was cut or dropped from conversations longer than the context."""
     for rows, _ in goal.mixture.parts:
         found, documents, length = rows.long, rows.shard.documents, rows.row_length
         if found.conversations:
             bare = found.replies_without_system
             more = (
-                f"; {bare:,} are learned without their system prompt, which is too long",
-                f"；{bare:,} 个因为系统提示太长而不带系统提示来学",
+                f"; {bare:,} are trained on without their system prompt, which is too long",
+                f"；{bare:,} 个因系统提示太长，训练时不带系统提示",
             )
             more = more if bare else ("", "")
             say(
-                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and are cut between their turns; {found.replies_cut:,} replies lose their end, {found.replies_left_out:,} are left out because their question alone fills it{more[0]}. A larger context_length in pretrain takes them whole.",
-                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上文长度 {length} 个 token，按轮次切开；{found.replies_cut:,} 个回答丢了结尾，{found.replies_left_out:,} 个因为光是问题就放不下而略去{more[1]}。在 pretrain 里把 context_length 调大就能完整保留。",
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and were split between turns; {found.replies_cut:,} replies were cut short, {found.replies_left_out:,} were dropped because the question alone fills the context{more[0]}. A larger context_length in pretrain keeps them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上下文长度 {length} 个 token，已按轮次切开；{found.replies_cut:,} 个回答被截断，{found.replies_left_out:,} 个因为光问题就放不下而去掉{more[1]}。在 pretrain 里调大 context_length 就能完整保留。",
             )
 
 
 def compiles(config: LoopConfig, model: Transformer) -> bool:
-    """Whether the layers are compiled: as asked, else where it pays and the compiler is there."""
+    """Whether to compile the layers: as requested, else where it pays and a compiler is available.
+
+    UserError on XLA, which compiles by itself.
+    """
     device = model.head.device.type
     if device == "xla" and config.torch_compile:
         raise UserError(
-            "device=xla compiles by itself: leave out torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。"
+            "device=xla compiles by itself: remove torch_compile.", "device=xla 自己会编译：请去掉 torch_compile。"
         )
     if config.torch_compile is None:
         return device == "cuda" and importlib.util.find_spec("triton") is not None
@@ -174,7 +177,7 @@ def compiles(config: LoopConfig, model: Transformer) -> bool:
 
 @torch.no_grad()
 def bits_per_byte(model: Transformer, shard: TokenShard, tokenizer: Tokenizer, row_length: int) -> dict[str, float]:
-    """Validation loss (nats a token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
+    """Validation loss (nats per token) and bits per byte over the first rows of a shard: text, or the assistant's words."""
     rows = PackedDataset(shard, row_length, 0, WATCHED)
     at_once = max(1, min(16, VALIDATION_TOKENS // row_length))
     goal = LanguageModeling(DataMixture([(rows, 1.0)]), at_once, at_once)

@@ -1,4 +1,4 @@
-"""What training writes and says: metrics.jsonl, samples.jsonl, the tracker's curves, the coach's notes, the bar."""
+"""What training writes and prints: metrics.jsonl, samples.jsonl, the tracker's curves, the coach's notes, the bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yaya.train.tracker import Write, curves
 
 
 class Log:
-    """One training's: rank 0's alone."""
+    """The log of one training; only rank 0 writes it."""
 
     def __init__(self, folder: Path, bar: Bar, track: Write):
         self.bar, self.track, self.title = bar, track, bar.title
@@ -24,7 +24,7 @@ class Log:
         self.files: dict[str, Any] = {}
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
-        """Keeps the rows up to `step`: those beyond the checkpoint are taken back. Gives back the metrics that stay."""
+        """Drops the rows after `step`, which lie beyond the checkpoint; returns the metrics that stay."""
         self.close()
         self.bar.done = step
         kept: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """The one training loop: accumulate, divide by the weight, clip, step; then the callbacks, in order.
 
-Whatever it is interrupted by, a resume continues at the last checkpoint and ends with the same bits: row order and
-learning rate are functions of the state alone, and nothing else is remembered.
+After any interruption, a resume continues from the last checkpoint and ends with the same bits: row order and learning
+rate are functions of the state alone.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from yaya.train.optimizer import Optimizer
 from yaya.train.parallel import add_up_gradients, is_sharded, local, local_rows, squared_norm
 from yaya.train.tracker import open_tracker
 
-BAD_STEPS = 3  # in a row without a finite gradient: back to the last checkpoint
-ROLLBACKS = 4  # then training stops: a sixteenth of the learning rate did not help either
+BAD_STEPS = 3  # consecutive steps without a finite gradient: back to the last checkpoint
+ROLLBACKS = 4  # then training stops: a sixteenth of the learning rate did not help
 
 
 def train(
@@ -40,11 +40,12 @@ def train(
 ) -> None:
     """Trains `model` in place for `config.steps` steps, or the rest of them after an interruption.
 
-    Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints).
+    Writes into draft.path: metrics.jsonl (every step), samples.jsonl, trainer/ (checkpoints). KeyboardInterrupt, after
+    saving, if the user or the scheduler stops it; UserError if memory runs out or gradients stay infinite.
     """
     assert config.steps is not None
     optimizer = make_optimizer(model, config)
-    curves_to = draft.path.parent / config.tracker / draft.kind  # beside the stages, where it is seen while training
+    curves_to = draft.path.parent / config.tracker / draft.kind  # beside the stages, visible during training
     with (
         CheckpointManager(draft.path / "trainer", config.save_total_limit) as checkpoints,
         open_tracker(config.tracker, curves_to, draft.kind, as_dict(config)) as track,
@@ -59,20 +60,20 @@ def train(
         revise = Revise(draft, context, watch, advise, bar)
         callbacks: list[Callback] = [Validate(watch), Sample(watch), advise, log, save, revise]
         started, before = time.monotonic(), progress.state.seconds
-        bad = 0  # steps in a row without a finite gradient
+        bad = 0  # consecutive steps without a finite gradient
         with bar:
             while progress.state.step < progress.steps:
                 signals = (save.is_due(progress.config), stop.asked)
                 scale, cursor = progress.rate_scale(), progress.state.cursor
                 done = train_step(model, objective, optimizer, cursor, progress.config, scale, signals)
-                # One process alone may be stopped while it computes; several stop where all know of it.
+                # A single process may stop at any point; several stop only where all of them know.
                 asked = done.signals[1] if distributed.world_size() > 1 else stop.asked
                 bad = 0 if done.finite else bad + 1
                 progress.add(done.cursor, done.tokens, done.finite, before + time.monotonic() - started)
                 if bad == BAD_STEPS and not asked:
                     progress.state, bad = roll_back(checkpoints, model, optimizer, progress.state), 0
                     advise.rewind(log.rewind(progress.state.step))
-                    checkpoints.save(progress.state, shards(model, optimizer))  # so that a resume has the lower rate
+                    checkpoints.save(progress.state, shards(model, optimizer))  # so that a resume uses the lower rate
                     continue
                 row = progress.row(done.row, objective.epochs(progress.state.cursor))
                 report = StepReport(row, asked, save_due=done.signals[0] or asked, may_save=not bad)
@@ -92,7 +93,7 @@ def train(
 
 
 def make_optimizer(model: Transformer, config: LoopConfig) -> Optimizer:
-    """The optimizer that the recipe asks for."""
+    """The optimizer named in the recipe."""
     rates = config.matrix_learning_rate, config.learning_rate
     return Optimizer(model, config.optimizer, *rates, config.weight_decay, config.momentum)
 
@@ -117,7 +118,7 @@ def train_step(
     scale: float,
     signals: tuple[bool, ...] = (),
 ) -> StepDone:
-    """One optimizer step on the rows from `cursor` on. signals: true on all ranks as soon as one rank says so."""
+    """One optimizer step on the rows from `cursor` on. signals: true on all ranks as soon as it is true on one."""
     loss_sum, weight_sum, seen, after = accumulate(model, objective, cursor)
     add_up_gradients(model)
     sums = distributed.all_reduce_sum([loss_sum, weight_sum, seen, squared_norm(model), *map(float, signals)])
@@ -146,7 +147,8 @@ def train_step(
 def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[float, float, float, int]:
     """Gradients of this rank's rows of one step: (sum of losses, sum of weights, tokens, cursor after the step).
 
-    Out of memory: again with half as many rows at once. The gradient is a sum over rows, so the mathematics stays the same.
+    Out of memory: tries again with half as many rows at a time. The gradient is a sum over rows, so mathematically the same.
+    Any other error of the device is raised.
     """
     while True:
         sums, seen = [], 0.0
@@ -160,7 +162,7 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
                 compute(model.head.device)
                 sums.append((loss.detach(), weight))
                 seen += batch.input_ids.numel()
-                del loss, batch  # or the next micro-batch is computed beside them
+                del loss, batch  # or they would still be in memory with the next micro-batch
             loss_sum, weight_sum = (sum(s.item() for s in column) for column in zip(*sums, strict=True))
             return loss_sum, weight_sum, seen, after
         except Exception as error:
@@ -173,41 +175,43 @@ def accumulate(model: Transformer, objective: Objective, cursor: int) -> tuple[f
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether this is a GPU's or the system's refusal of memory."""
+    """Whether the GPU or the system ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def not_compiled(error: Exception) -> bool:
-    """Whether this is the compiler's failure and no fault of the training."""
+    """Whether this is a failure of the compiler rather than of the training."""
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton"))
 
 
 def go_on_without_compiling(model: Transformer, error: Exception) -> None:
+    """Trains with plain layers from here on, and says why the compiler could not be used."""
     reason = " ".join([*filter(None, str(error).splitlines()), type(error).__name__][:2])[:200]
     say(
-        f"torch.compile failed here, so training goes on without it: slower, the same mathematics. ({reason})",
-        f"torch.compile 在这里失败了，改为不编译继续训练：慢一些，数学上相同。（{reason}）",
+        f"torch.compile failed here, so training continues without it: slower, but mathematically the same. ({reason})",
+        f"torch.compile 在这里失败了，改为不编译继续训练：慢一些，数学上等价。（{reason}）",
     )
     model.compile_layers(False)
 
 
 def halve_rows(model: Transformer, objective: Objective) -> None:
+    """Computes half as many rows at a time from here on; UserError if one row is too many already."""
     if objective.micro_rows == 1 or is_sharded(model):
         raise UserError(
-            "There is not enough memory for one micro-batch. Make micro_batch_tokens, context_length or the model smaller.",
-            "内存放不下一个小批次。请调小 micro_batch_tokens、context_length 或模型。",
+            "There is not enough memory for one micro-batch. Reduce micro_batch_tokens, context_length or the model's size.",
+            "内存放不下一个微批次。请调小 micro_batch_tokens、context_length 或模型尺寸。",
         )
     objective.micro_rows //= 2
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     say(
-        f"Out of memory: from now on {objective.micro_rows} rows at once, accumulated into the same step.",
+        f"Out of memory: from now on {objective.micro_rows} rows at a time, accumulated into the same step.",
         f"内存不够：从现在起一次算 {objective.micro_rows} 行，累积成同样的一步。",
     )
 
 
 def shards(model: Transformer, optimizer: Optimizer) -> dict[str, TensorShard]:
-    """What this rank keeps for a checkpoint: its slices, or, where all ranks have the same, everything on rank 0."""
+    """What this rank saves in a checkpoint: its slices, or, if all ranks hold the same, everything on rank 0."""
     out = optimizer.shards()
     for name, p in model.named_parameters():
         if is_sharded(model):
@@ -218,12 +222,12 @@ def shards(model: Transformer, optimizer: Optimizer) -> dict[str, TensorShard]:
 
 
 def restore(checkpoints: CheckpointManager, model: Transformer, optimizer: Optimizer) -> TrainState:
-    """Loads the newest whole checkpoint into model and optimizer; where there is none, writes the first."""
+    """Loads the newest intact checkpoint into model and optimizer; if there is none, writes the first."""
     if distributed.is_main():
         checkpoints.clean()
     found = checkpoints.load()
     if found is None:
-        checkpoints.save(TrainState(), shards(model, optimizer))  # where the first steps can go back to
+        checkpoints.save(TrainState(), shards(model, optimizer))  # so that the first steps can be rolled back
         return TrainState()
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -234,16 +238,19 @@ def restore(checkpoints: CheckpointManager, model: Transformer, optimizer: Optim
 
 
 def roll_back(checkpoints: CheckpointManager, model: Transformer, optimizer: Optimizer, now: TrainState) -> TrainState:
-    """Back to the last checkpoint with half the learning rate, past the rows that did the harm."""
+    """Goes back to the last checkpoint with half the learning rate, and skips the rows that did the harm.
+
+    UserError after too many times.
+    """
     if now.rollbacks == ROLLBACKS:
         raise UserError(
-            f"The loss became NaN or infinite {now.rollbacks + 1} times, at last with 1/{2**now.rollbacks} of the learning rate. Start anew with a lower learning_rate and matrix_learning_rate, and look at the data around row {now.cursor:,}.",
+            f"The loss became NaN or infinite {now.rollbacks + 1} times, most recently at 1/{2**now.rollbacks} of the learning rate. Start over with a lower learning_rate and matrix_learning_rate, and check the data around row {now.cursor:,}.",
             f"损失 {now.rollbacks + 1} 次变成 NaN 或无穷大，最后一次学习率已降到 1/{2**now.rollbacks}。请调低 learning_rate 和 matrix_learning_rate 重新训练，并检查第 {now.cursor:,} 行附近的数据。",
         )
     checkpoints.wait()
     state = restore(checkpoints, model, optimizer)
     say(
-        f"No finite gradient in {BAD_STEPS} steps: back to step {state.step:,}, with half the learning rate.",
+        f"No finite gradient for {BAD_STEPS} steps: going back to step {state.step:,} with half the learning rate.",
         f"连续 {BAD_STEPS} 步梯度不是有限数：退回第 {state.step:,} 步，学习率减半。",
     )
     return replace(state, cursor=now.cursor, skipped=now.skipped, rollbacks=now.rollbacks + 1)

@@ -18,31 +18,31 @@ class LoopConfig:
     )
     num_train_epochs: float | None = key(
         None,
-        "so many passes over the data, instead of steps or minutes",
-        "数据过几遍（代替 steps 或 minutes）",
+        "passes over the data, instead of steps or minutes",
+        "训练几轮（代替 steps 或 minutes）",
         least=1e-3,
     )
     batch_tokens: int | None = key(
         None,
-        "tokens in one optimizer step, of all processes together (auto: by how many there are to train on)",
-        "每一步的 token 数，所有进程合计（自动：按训练量定）",
+        "batch size: tokens per optimizer step, all processes together (auto)",
+        "批大小：每步 token 数，各进程合计（自动：按训练量）",
         least=1,
     )
     micro_batch_tokens: int | None = key(
         None,
-        "tokens computed at once; more steps of this make a batch (auto)",
-        "一次计算的 token 数，多次累积成一步（自动）",
+        "tokens computed at a time, accumulated into a batch (auto)",
+        "一次计算的 token 数，多次累积成一批（自动）",
         least=1,
         decides=False,
     )
     per_device_train_batch_size: int | None = key(
         None,
-        "rows computed at once by one process; sets micro_batch_tokens and batch_tokens",
-        "每个进程一次算几行；由它定出 micro_batch_tokens 和 batch_tokens",
+        "rows a process computes at a time; sets the two keys above",
+        "每个进程一次算几行；由它定出上面两个键",
         least=1,
     )
     gradient_accumulation_steps: int | None = key(
-        None, "micro-batches in one step, together with the key above", "一步累积几个小批次，与上一个键一起用", least=1
+        None, "micro-batches per step; used with the key above", "梯度累积：一步几个微批次，与上一个键一起用", least=1
     )
     optimizer: str = key(
         "muon",
@@ -52,48 +52,58 @@ class LoopConfig:
     )
     learning_rate: float = key(
         None,
-        "AdamW: embeddings, norms (auto: 0.03; with optimizer=adamw, for all weights, 0.003)",
-        "AdamW 的学习率：词向量、归一化（自动：0.03；optimizer=adamw 时管所有权重，0.003）",
+        "AdamW: embeddings, norms (auto: 0.03; if optimizer=adamw: all weights, 0.003)",
+        "AdamW：词向量、归一化（自动：0.03；optimizer=adamw 时用于所有权重，0.003）",
         least=0,
     )
-    matrix_learning_rate: float = key(0.03, "Muon: all other matrices", "Muon 的学习率：其余矩阵", least=0)
-    momentum: float = key(
-        0.85, "Muon's; higher for trainings of many thousand steps", "Muon 的动量；上万步的训练可调高", least=0
+    matrix_learning_rate: float = key(
+        0.03, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
     )
-    weight_decay: float = key(0.0, "decay of the matrices, per unit of learning rate", "矩阵的权重衰减", least=0)
-    warmup_steps: int = key(30, "steps until the full learning rate", "学习率预热步数", least=0)
+    momentum: float = key(
+        0.85, "Muon's momentum; raise for many thousand steps", "Muon 的动量；训练上万步时可调高", least=0
+    )
+    weight_decay: float = key(
+        0.0, "weight decay of matrices, times learning rate", "矩阵的权重衰减（乘以学习率）", least=0
+    )
+    warmup_steps: int = key(30, "learning-rate warm-up steps", "学习率预热步数", least=0)
     decay_fraction: float = key(
-        0.6, "last share of the steps, in which the rate falls to zero", "最后多大比例的步数里学习率降到零", least=0
+        0.6,
+        "final share of steps with learning-rate decay to zero",
+        "最后用多大比例的步数把学习率衰减到零",
+        least=0,
     )
     decay_steps: int | None = key(
-        None, "the same in steps (auto: by decay_fraction)", "同上，按步数（自动：由 decay_fraction 定）", least=1
+        None,
+        "the same in steps (auto: from decay_fraction)",
+        "同上，用步数表示（自动：由 decay_fraction 定）",
+        least=1,
     )
     max_grad_norm: float = key(1.0, "gradients are clipped to this norm", "梯度裁剪的范数", least=0)
-    evaluations: int = key(8, "how often the validation text is looked at", "训练中验证的次数", least=0)
-    samples: int = key(4, "how often sample replies are written", "训练中试写回复的次数", least=0)
+    evaluations: int = key(8, "number of validations during training", "训练中验证几次", least=0)
+    samples: int = key(4, "number of times sample replies are written", "训练中试写几次回复", least=0)
     save_seconds: float = key(
-        30.0, "a checkpoint at least every so many seconds", "至少隔这么多秒存一次检查点", least=0, decides=False
+        30.0, "longest time between checkpoints, in seconds", "最多隔多少秒存一次检查点", least=0, decides=False
     )
     save_steps: int | None = key(
-        None, "a checkpoint every so many steps, too", "另外每多少步存一次检查点", least=1, decides=False
+        None, "also save a checkpoint every N steps", "另外每 N 步存一次检查点", least=1, decides=False
     )
-    save_total_limit: int = key(2, "how many checkpoints are kept", "保留几个检查点", least=1, decides=False)
+    save_total_limit: int = key(2, "number of checkpoints to keep", "保留几个检查点", least=1, decides=False)
     torch_compile: bool | None = key(
         None,
-        "compile the layers: a minute at the start, then faster (auto: on an NVIDIA GPU)",
+        "compile the layers: slow start, then faster (auto: on an NVIDIA GPU)",
         "编译各层：开头多花约一分钟，之后更快（自动：有 NVIDIA GPU 时）",
     )
     tracker: str = key(
         "none",
-        "show the curves in tensorboard, wandb or swanlab too (offline unless their own settings say otherwise)",
-        "同时记录到 tensorboard、wandb 或 swanlab（默认离线，除非它们自己的设置另有说明）",
+        "also log to tensorboard, wandb or swanlab (offline by default)",
+        "同时记录到 tensorboard、wandb 或 swanlab（默认离线）",
         choices=("none", "tensorboard", "wandb", "swanlab"),
         decides=False,
     )
     parallel: str = key(
         "auto",
-        "with several processes: ddp (each has all weights), fsdp (each has a slice); auto: by size",
-        "多进程时：ddp（各有全部权重）、fsdp（各存一片）；自动：按大小",
+        "several processes: ddp (full copies), fsdp (sharded weights); auto: by size",
+        "多进程时：ddp（各存全部权重）、fsdp（权重分片）；自动：按大小",
         choices=("auto", "ddp", "fsdp"),
         decides=False,
     )
@@ -103,7 +113,7 @@ class LoopConfig:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
 
     def is_timed(self) -> bool:
-        """Whether the minutes fix the number of steps."""
+        """Whether the minutes set the number of steps."""
         return self.steps is None and self.num_train_epochs is None
 
     def is_settled(self) -> bool:
@@ -112,5 +122,5 @@ class LoopConfig:
         return self.num_train_epochs is None and all(value is not None for value in open_keys)
 
     def decay_share(self) -> float:
-        """The last share of the steps, in which the learning rate falls."""
+        """The share of the steps, at the end, in which the learning rate decays."""
         return self.decay_steps / self.steps if self.decay_steps and self.steps else self.decay_fraction

@@ -1,5 +1,5 @@
 """Objectives: what a training stage optimises. Language modelling serves pretraining and fine-tuning:
-they differ in rows and in what a label of each role counts.
+they differ in their rows and in the loss weights of the roles.
 
 Shapes: B rows, T positions.
 """
@@ -20,7 +20,7 @@ from yaya.train.packing import Batch, DataMixture
 
 
 class Objective(Protocol):
-    micro_rows: int  # rows computed at once by one rank
+    micro_rows: int  # rows computed at a time by one rank
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
         """This rank's micro-batches of the optimizer step that begins at row `cursor`, and the cursor after the step."""
@@ -41,7 +41,7 @@ class LanguageModeling:
         self.thread = ThreadPoolExecutor(1, "rows")
 
     def batches(self, model: Transformer, cursor: int) -> tuple[Iterator[Batch], int]:
-        """All ranks together see rows cursor to cursor + step_rows, each its own block of them."""
+        """All ranks together see rows cursor to cursor + step_rows, each its own block."""
         rank, world = distributed.rank(), distributed.world_size()
         first, last = (cursor + self.step_rows * r // world for r in (rank, rank + 1))
         most = math.ceil(self.step_rows / world)  # rows of one rank
@@ -62,7 +62,7 @@ class LanguageModeling:
             yield batch
 
     def micro_batch(self, first: int, last: int) -> Batch:
-        """PackedDataset first to last; where there is none, one row that does not count, so that all ranks compute as often."""
+        """Rows first to last; if there are none, one row of weight 0, so that all ranks compute equally often."""
         batch = self.mixture.batch(first, max(1, last - first))
         if first == last:
             batch.weights.zero_()

@@ -54,6 +54,7 @@ class MatrixGroup:
         self.momenta = torch.zeros(shape, device=matrices[0].device)
 
     def step(self, rate: float, momentum: float, weight_decay: float, dtype: torch.dtype) -> None:
+        """One Muon step on this rank's matrices, then on all of them; orthogonalised in `dtype`."""
         rows, columns = self.matrices[0].shape
         mine = self.matrices[self.first : self.last]
         if distributed.world_size() > 1:

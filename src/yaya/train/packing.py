@@ -23,16 +23,16 @@ from yaya.tokenize.shards import TokenShard
 IGNORE_INDEX = -100
 ONES = chat_template.role_weights(**dict.fromkeys(ROLES, 1.0))  # every label counts
 SEGMENTS_AT_ONCE = 100_000
-LEAST_REPLY = 8  # of a reply that does not fit, the beginning is kept if it is an eighth of a row
+LEAST_REPLY = 8  # keep the beginning of a reply that does not fit if it is at least an eighth of a row
 
 
 @dataclass
 class Batch:
-    """PackedDataset ready for the model; attention stays inside a document."""
+    """Rows ready for the model; attention stays within a document."""
 
     input_ids: Tensor  # (B, T) int64
     labels: Tensor  # (B, T) int64, -100 where there is nothing to predict
-    weights: Tensor  # (B, T) fp32: what each label counts
+    weights: Tensor  # (B, T) fp32: each label's loss weight
     positions: Tensor  # (B, T) int64
     documents: Tensor  # (B, T) int64: the same number where positions belong together
 
@@ -42,9 +42,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Segments:
-    """Parts of documents, each read by itself: `sizes` inputs, the first of which lies at `starts` in the shard.
+    """Parts of documents, each read separately: `sizes` inputs that begin at `starts` in the shard.
 
-    A later part of a conversation has its system prompt before it: `heads` of the inputs, which lie at `head_starts`.
+    A later part of a conversation begins with its system prompt: `heads` of its inputs, which begin at `head_starts`.
     """
 
     starts: np.ndarray
@@ -87,7 +87,7 @@ def pack(segments: Segments, row_length: int, random: np.random.Generator) -> Pa
 
 
 def cut_texts(offsets: np.ndarray, row_length: int, random: np.random.Generator) -> Segments:
-    """Documents cut to `row_length` inputs, long ones at another place in each epoch.
+    """Documents cut to `row_length` inputs; long ones are cut at a different place in each epoch.
 
     A document of n tokens gives n - 1 inputs (and labels).
     """
@@ -105,12 +105,12 @@ def cut_texts(offsets: np.ndarray, row_length: int, random: np.random.Generator)
 
 @dataclass
 class LongConversations:
-    """How many conversations are longer than a row, and what was lost of them."""
+    """How many conversations are longer than a row, and what they lost."""
 
     conversations: int = 0
-    replies_cut: int = 0  # that lose their end
-    replies_left_out: int = 0  # whose question alone fills a row
-    replies_without_system: int = 0  # whose system prompt leaves them no room
+    replies_cut: int = 0  # cut short
+    replies_left_out: int = 0  # dropped: the question alone fills a row
+    replies_without_system: int = 0  # without their system prompt, which leaves no room
 
 
 def cut_conversations(shard: TokenShard, row_length: int) -> tuple[Segments, LongConversations]:
@@ -150,7 +150,7 @@ def _cut_conversation(
         replies, ends = edges[::2], edges[1::2]
         room = row_length - row_length // LEAST_REPLY
         if len(replies) and replies[0] + head > room:
-            head = 0  # rather without the system prompt than without the reply
+            head = 0  # better without the system prompt than without the reply
         kept = int((replies + head <= room).sum())
         account.replies_left_out += len(replies) - kept
         if system and not head:
@@ -164,7 +164,10 @@ def _cut_conversation(
 
 def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
     """Tokens of a conversation's system prompt, where its turns begin, and its end. A turn: a question with its replies."""
-    messages = [*np.flatnonzero(tokens == tokens[0]).tolist(), len(tokens)]  # each begins with the same control token
+    messages = [
+        *np.flatnonzero(tokens == tokens[0]).tolist(),
+        len(tokens),
+    ]  # every message begins with the same control token
     spoken = [roles[first:last][roles[first:last] != TEMPLATE] for first, last in pairwise(messages)]
     said_by = [int(codes[0]) if len(codes) else TEMPLATE for codes in spoken]
     first = next((n for n, code in enumerate(said_by) if code != SYSTEM), 0)
@@ -176,13 +179,13 @@ def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
 
 
 def taught(segments: Segments, shard: TokenShard, role_weights: np.ndarray) -> np.ndarray:
-    """Which segments have a label that counts. (N,) bool."""
+    """Which segments have a label of weight above 0. (N,) bool."""
     if shard.roles is None:
         return np.full(len(segments), role_weights[TEXT] > 0)
     out = np.zeros(len(segments), bool)
     for block in range(0, len(segments), SEGMENTS_AT_ONCE):
         here = segments[np.arange(block, min(block + SEGMENTS_AT_ONCE, len(segments)))]
-        starts, lengths = here.starts + 1, here.sizes - here.heads  # labels come one after their inputs
+        starts, lengths = here.starts + 1, here.sizes - here.heads  # a label is one position after its input
         edges = np.cumsum([0, *lengths[:-1].tolist()])
         places = np.repeat(starts - edges, lengths) + np.arange(int(lengths.sum()))
         out[block : block + len(here)] = np.logical_or.reduceat(role_weights[shard.roles[places]] > 0, edges)
@@ -190,7 +193,7 @@ def taught(segments: Segments, shard: TokenShard, role_weights: np.ndarray) -> n
 
 
 def _best_fit(sizes: list[int], row_length: int) -> np.ndarray:
-    """For each segment the row that it goes to: the open row with the least room that suffices."""
+    """The row of each segment: the open row with the least sufficient room."""
     open_rows: list[list[int]] = [[] for _ in range(row_length + 1)]  # by room left
     rooms = 0  # bit r is set when some row has room r
     row_of, rows = [], 0
@@ -212,7 +215,7 @@ def _best_fit(sizes: list[int], row_length: int) -> np.ndarray:
 
 
 class PackedDataset:
-    """The endless sequence of rows of one shard, epoch after epoch. Segments without a label that counts are left out."""
+    """The endless sequence of rows of one shard, epoch after epoch. Segments without a label of weight above 0 are left out."""
 
     def __init__(self, shard: TokenShard, row_length: int, seed: int, role_weights: Sequence[float] = ONES):
         self.shard, self.row_length, self.seed = shard, row_length, seed
@@ -240,7 +243,7 @@ class PackedDataset:
         return not self.shard.documents or not self.role_weights[TEXT] > 0
 
     def per_epoch(self) -> int:
-        """PackedDataset of the first epoch; the others have nearly as many."""
+        """The number of rows in the first epoch; other epochs have nearly as many."""
         if not self.ends:
             self.ends.append(self.packing(0).rows)
         return self.ends[0]

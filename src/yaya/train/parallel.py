@@ -1,7 +1,7 @@
-"""One model on several ranks: copies whose gradients are added up (DDP), or weights in slices of rows (FSDP2).
+"""One model on several ranks: copies whose gradients are summed (DDP), or weights sharded by rows (FSDP2).
 
 Both see the same rows in the same order; gradients are summed, never averaged, because the loop divides by the weight of
-all ranks' labels. Without other ranks nothing here does anything.
+all ranks' labels. With a single rank nothing here has any effect.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from yaya.core import distributed
 from yaya.model.decoder import Transformer
 
 SHARD_FROM = 1_000_000_000  # parameters; below, a copy on every rank is faster
-BUCKET_NUMBERS = 1 << 24  # gradients that are added up at once
+BUCKET_NUMBERS = 1 << 24  # gradients summed at a time
 
 
 def place(model: Transformer, parallel: str) -> None:
-    """Spreads the model's weights over the ranks where `parallel` says so: auto, ddp or fsdp."""
+    """Distributes the model over the ranks as `parallel` says: auto, ddp or fsdp."""
     if distributed.world_size() == 1:
         return
     if parallel == "fsdp" or (parallel == "auto" and model.num_parameters() >= SHARD_FROM):
@@ -28,7 +28,7 @@ def place(model: Transformer, parallel: str) -> None:
 
 
 def shard(model: Transformer) -> None:
-    """FSDP2: every layer's weights lie in slices on the ranks and are put together when the layer is computed."""
+    """FSDP2: every layer's weights are sharded over the ranks and gathered when the layer is computed."""
     from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
     policy: Any = MixedPrecisionPolicy(param_dtype=None, reduce_dtype=torch.float32)
@@ -49,22 +49,22 @@ def is_sharded(model: Transformer) -> bool:
 
 
 def is_spread(tensor: Any) -> bool:
-    """Whether this is a DTensor; to import that class would take half a second of every start."""
+    """Whether this is a DTensor; importing that class would cost half a second at every start."""
     return hasattr(tensor, "to_local")
 
 
 def local(tensor: Any) -> Any:
-    """This rank's slice of a spread tensor; any other tensor as it is."""
+    """This rank's slice of a sharded tensor; any other tensor unchanged."""
     return tensor.to_local() if is_spread(tensor) else tensor
 
 
 def whole(tensor: Any) -> Any:
-    """The whole of a spread tensor; all ranks must ask for it together."""
+    """The whole of a sharded tensor; all ranks must call this together."""
     return tensor.full_tensor() if is_spread(tensor) else tensor
 
 
 def local_rows(p: Tensor) -> slice:
-    """Which rows of a parameter this rank holds: FSDP2 deals out blocks of ceil(rows / ranks)."""
+    """Which rows of a parameter this rank holds: FSDP2 assigns blocks of ceil(rows / ranks)."""
     if not is_spread(p):
         return slice(0, p.shape[0] if p.dim() else None)
     block = -(-p.shape[0] // distributed.world_size())

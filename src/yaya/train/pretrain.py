@@ -33,38 +33,39 @@ from yaya.train.plan.planner import Trainee, describe, settle
 from yaya.train.plan.sizes import USUAL, choose_size
 
 KIND = "pretrain"
-LEAST_BATCH_TOKENS = 1024  # of text; fewer are refused: nothing would come of it
-MANY_TIMES = 16  # four times as often as a repeat still teaches much (arXiv:2305.16264)
+LEAST_BATCH_TOKENS = 1024  # of text; less is refused, since nothing would be learned
+MANY_TIMES = 16  # passes; four times as many as still teach much (arXiv:2305.16264)
 PROBE_FROM_SECONDS = 300.0  # of training; below, a probe would cost too much of it
 
 
 @dataclass(frozen=True)
 class PretrainConfig(LoopConfig):
-    hidden_size: int | None = key(None, "width (auto: by the time there is)", "模型宽度（自动：按时间定）", least=32)
-    num_hidden_layers: int | None = key(None, "layers", "层数", least=1)
+    hidden_size: int | None = key(
+        None, "model width (auto: by the time available)", "模型宽度（自动：按可用时间定）", least=32
+    )
+    num_hidden_layers: int | None = key(None, "number of layers", "层数", least=1)
     intermediate_size: int | None = key(
-        None, "width of the feed-forward part (auto: 8/3 of the width)", "前馈层宽度（自动：宽度的 8/3）", least=32
+        None, "feed-forward width (auto: 8/3 of the model width)", "前馈层宽度（自动：模型宽度的 8/3）", least=32
     )
     head_dim: int = key(32, "width of one attention head", "每个注意力头的宽度", choices=(32, 64, 128))
     num_key_value_heads: int | None = key(
-        None, "heads of keys and values (auto: as many as query heads)", "键值头数（自动：与查询头相同）", least=1
+        None, "key/value heads (auto: as many as query heads)", "键值头数（自动：与查询头相同）", least=1
     )
-    context_length: int = key(256, "tokens that the model can look back on", "模型能看到的上文长度（token）", least=16)
+    context_length: int = key(256, "context length in tokens", "上下文长度（token）", least=16)
     chat_fraction: float | None = key(
         None,
-        "share of rows that are conversations (auto: their share of the tokens)",
-        "对话所占的行数比例（自动：按 token 占比）",
+        "share of conversations in the rows (auto: their share of the tokens)",
+        "对话在训练行中的比例（自动：按 token 占比）",
         least=0,
     )
     text_weight: float = key(
-        0.5, "what a token of a text counts beside an assistant's", "普通文本的 token 权重（助手的为 1）", least=0
+        0.5,
+        "loss weight of text tokens (assistant tokens: 1)",
+        "普通文本 token 的损失权重（助手的为 1）",
+        least=0,
     )
-    user_weight: float = key(
-        0.1, "what a token of a user or system message counts", "用户和系统消息的 token 权重", least=0
-    )
-    assistant_weight: float = key(
-        1.0, "what a token of an assistant's message counts", "助手消息的 token 权重", least=0
-    )
+    user_weight: float = key(0.1, "loss weight of user and system tokens", "用户和系统消息 token 的损失权重", least=0)
+    assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
     def is_settled(self) -> bool:
         """Whether nothing is open: the recipe of a run that has begun."""
@@ -73,20 +74,20 @@ class PretrainConfig(LoopConfig):
 
 
 def shares(config: PretrainConfig) -> dict[str, float]:
-    """Which share of the rows is conversations, and which is texts."""
+    """The shares of conversations and texts among the rows."""
     assert config.chat_fraction is not None
     return {"chat": config.chat_fraction, "text": 1 - config.chat_fraction}
 
 
 def role_weights(config: PretrainConfig) -> tuple[float, ...]:
-    """What a label of each role counts."""
+    """The loss weight of each role's labels."""
     text = 1.0 if config.chat_fraction == 0 else config.text_weight
     user = config.user_weight
     return chat_template.role_weights(text=text, system=user, user=user, assistant=config.assistant_weight)
 
 
 def architecture(config: PretrainConfig, vocab_size: int) -> ModelConfig:
-    """The model's sizes from the recipe's."""
+    """The model's sizes from the recipe's; UserError if query heads cannot share the key-value heads evenly."""
     assert config.hidden_size and config.num_hidden_layers and config.intermediate_size and config.num_key_value_heads
     heads = max(1, config.hidden_size // config.head_dim)
     if heads % config.num_key_value_heads:
@@ -112,7 +113,7 @@ def token_counts(data: Artifact) -> dict[str, int]:
 
 
 def unique_tokens(config: PretrainConfig, data: Artifact) -> int:
-    """The different tokens that are trained on."""
+    """The number of distinct tokens to train on."""
     counts = token_counts(data)
     return sum(counts[kind] for kind, share in shares(config).items() if share > 0)
 
@@ -133,13 +134,13 @@ def settle_shape(config: PretrainConfig, data: Artifact, size: tuple[int, int] =
 
 
 def mixture(config: PretrainConfig, data: Artifact, seed: int) -> DataMixture:
-    """The rows that are trained on: texts and conversations in their shares."""
+    """The training rows: texts and conversations in their shares."""
     order = language_model.data_seed(data, seed)
     return language_model.mixture(data, shares(config), role_weights(config), config.context_length, order)
 
 
 def build(config: PretrainConfig, data: Artifact, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:
-    """The fresh model and its objective, from a config without open ends."""
+    """The fresh model and its objective, from a fully settled config."""
     model = Transformer(architecture(config, Tokenizer.load(data.path).vocab_size))
     initialize(model, seed)
     model.dtype = machine.torch_dtype
@@ -156,7 +157,7 @@ def run(config: PretrainConfig, inputs: Inputs, draft: Draft, context: RunContex
     def expect(config: LoopConfig) -> Curve | None:
         assert isinstance(config, PretrainConfig)
         found = forecast_loss(config, data, context.folder)
-        return found.loss if found and not found.is_template() else None  # of templates only the end is known
+        return found.loss if found and not found.is_template() else None  # for templates only the final loss is known
 
     language_model.train_and_save(model, goal, config, data, draft, context, expect)
 
@@ -165,7 +166,7 @@ def run(config: PretrainConfig, inputs: Inputs, draft: Draft, context: RunContex
 
 
 def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
-    """Fixes what the recipe leaves open, the model's size by the time that there is, and says what is to be expected."""
+    """Fixes what the recipe leaves open (the model's size by the time available) and says what to expect."""
     data, machine = inputs["tokenize"], context.machine
     assert machine is not None
     usual, guess = settle_shape(config, data), None
@@ -187,13 +188,13 @@ def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: P
     made = describe(trainee, settled, token_seconds)
     if made.tokens > MANY_TIMES * trainee.unique_tokens:
         say(
-            f"[{KIND}] the text is too short for so many passes: the model would learn it by heart. Add more text, or put the primer beside it: primer as one of prepare.sources.",
-            f"[{KIND}] 遍数很多：文本太少，模型会死记硬背。多加些文本更好，也可以配上启蒙课本：在 prepare.sources 里加上 primer。",
+            f"[{KIND}] too many passes over too little text: the model would memorize it. Add more text, or add the built-in primer: put primer in prepare.sources.",
+            f"[{KIND}] 文本太少、遍数太多，模型会死记硬背。请多加些文本，或配上自带的启蒙课本：在 prepare.sources 里加上 primer。",
         )
     found = forecast_loss(settled, data, context.folder)
     if found:
         say(
-            f"[{KIND}] loss to expect on held-out text: {found.loss():.2f}.",
+            f"[{KIND}] expected validation loss: {found.loss():.2f}.",
             f"[{KIND}] 预计验证损失：{found.loss():.2f}。",
         )
     return replace(made, loss=found.loss() if found else None)
@@ -204,13 +205,13 @@ def say_model(model: ModelConfig) -> None:
     size = Size.of(model)
     millions = f"{(size.layers + size.embedding) / 1e6:.2f}"
     say(
-        f"[{KIND}] model: {millions} million parameters, {model.hidden_size} wide, {model.num_hidden_layers} layers, {model.max_position_embeddings} tokens of context.",
-        f"[{KIND}] 模型：{millions} 百万参数，宽 {model.hidden_size}，{model.num_hidden_layers} 层，上文 {model.max_position_embeddings} 个 token。",
+        f"[{KIND}] model: {millions} million parameters, width {model.hidden_size}, {model.num_hidden_layers} layers, context of {model.max_position_embeddings} tokens.",
+        f"[{KIND}] 模型：{millions} 百万参数，宽度 {model.hidden_size}，{model.num_hidden_layers} 层，上下文 {model.max_position_embeddings} 个 token。",
     )
 
 
 def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> LossForecast | None:
-    """What the loss on held-out text will depend on, if a probe has read this data and such trainings are known."""
+    """The forecast of the validation loss, if a probe has read this data and such trainings are known."""
     assert config.steps is not None and config.batch_tokens is not None
     known = probe.known_probe(folder, probe_of(config, data))
     if known is None:
@@ -221,14 +222,14 @@ def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> LossF
 
 
 def probe_of(config: PretrainConfig, data: Artifact) -> list[Any]:
-    """What a probe's findings hold for: the data, the length of rows, the share of conversations, and its own length."""
+    """What a probe's result is valid for: the data, the row length, the share of conversations, and its own length."""
     return [data.digest, config.context_length, config.chat_fraction, forecast.PROBE_STEPS]
 
 
 def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seconds: float | None) -> None:
-    """Runs a probe on this data, unless one has, there is too little to read, or `seconds` of training do not pay for it.
+    """Runs a probe on this data unless one already has, the data is too small, or `seconds` of training do not justify it.
 
-    In one process alone: several ranks have no probe.
+    Single process only: several ranks run no probe.
     """
     data, machine = inputs["tokenize"], context.machine
     assert machine is not None

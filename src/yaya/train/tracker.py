@@ -19,12 +19,12 @@ NOT_CURVES = ("step", "coach", "skipped")
 
 @contextmanager
 def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> Iterator[Write]:
-    """`write` of the tracker that the recipe names; of several ranks only rank 0 writes."""
+    """`write` of the tracker named in the recipe; with several ranks only rank 0 writes."""
     if name == "none" or not distributed.is_main():
         yield lambda values, step: None
         return
     folder.mkdir(parents=True, exist_ok=True)
-    say(f"[{run}] curves also go to {name}: {folder}", f"[{run}] 曲线同时记录到 {name}：{folder}")
+    say(f"[{run}] also logging to {name}: {folder}", f"[{run}] 曲线同时记录到 {name}：{folder}")
     write, close = TRACKERS[name](folder, run, config)
     try:
         yield write
@@ -33,7 +33,7 @@ def open_tracker(name: str, folder: Path, run: str, config: dict[str, Any]) -> I
 
 
 def curves(row: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a row."""
+    """A row's numeric values."""
     return {n: v for n, v in row.items() if n not in NOT_CURVES and isinstance(v, int | float)}
 
 

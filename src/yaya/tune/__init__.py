@@ -1,1 +1,1 @@
-"""Search for better keys of a training stage: many short trainings, the bad ones stopped early."""
+"""Search for better keys of a training stage: many short trainings, with bad ones stopped early."""

@@ -1,6 +1,6 @@
 """The search's memory and its advisor: Optuna, with a journal of JSON lines that survives being killed at any moment.
 
-JournalStorage pickles snapshots only for backends that keep such (Redis); with a file it reads and writes JSON alone.
+JournalStorage pickles snapshots only for backends that keep them (Redis); with a file it reads and writes only JSON.
 sqlite would do as well, but it needs working file locks, which network file systems often lack, and its schema is
 migrated with each version. `optuna-dashboard` opens either.
 """
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "study.log"
-STARTUP = 4  # trials that are neither advised by others nor measured against them
-WARMUP = 0.3  # share of the looks before a trial may be stopped: early on, losses say little about the end
-KEEP = 40.0  # per cent: a trial goes on while it is among this best share of the finished ones; bench/LOG.md
-FEWEST = 8  # trials from which the importance of keys says something
-ATTEMPTS = 10  # to have values proposed that were not tried yet
+STARTUP = 4  # trials that neither follow others' results nor are measured against them
+WARMUP = 0.3  # share of the validations before a trial may be stopped: early losses say little about the end
+KEEP = 40.0  # percent: a trial continues while it is among this best share of the finished ones; bench/LOG.md
+FEWEST = 8  # trials needed for the importance of keys to mean something
+ATTEMPTS = 10  # attempts to get values that have not been tried yet
 
 
 def load_optuna() -> Any:
-    """The library, quiet."""
+    """Optuna, without its log messages."""
     optuna = need("optuna", "yaya[tune]", "yaya tune needs Optuna", "yaya tune 需要 Optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -38,7 +38,7 @@ def load_optuna() -> Any:
 
 
 class Study:
-    """Trials that were asked for, and how they ended. Everything that is told is on disk when the call returns."""
+    """The trials and how they ended. Everything reported is on disk when the call returns."""
 
     def __init__(self, folder: Path, dimensions: Sequence[Dimension], default: dict[str, Any], seed: int, looks: int):
         self.optuna, self.dimensions, self.default, self.seed = load_optuna(), dimensions, default, seed
@@ -68,17 +68,17 @@ class Study:
     # Trials.
 
     def unfinished(self) -> list[int]:
-        """Trials that an earlier process had begun: they are begun anew, with the same values."""
+        """Trials that an earlier process had begun: they start over with the same values."""
         state = self.optuna.trial.TrialState
         for frozen in self.study.get_trials(deepcopy=False, states=(state.RUNNING,)):
             if "values" in frozen.user_attrs:
                 self.open[frozen.number] = self.optuna.trial.Trial(self.study, frozen._trial_id)
-            else:  # killed before it was whole
+            else:  # killed before it was complete
                 self.study.tell(frozen.number, state=state.FAIL)
         return list(self.open)
 
     def ask(self) -> int | None:
-        """The number of a new trial; the first is the recipe as it is. `None`: nothing is left to try."""
+        """The number of a new trial; the first is the recipe unchanged. `None`: nothing is left to try."""
         asked = self.study.get_trials(deepcopy=False)
         first = not any(frozen.user_attrs.get("values") == self.default for frozen in asked)
         inside = all(self.default[d.name] in d for d in self.dimensions)
@@ -92,19 +92,19 @@ class Study:
         if not left and all(d.countable for d in self.dimensions):
             return None
         for attempt in range(ATTEMPTS):
-            # A sampler of its own for each, so that what is asked for after a kill is no repetition of what was before.
+            # Each trial has its own sampler, so that a resumed search does not repeat earlier proposals.
             self.study.sampler = self.optuna.samplers.TPESampler(
                 seed=hash_of(self.seed, len(asked) + attempt),
                 n_startup_trials=STARTUP,
                 multivariate=True,
-                constant_liar=True,  # several workers do not try the same place at once
+                constant_liar=True,  # so that workers do not try the same place at once
             )
             trial = self.study.ask(self.space)
             values = {d.name: tidy(d, trial.params[d.name]) for d in self.dimensions}
             if values not in tried:
                 return self.begin(trial, values)
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
-        values = left[hash_of(self.seed, len(asked)) % len(left)]  # all of few values: it insists on the best of them
+        values = left[hash_of(self.seed, len(asked)) % len(left)]  # with few values it insists on the best of them
         self.study.enqueue_trial(values)
         return self.begin(self.study.ask(self.space), values)
 
@@ -120,10 +120,10 @@ class Study:
         return self.values(number) == self.default
 
     def report(self, number: int, look: int, loss: float) -> bool:
-        """Notes the loss at a look, counted from 1; whether the trial should be stopped. The default never is."""
+        """Records the loss at a validation, counted from 1; returns whether to stop the trial. The default is never stopped."""
         trial = self.open[number]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one that is begun anew reports its first looks again; NaN
+            warnings.simplefilter("ignore")  # a restarted trial reports its first validations again; NaN
             trial.report(loss, look)
             return not self.is_default(number) and trial.should_prune()
 
@@ -132,10 +132,10 @@ class Study:
         trial, state = self.open.pop(number), self.optuna.trial.TrialState
         trial.set_user_attr("record", record)
         if not all(record["values"][d.name] in d for d in self.dimensions):
-            self.study.tell(trial, state=state.FAIL)  # a default outside of the space: no example for the sampler
+            self.study.tell(trial, state=state.FAIL)  # a default outside the space cannot guide the sampler
         elif record["outcome"] == "complete":
             self.study.tell(trial, record["loss"])
-        else:  # what failed counts as a bad one, so that the sampler keeps away: most failures come from the values
+        else:  # a failure counts as a bad result, so that the sampler keeps away: most failures come from the values
             self.study.tell(trial, state=state.PRUNED)
 
     def records(self) -> list[Record]:
@@ -146,8 +146,8 @@ class Study:
 
 
 def mend(path: Path) -> None:
-    """Takes back a line that was cut short when an earlier process was killed, and that process's lock."""
-    for lock in path.parent.glob(f"{path.name}.lock*"):  # ours alone: the run's folder is locked
+    """Removes a line that was cut short when an earlier process was killed, and that process's lock."""
+    for lock in path.parent.glob(f"{path.name}.lock*"):  # only ours: the run's folder is locked
         lock.unlink(missing_ok=True)
     if path.exists():
         with path.open("r+b") as file:
@@ -161,7 +161,7 @@ def hash_of(seed: int, number: int) -> int:
 
 
 def distribution(optuna: Any, dimension: Dimension) -> Any:
-    """A dimension in Optuna's words."""
+    """A dimension as Optuna's distribution."""
     d, of = dimension, optuna.distributions
     if d.choices:
         return of.CategoricalDistribution(d.choices)
@@ -171,7 +171,7 @@ def distribution(optuna: Any, dimension: Dimension) -> Any:
 
 
 def combinations(dimensions: Sequence[Dimension], most: int = 10_000) -> list[dict[str, Any]]:
-    """Every combination of values, the first `most` of them; none where a key has values without number."""
+    """Every combination of values, up to `most` of them; empty if a key has infinitely many values."""
     if not all(d.countable for d in dimensions):
         return []
     lists = [d.choices or range(int(d.low), int(d.high) + 1, d.step or 1) for d in dimensions]
@@ -181,7 +181,7 @@ def combinations(dimensions: Sequence[Dimension], most: int = 10_000) -> list[di
 
 
 def importance(records: Sequence[Record], dimensions: Sequence[Dimension]) -> dict[str, float]:
-    """Which share of what sets the best trials apart each key has; PED-ANOVA (arXiv:2304.10255), equation 7.
+    """Each key's share in what sets the best trials apart; PED-ANOVA (arXiv:2304.10255), equation 7.
 
     Trials that were stopped early or failed count as worse than those that finished, by how far they came.
     """

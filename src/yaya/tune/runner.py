@@ -1,4 +1,4 @@
-"""Starts trials, follows their metrics.jsonl while they train, stops the bad ones, and keeps what is known when they end."""
+"""Starts trials, follows their metrics.jsonl while they train, stops bad ones, and records how they end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from yaya.tune.trial import LOG, RECIPE
 from yaya.tune.workers import KILLED, POLL_S, Handle, Local, Ray
 
 METRICS = "metrics.jsonl"
-Record = dict[str, Any]  # what is known of a trial that has ended; a row of trials.jsonl
+Record = dict[str, Any]  # the result of a finished trial; a row of trials.jsonl
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A training that is to be done. number: among the search's trials; `None` for a run with another seed."""
+    """A training to run. number: among the search's trials; `None` for a run with another seed."""
 
     number: int | None
     role: str  # "default", "trial"; "default again", "best again" with another seed
@@ -35,7 +35,7 @@ class Trial:
 
 @dataclass
 class Running:
-    """One that is under way."""
+    """A training in progress."""
 
     trial: Trial
     handle: Handle
@@ -46,9 +46,9 @@ class Running:
 
 
 class Follower:
-    """The rows of a training's metrics.jsonl as they come, also across the moment when its folder is swapped in.
+    """The rows of a training's metrics.jsonl as they appear, even when its folder is swapped in.
 
-    A training that goes back to a checkpoint writes the file anew: then all its rows come once more.
+    A training that goes back to a checkpoint rewrites the file: then all its rows come again.
     """
 
     def __init__(self, folder: Path, stage: str):
@@ -56,7 +56,7 @@ class Follower:
         self.file, self.offset = -1, 0
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows that were not there before; a line that is still being written waits."""
+        """Rows that are new; a line that is still being written waits."""
         for path in self.paths:
             try:
                 with path.open("rb") as file:
@@ -80,7 +80,7 @@ class Runner:
         self.inputs = [f"{name}={path.resolve()}" for name, path in inputs.items()]
 
     def start(self, trial: Trial) -> Running:
-        """Begins a training, anew if its folder holds what is left of an earlier one."""
+        """Starts a training, from scratch if its folder holds remains of an earlier one."""
         shutil.rmtree(trial.folder, ignore_errors=True)
         trial.folder.mkdir(parents=True)
         write_atomic(trial.folder / RECIPE, trial.recipe)
@@ -95,7 +95,7 @@ class Runner:
         on_end: Callable[[Trial, Record], None],
         on_wait: Callable[[], None],
     ) -> None:
-        """Trains what `next_trial` gives until it gives `None` and all have ended.
+        """Trains what `next_trial` returns until it returns `None` and all trials have ended.
 
         on_look(trial, look, loss): at each validation, counted from 1; True stops the training. on_end(trial, record).
         """
@@ -119,7 +119,7 @@ class Runner:
                 one.handle.kill()
 
     def look(self, one: Running, on_look: Callable[[Trial, int, float], bool]) -> None:
-        """Reads the new rows of a trial and stops it where `on_look` says so."""
+        """Reads a trial's new rows and stops it if `on_look` says so."""
         for row in one.log.rows():
             loss = row.get("validation_loss")
             if loss is None or (row["step"], loss) in one.curve:
@@ -130,7 +130,7 @@ class Runner:
                 one.handle.stop()
 
     def ended(self, one: Running, code: int) -> Record:
-        """What is known of it; of its folder, recipe and logs stay."""
+        """The trial's result; only recipe and logs stay in its folder."""
         message = failure(one, code)
         outcome = "failed" if message else "stopped" if code else "complete"
         keep_logs(one.trial.folder, self.stage)
@@ -151,12 +151,12 @@ def failure(one: Running, code: int) -> str | None:
     """Why a training has no result, in the user's language; `None` if it has one, or was stopped by us."""
     if code == 0:
         if not one.curve:
-            return t("there is no held-out text to measure by", "没有留出的文本，无法衡量")
-        return None if math.isfinite(one.curve[-1][1]) else t("the loss is no number", "损失不是数")
+            return t("there is no held-out text to measure the loss on", "没有验证文本，无法衡量")
+        return None if math.isfinite(one.curve[-1][1]) else t("the loss is not a number", "损失不是数")
     if one.stopped:
         return None
     if code in (KILLED, 128 - KILLED):
-        return t("killed, most often because memory ran out", "被杀掉了，多半是内存不够")
+        return t("killed, probably because memory ran out", "被系统终止，多半是内存不够")
     try:
         lines = (one.trial.folder / LOG).read_text("utf-8", "replace").split("\n")
     except OSError:
@@ -169,7 +169,7 @@ def failure(one: Running, code: int) -> str | None:
 
 
 def keep_logs(folder: Path, stage: str) -> None:
-    """Of a trial that has ended its recipe, log and metrics stay; weights would fill the disk."""
+    """Keeps a finished trial's recipe, log and metrics; weights would fill the disk."""
     for path in (folder / f".{stage}.partial", folder / stage):
         if (path / METRICS).exists():
             os.replace(path / METRICS, folder / METRICS)

@@ -1,6 +1,6 @@
 """The tune stage.
 
-Reads: what the tuned stage reads. Does: many trials of that stage with other values of the keys in `space`; bad ones are
+Reads: what the tuned stage reads. Does: many trials of that stage with different values of the keys in `space`; bad ones are
 stopped early, the best is compared with the recipe's own values on other seeds. Writes: best.toml (a recipe), trials.jsonl,
 report.html, trials/ (recipes and logs), study.log (Optuna's journal), plan.json.
 Paper: TPE (arXiv:2304.11127) proposes values; the median stopping rule of Vizier (doi:10.1145/3097983.3098043), with another
@@ -44,26 +44,33 @@ PLAN, TRIALS, BEST, REPORT = "plan.json", "trials.jsonl", "best.toml", "report.h
 
 @dataclass(frozen=True)
 class TuneConfig:
-    stage: str = key("pretrain", "the stage whose keys are searched", "搜索哪个阶段的键", ("pretrain", "finetune"))
+    stage: str = key("pretrain", "the stage to tune", "要调参的阶段", ("pretrain", "finetune"))
     space: dict[str, Any] | None = key(
         None,
         "space.KEY=LOW..HIGH or space.KEY=[A, B] (auto: learning rates around the recipe's)",
-        "space.键=下限..上限 或 space.键=[甲, 乙]（自动：配方学习率的上下）",
+        "space.键=下限..上限 或 space.键=[甲, 乙]（自动：在配方的学习率附近）",
     )
-    trials: int = key(20, "trainings, each with other values", "用不同的值训练多少次", least=2)
+    trials: int = key(
+        20, "number of trials: trainings, each with different values", "试验个数，每个用不同的值训练", least=2
+    )
     minutes: float = key(
         30.0,
-        "wall clock for the search; fixes the steps of a trial",
-        "整个搜索的时间（分钟），由它定出步数",
+        "wall-clock time of the search; sets the steps per trial",
+        "整个搜索的时间（分钟），由它定出每个试验的步数",
         least=0.05,
     )
-    looks: int = key(10, "how often a trial is looked at, and maybe stopped", "每个试验看几次，可能就此停掉", least=1)
+    looks: int = key(
+        10, "validations per trial; a bad trial is stopped at one of them", "每个试验验证几次，不好的就此停止", least=1
+    )
     seeds: int = key(
-        2, "other seeds, on which the best is compared with the recipe", "换几个种子，比较最好的值和配方", least=0
+        2,
+        "extra seeds for comparing the best trial with the recipe",
+        "另用几个种子，比较最好的值和配方原来的值",
+        least=0,
     )
     workers: int = key(
         1,
-        "trials at a time (0: one for each GPU, or node of a cluster)",
+        "trials at a time (0: one per GPU or cluster node)",
         "同时跑几个试验（0：每个 GPU 或集群节点一个）",
         least=0,
         decides=False,
@@ -75,13 +82,13 @@ class TuneConfig:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asked for: the recipe's tables, and those for tune."""
+    """The user's request: the recipe's tables, and those for tune."""
 
     recipe: Mapping[str, Any]
     tune: TuneConfig
 
     def config(self, stage: str) -> Any:
-        """A stage's config with nothing in it that an earlier run chose by itself."""
+        """A stage's config without anything that an earlier run chose by itself."""
         return build(pipeline.STAGES[stage].config, table_of(self.recipe, stage), stage)
 
     def read(self) -> set[str]:
@@ -95,21 +102,24 @@ class Asked:
 
 
 def run(recipe: Mapping[str, Any]) -> Artifact:
-    """Tunes one stage of a recipe in the run's folder; makes what the stage reads first."""
+    """Tunes one stage of a recipe in the run's folder; first makes what the stage reads.
+
+    UserError if Optuna is missing, or the space or the time does not suit.
+    """
     rest = {name: value for name, value in recipe.items() if name != KIND}
     asked = Asked(rest, build(TuneConfig, table_of(recipe, KIND), KIND))
     if distributed.world_size() > 1:
         raise UserError(
-            "yaya tune starts its trials itself: run it without torchrun, with workers=2, say, or engine=ray.",
-            "yaya tune 自己启动各个试验：请不要用 torchrun，而是写 workers=2 之类，或 engine=ray。",
+            "yaya tune starts its trials itself: run it without torchrun, for example with workers=2 or engine=ray.",
+            "yaya tune 自己启动各个试验：请不要用 torchrun，改用 workers=2 这样的设置，或 engine=ray。",
         )
-    load_optuna()  # where it is missing, that is said before any work is done
+    load_optuna()  # if it is missing, say so before any work is done
     job = pipeline.open_run(rest, asked.tune.stage)
     corpus.refuse_preview(job.config_of(corpus.STAGE))
     dimensions = parse_space(asked.tune.space, asked.config(asked.tune.stage))
     if not asked.tune.space:
         shown = ", ".join(f"{d.name}={d}" for d in dimensions)
-        say(f"[tune] no space was given, so: {shown}", f"[tune] 没有给出 space，就搜索：{shown}")
+        say(f"[tune] no space given; searching {shown}", f"[tune] 没有指定 space，搜索 {shown}")
     with locked(job.folder.path):
         return build_artifact(asked, job, dimensions, inputs_of(job, pipeline.STAGES[asked.tune.stage]))
 
@@ -122,22 +132,20 @@ def table_of(recipe: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def inputs_of(job: Run, stage: Stage) -> dict[str, Artifact]:
-    """What the stage reads: from the run's folder or from=; made where it is missing, as `yaya run` would."""
+    """The stage's inputs: from the run's folder or from=; made if missing, as `yaya run` would. UserError without conversations."""
     for name in stage.reads:
         provide(job, pipeline.STAGES[name])
         data = job.folder.find(shards.KIND)
-        if (
-            name == shards.KIND and data and stage not in pipeline.trainings_for(data)
-        ):  # known before anything is trained
+        if name == shards.KIND and data and stage not in pipeline.trainings_for(data):  # known before any training
             raise UserError(
-                "There are no conversations in the data, so there is no finetune to tune. Try: stage=pretrain",
-                "数据里没有对话，没有可调的 finetune。可以试试：stage=pretrain",
+                "The data has no conversations, so there is no finetune stage to tune. Try: stage=pretrain",
+                "数据里没有对话，没有 finetune 可调。可以试试：stage=pretrain",
             )
     return job.inputs_of(stage)
 
 
 def provide(job: Run, stage: Stage) -> None:
-    """Makes a stage, and what it reads, where neither the run nor the one of from= has it."""
+    """Makes a stage and its inputs if neither the run nor the one of from= has it."""
     if job.folder.own(stage) is None and job.folder.find(stage.name) is not None:
         return  # from=
     for name in stage.reads:
@@ -147,11 +155,13 @@ def provide(job: Run, stage: Stage) -> None:
 
 
 def build_artifact(asked: Asked, job: Run, dimensions: list[Dimension], inputs: dict[str, Artifact]) -> Artifact:
-    """`tune/`: taken as it is, gone on with, or made."""
+    """`tune/`: reused, resumed or made."""
     stage = asked.tune.stage
     identity = as_dict(asked.tune, deciding=True) | {"space": {d.name: str(d) for d in dimensions}}
     identity |= {f"{stage}.{name}": value for name, value in as_dict(asked.config(stage), deciding=True).items()}
-    identity |= {name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")}  # as asked, not as measured
+    identity |= {
+        name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")
+    }  # as requested, not as measured
 
     run, place = job.recipe.run, job.folder.path / KIND
     parents = {name: found.digest for name, found in inputs.items()}
@@ -186,7 +196,7 @@ class Search:
         self.runner = Runner(self.engine, self.config.stage, {name: found.path for name, found in inputs.items()})
 
     def run(self) -> None:
-        """All of it. What was done before a kill is not done again."""
+        """The whole search. Work done before an interruption is not repeated."""
         plan = read_plan(self.folder / PLAN)
         if plan is None:
             c, seed = self.config, self.job.recipe.run.seed
@@ -201,8 +211,8 @@ class Search:
         for d in self.dimensions:
             if default[d.name] not in d:
                 say(
-                    f"[tune] the recipe's {d.name}={show(default[d.name])} lies outside of {d}; it is tried all the same, to compare with.",
-                    f"[tune] 配方的 {d.name}={show(default[d.name])} 在 {d} 之外；仍会试它，用来比较。",
+                    f"[tune] the recipe's {d.name}={show(default[d.name])} is outside {d}; it is tried anyway, for comparison.",
+                    f"[tune] 配方的 {d.name}={show(default[d.name])} 在 {d} 之外；仍会试一次，用来比较。",
                 )
         self.explore()
         self.compare()
@@ -211,13 +221,13 @@ class Search:
     # ---------------------------------------------------------------- trials
 
     def explore(self) -> None:
-        """The trials."""
+        """Runs the trials; UserError if the time was enough for only one."""
         begun = iter(self.study.unfinished())
         records = self.study.records()
         if records or self.again:
             say(
-                f"[tune] goes on: {len(records)} of {self.config.trials} trials are done.",
-                f"[tune] 接着做：{self.config.trials} 个试验已完成 {len(records)} 个。",
+                f"[tune] resumes: {len(records)} of {self.config.trials} trials are done.",
+                f"[tune] 继续搜索：{self.config.trials} 个试验已完成 {len(records)} 个。",
             )
 
         def next_trial() -> Trial | None:
@@ -248,8 +258,8 @@ class Search:
         if done < 2:
             long = duration(self.whole())
             raise UserError(
-                f"A trial of {self.plan.steps:,} steps takes {long}: only the recipe itself fitted into {plural(self.config.minutes, 'minute')}. Give more minutes, or let them fix the steps ({self.plan.stage}.steps=auto).",
-                f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟里只够试配方本身。请增加 minutes，或让时间来定步数（{self.plan.stage}.steps=auto）。",
+                f"A trial of {self.plan.steps:,} steps takes {long}: {plural(self.config.minutes, 'minute')} were enough for only the recipe itself. Allow more minutes, or let them set the steps ({self.plan.stage}.steps=auto).",
+                f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟只够试配方本身。请增加 minutes，或让时间决定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
             say(
@@ -262,7 +272,7 @@ class Search:
         return self.trial_with(number, role, self.study.values(number), 0)
 
     def trial_with(self, number: int | None, role: str, values: dict[str, Any], more: int) -> Trial:
-        """A training with these values and a seed so much greater than the run's."""
+        """A training with these values; `more` is added to the run's seed."""
         seed = self.job.recipe.run.seed + more
         name = f"{number:04}" if number is not None else f"{role.replace(' ', '-')}-{more}"
         recipe = self.plan.recipe(values, seed, self.engine.threads)
@@ -271,19 +281,19 @@ class Search:
     # ---------------------------------------------------------------- time
 
     def seconds(self) -> float:
-        """So far, with what earlier processes took."""
+        """Seconds so far, including earlier processes."""
         return self.spent + time.monotonic() - self.started
 
     def whole(self) -> float:
-        """Seconds of a trial that is not stopped; 0 where none is known."""
+        """Seconds of a trial that is not stopped; 0 if unknown."""
         known = [r["seconds"] for r in (*self.study.records(), *self.again) if r["outcome"] == "complete"]
         return statistics.fmean(known) if known else self.plan.seconds or 0.0
 
     def may_begin(self) -> bool:
-        """Whether one more trial was asked for, and fits into the time beside the runs with other seeds."""
+        """Whether one more trial was requested and fits into the time, next to the runs with other seeds."""
         records, running = self.study.records(), len(self.study.open)
         if self.exhausted or self.again or len(records) + running >= self.config.trials:
-            return False  # once the best was compared, there is no other
+            return False  # no more trials once the best has been compared
         usual = statistics.fmean(r["seconds"] for r in records) if records else self.whole()
         later = math.ceil(2 * self.config.seeds / self.engine.workers) * self.whole()
         self.late = bool(records) and self.seconds() + usual + later > 60 * self.config.minutes
@@ -292,7 +302,7 @@ class Search:
     def why_fewer(self) -> str:
         if self.exhausted:
             return t("there is nothing else to try in this space.", "这个范围里没有别的可试了。")
-        return t("more do not fit into the minutes.", "时间里放不下更多了。")
+        return t("there is no time for more.", "剩下的时间不够再试了。")
 
     # ---------------------------------------------------------------- results
 
@@ -304,7 +314,7 @@ class Search:
         write_atomic(self.folder / TRIALS, lines)
 
     def line(self, record: Record) -> str:
-        """A trial that has ended, for the terminal."""
+        """A finished trial's line in the terminal."""
         records = self.study.records()
         count = f"{len(records)}/{self.config.trials}"
         values = ", ".join(f"{name} {show(value)}" for name, value in record["values"].items())
@@ -314,14 +324,14 @@ class Search:
             what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
         elif record["outcome"] == "stopped":
             seen = f"{len(record['curve'])}/{self.plan.looks}"
-            what = t(f"stopped early ({seen})", f"提前停掉（{seen}）")
+            what = t(f"stopped early ({seen})", f"提前停止（{seen}）")
         else:
             what = t(f"failed: {record['message']}", f"失败：{record['message']}")
         role = t(" (the recipe)", "（配方原来的值）") if record["role"] == "default" else ""
         return f"[tune] {count} {what}{role}  {values}  {so_far}".rstrip()
 
     def line_again(self, record: Record) -> str:
-        """The same for a run with another seed."""
+        """The line of a run with another seed."""
         who = t("recipe", "配方") if record["role"] == "default again" else t("best", "最好的")
         if record["outcome"] == "complete":
             what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
@@ -330,7 +340,7 @@ class Search:
         return t(f"[tune] seed {record['seed']}, {who}: {what}", f"[tune] 种子 {record['seed']}，{who}：{what}")
 
     def compare(self) -> None:
-        """The best trial and the recipe's own values once more, each with other seeds, while there is time."""
+        """Trains the best trial and the recipe's own values again with other seeds, while there is time."""
         records = self.study.records()
         found = verdict.judge(records, [])
         if found.kind == "default":
@@ -342,7 +352,7 @@ class Search:
         if not jobs:
             return
         say(
-            f"[tune] the best trial and the recipe once more, on {plural(self.config.seeds, 'other seed')}, since chance helped to choose the best.",
+            f"[tune] training the best trial and the recipe again on {plural(self.config.seeds, 'other seed')}, because the best was partly chosen by luck.",
             f"[tune] 换 {self.config.seeds} 个种子，把最好的试验和配方各再训练一遍：选出最好的那个，有运气的成分。",
         )
         begun = {more for _, more in done}
@@ -352,7 +362,7 @@ class Search:
                 return None
             role, more = jobs[0]
             if more not in begun and self.seconds() + math.ceil(2 / self.engine.workers) * self.whole() > self.limit():
-                return None  # half a comparison is none
+                return None  # half a comparison is useless
             begun.add(more)
             jobs.pop(0)
             return self.trial_with(None, role, values[role], more)
@@ -372,7 +382,7 @@ class Search:
             self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
 
     def limit(self) -> float:
-        """Seconds after which no comparison begins: a little is granted, since the time for them was kept back."""
+        """Seconds after which no comparison begins; slightly over the limit, since time was reserved for them."""
         return 60 * self.config.minutes * 1.1
 
     def finish(self) -> None:
@@ -394,18 +404,18 @@ class Search:
             "seconds": round(self.seconds(), 1),
         }
         files = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
-        self.draft.logs = tuple(name for name in files if name != BEST)  # they hold times, so they are no results
+        self.draft.logs = tuple(name for name in files if name != BEST)  # they contain times, so they are not results
 
     def best_recipe(self, found: verdict.Verdict) -> str:
-        """The run's recipe with the values that were found, or with its own where nothing was better."""
+        """The run's recipe with the values that were found, or with its own if nothing was better."""
         tables = {}
         for name in pipeline.STAGES:
             tables[name] = as_dict(self.asked.config(name))
             read = self.job.folder.find(name) if name in self.asked.read() else None
-            if read is not None:  # what the trials have read, also where it comes from another run
+            if read is not None:  # what the trials have read, even if it comes from another run
                 tables[name] |= {key: value for key, value in read.config.items() if key in tables[name]}
         table = tables[self.plan.stage]
         table |= {key: self.plan.table[key] for key in SIZES if table.get(key, 0) is None} | found.values
         run = self.job.recipe.run_keys() | {"name": f"{self.job.recipe.run.name}-best"}
-        heading = f"Found by `yaya tune`, {self.plan.steps:,} steps a trial.\n" + "\n".join(verdict.words(found))
+        heading = f"Found by `yaya tune`, {self.plan.steps:,} steps per trial.\n" + "\n".join(verdict.words(found))
         return to_toml(run, tables, heading)

@@ -1,8 +1,8 @@
-"""One trial: a run of one training stage in a process of its own, so that nothing that happens to it reaches the others.
+"""One trial: one training stage in its own process, so that its failures cannot affect the others.
 
     python -m yaya.tune.trial FOLDER STAGE [INPUT=FOLDER ...]     trains what FOLDER/trial.toml says, into FOLDER/STAGE
 
-It ends with whoever started it: that one holds the other end of its standard input, however it may end.
+It ends when its parent ends, for whatever reason: the parent holds the other end of its standard input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RECIPE, LOG = "trial.toml", "output.txt"
 
 
 def train(folder: Path, stage: str, inputs: dict[str, Path]) -> None:
-    """Trains one stage in `folder`, a run's folder beside the other trials'. inputs: what it reads, verified before."""
+    """Trains one stage in `folder`, the trial's run folder. inputs: what it reads, already verified."""
     tables = read_recipe(folder / RECIPE) | {"name": folder.name}
     found = {name: made for name, path in inputs.items() if (made := artifact.load(path, name))}
     pipeline.open_run(tables, runs=folder.parent, inputs=found).make(pipeline.STAGES[stage])
@@ -29,7 +29,7 @@ def train(folder: Path, stage: str, inputs: dict[str, Path]) -> None:
 
 def leave_with_parent() -> None:
     """Ends this process when standard input is closed."""
-    while os.read(0, 1):  # not sys.stdin: its lock, held here, would stop Python from ending
+    while os.read(0, 1):  # not sys.stdin: holding its lock would keep Python from exiting
         pass
     os._exit(1)
 

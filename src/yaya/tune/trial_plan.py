@@ -21,16 +21,16 @@ from yaya.tune.optuna_study import STARTUP
 from yaya.tune.runner import Runner, Running, Trial, failure
 
 PROBE_S = 5.0  # of training, to measure the machine
-SHARE_TRAINED = 0.6  # of a trial's steps, on average, when the bad ones are stopped early
+SHARE_TRAINED = 0.6  # of a trial's steps, on average, when bad trials are stopped early
 OVERHEAD = 0.15  # of a trial's time: validation and the like
 FEWEST_STEPS = 20
 NEVER = 1e9  # seconds; a trial needs no checkpoints
-SIZES = ("hidden_size", "num_hidden_layers")  # of a model; the run chooses them by its minutes
+SIZES = ("hidden_size", "num_hidden_layers")  # of a model; the run chooses them to fit its minutes
 
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """Fixed once, and the same when a search is gone on with. seconds: of one trial, `None` if it was not measured."""
+    """Fixed once, and unchanged when a search resumes. seconds: of one trial, `None` if not measured."""
 
     stage: str
     table: dict[str, Any]  # the stage's keys
@@ -41,7 +41,7 @@ class TrialPlan:
     dtype: str
 
     def recipe(self, values: dict[str, Any], seed: int, threads: int, steps: int | None = None) -> str:
-        """A trial's recipe. All trials read the same number of tokens, whatever a batch holds."""
+        """A trial's recipe. All trials read the same number of tokens, whatever their batch size."""
         table = self.table | values
         if "batch_tokens" in values and steps is None:
             steps = max(1, round(self.steps * self.table["batch_tokens"] / values["batch_tokens"]))
@@ -52,7 +52,7 @@ class TrialPlan:
 
 
 def read_plan(path: Path) -> TrialPlan | None:
-    """The plan of a search that is gone on with."""
+    """The plan of a search that resumes."""
     try:
         return TrialPlan(**json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
@@ -60,13 +60,13 @@ def read_plan(path: Path) -> TrialPlan | None:
 
 
 def make_plan(job: Run, stage: str, asked: Any, inputs: dict[str, Artifact], looks: int) -> TrialPlan:
-    """A plan with the recipe's own values and steps (0: none were given)."""
+    """A plan with the recipe's own values and steps (0: not given)."""
     machine = job.measured()
     config = with_sizes(job, asked, inputs) if stage == pretrain.STAGE.name else asked
     steps, decay = config.steps, getattr(config, "decay_steps", None)
     if steps is None and decay is not None:
         say(
-            "[tune] decay_steps is meant for the whole training: the shorter trials use decay_fraction.",
+            "[tune] decay_steps is meant for the full training: the shorter trials use decay_fraction.",
             "[tune] decay_steps 是给完整训练设的：试验步数较少，改用 decay_fraction。",
         )
         config = dataclasses.replace(config, decay_steps=None)
@@ -83,7 +83,7 @@ def with_sizes(job: Run, asked: Any, inputs: dict[str, Artifact]) -> Any:
 
 
 def known_sizes(chosen: Any, asked: Any) -> Any:
-    """The config as asked, with the sizes that were chosen where it leaves them open."""
+    """The config as requested, with chosen sizes where it leaves them open."""
     known = {n: getattr(chosen, n) for n in SIZES if getattr(asked, n) is None}
     return dataclasses.replace(asked, **known)
 
@@ -91,12 +91,15 @@ def known_sizes(chosen: Any, asked: Any) -> Any:
 def settle_steps(
     plan: TrialPlan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int
 ) -> TrialPlan:
-    """The plan with as many steps as the minutes allow, measured with as many trainings at a time as there will be."""
+    """The plan with as many steps as the minutes allow, measured with as many parallel trainings as there will be.
+
+    UserError if that is too few steps to tell trials apart.
+    """
     if plan.steps:
         return plan
     say(
-        f"[tune] measuring how fast {runner.engine.workers} at a time train ...",
-        f"[tune] 正在测同时跑 {runner.engine.workers} 个试验有多快……",
+        f"[tune] measuring the speed of {plural(runner.engine.workers, 'trial')} at a time ...",
+        f"[tune] 正在测同时跑 {runner.engine.workers} 个试验的速度……",
     )
     start_seconds, step_seconds = measure(plan, runner, folder, seed)
     whole = min(trials, STARTUP) + SHARE_TRAINED * max(0, trials - STARTUP) + 2 * seeds
@@ -104,18 +107,18 @@ def settle_steps(
     steps = int((1 - OVERHEAD) * (seconds - start_seconds) / step_seconds)
     if steps < FEWEST_STEPS:
         raise UserError(
-            f"In {plural(minutes, 'minute')} each of {trials} trials would have {max(steps, 0)} steps, too few to tell them apart. Give more minutes or fewer trials.",
+            f"In {plural(minutes, 'minute')}, each of {trials} trials would get {max(steps, 0)} steps, too few to tell them apart. Allow more minutes or fewer trials.",
             f"{minutes:g} 分钟里 {trials} 个试验各只能训练 {max(steps, 0)} 步，分不出好坏。请增加 minutes 或减少 trials。",
         )
     say(
-        f"[tune] {steps:,} steps for each trial, about {duration(seconds)}.",
+        f"[tune] {steps:,} steps per trial, about {duration(seconds)}.",
         f"[tune] 每个试验 {steps:,} 步，约 {duration(seconds)}。",
     )
     return dataclasses.replace(plan, steps=steps, seconds=round(seconds, 1))
 
 
 def measure(plan: TrialPlan, runner: Runner, folder: Path, seed: int) -> tuple[float, float]:
-    """(seconds until the first step is done, seconds of a step)."""
+    """(seconds until the first step is done, seconds per step)."""
     recipe = plan.recipe({}, seed, runner.engine.threads, steps=1_000_000_000)
     probes = [
         runner.start(Trial(None, "probe", {}, seed, folder / f"probe-{number}", recipe))
@@ -145,5 +148,5 @@ def end(one: Running) -> None:
 
 
 def raise_default(message: str | None) -> None:
-    """What is wrong with the recipe itself is wrong in all trials."""
-    raise UserError(f"The recipe's own values do not train: {message}", f"配方原来的值就训练不了：{message}")
+    """The error for a recipe whose own values fail: all trials would fail."""
+    raise UserError(f"Training fails with the recipe's own values: {message}", f"用配方原来的值就无法训练：{message}")

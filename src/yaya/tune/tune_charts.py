@@ -17,14 +17,14 @@ Scale = Callable[[float], float]
 
 
 def marker(record: Record, best: Record) -> str:
-    """The class of a trial's marks: what became of it."""
+    """The CSS class of a trial's marks: how it ended."""
     if record is best:
         return "best"
     return "recipe" if record["role"] == "default" else str(record["outcome"])
 
 
 def curves(records: Sequence[Record], best: Record) -> Markup | None:
-    """Validation loss by step, one line a trial: grey if it was stopped, the recipe's and the best on top."""
+    """Validation loss by step, one line per trial: grey if it was stopped, the recipe's and the best on top."""
     shown = [r for r in records if len(r["curve"]) > 1]
     if not shown:
         return None
@@ -34,7 +34,7 @@ def curves(records: Sequence[Record], best: Record) -> Markup | None:
     low, high = (low / 1.06, high * 1.06) if log else (low - 0.06 * (high - low), high + 0.04 * (high - low))
     last = max(r["curve"][-1][0] for r in shown)
     x, y = axis(0, last, LEFT, RIGHT), capped(axis(low, high, BOTTOM, TOP, log), high)
-    body = [words(("held-out loss", "没见过的文本上的损失"), 2, 14, kind="axis")]
+    body = [words(("validation loss", "验证损失"), 2, 14, kind="axis")]
     body += loss_axis(y, log_ticks(low, high) if log else ticks(low, high, 5))
     body += step_axis(x, LEFT, RIGHT, BOTTOM)
     order = ("failed", "stopped", "complete", "recipe", "best")
@@ -65,7 +65,7 @@ def loss_axis(y: Scale, values: Sequence[float]) -> list[str]:
 
 
 def scatter(dimension: Dimension, records: Sequence[Record], best: Record) -> Markup | None:
-    """One key's values against the loss at the end; trials without one stand at the upper edge."""
+    """One key's values against the final loss; trials without one are drawn at the top edge. None if none has one."""
     done = [r for r in records if r["outcome"] == "complete"]
     losses = sorted(r["loss"] for r in done)
     if not losses:
@@ -77,7 +77,7 @@ def scatter(dimension: Dimension, records: Sequence[Record], best: Record) -> Ma
     low, high = low - margin, high + margin
     place, marks = places(dimension, records)
     y = capped(axis(low, high, BOTTOM, TOP + 22), high)
-    body = [words(("loss at the end", "最后的损失"), 2, 14, kind="axis")]
+    body = [words(("final loss", "最终损失"), 2, 14, kind="axis")]
     body += [*loss_axis(y, ticks(low, high, 4)), line(LEFT, BOTTOM, RIGHT, BOTTOM, "base")]
     for at, text in marks:
         body += [line(at, BOTTOM, at, BOTTOM + 4, "base"), label(text, at, BOTTOM + 17, "middle", "tick")]
@@ -98,14 +98,14 @@ def scatter(dimension: Dimension, records: Sequence[Record], best: Record) -> Ma
 
 
 def places(dimension: Dimension, records: Sequence[Record]) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
-    """Where a value stands on the chart, and the ticks: (place, text)."""
+    """A function from values to places on the chart, and the ticks: (place, text)."""
     values = [r["values"][dimension.name] for r in records if r["values"].get(dimension.name) is not None]
     if dimension.choices:
         names = list(dict.fromkeys([*dimension.choices, *values]))
         wide = (RIGHT - LEFT) / len(names)
         at = {name: LEFT + wide * (number + 0.5) for number, name in enumerate(names)}
         return (lambda value: at[value]), [(place, show(name)) for name, place in at.items()]
-    low, high = min(dimension.low, *values), max(dimension.high, *values)  # the recipe's may lie outside
+    low, high = min(dimension.low, *values), max(dimension.high, *values)  # the recipe's may be outside
     log = dimension.log and low > 0
     x = axis(low, high, LEFT + 10, RIGHT - 10, log)
     marks = (

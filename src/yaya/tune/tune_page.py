@@ -15,22 +15,22 @@ from yaya.pages.layout import Pair
 from yaya.tune import tune_charts, verdict
 from yaya.tune.optuna_study import importance, standing
 from yaya.tune.runner import Record
-from yaya.tune.space import Dimension, show
+from yaya.tune.space import Dimension
 from yaya.tune.trial_plan import TrialPlan
 from yaya.tune.verdict import Verdict
 
 ROOM = Path(__file__).parent
 OUTCOMES: dict[str, Pair] = {
-    "complete": ("to the end", "跑完"),
-    "stopped": ("stopped early", "提前停掉"),
+    "complete": ("finished", "跑完"),
+    "stopped": ("stopped early", "提前停止"),
     "failed": ("failed", "失败"),
 }
 LEADS: dict[str, Pair] = {
     "better": ("Better values were found.", "找到了更好的值。"),
-    "unclear": ("Perhaps better, perhaps chance.", "也许更好，也许只是运气。"),
-    "unconfirmed": ("A better trial was found, on one seed.", "有一个更好的试验，但只看了一个种子。"),
-    "worse": ("Stay with the recipe's values.", "保持配方原来的值。"),
-    "default": ("Stay with the recipe's values.", "保持配方原来的值。"),
+    "unclear": ("Perhaps better, perhaps luck.", "也许更好，也许只是运气。"),
+    "unconfirmed": ("A better trial was found, but on one seed only.", "有一个更好的试验，但只用了一个种子。"),
+    "worse": ("Keep the recipe's values.", "沿用配方原来的值。"),
+    "default": ("Keep the recipe's values.", "沿用配方原来的值。"),
 }
 
 
@@ -45,8 +45,7 @@ def write_report(
 ) -> None:
     """Writes the page to `out`. records: the trials; again: the runs with other seeds."""
     parts = material(name, plan, dimensions, records, again, found)
-    filters = {"show": lambda value: "auto" if value is None else show(value)}
-    write_atomic(out, layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"], filters=filters))
+    write_atomic(out, layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"]))
 
 
 def material(
@@ -57,7 +56,7 @@ def material(
     again: Sequence[Record],
     found: Verdict,
 ) -> dict[str, Any]:
-    """What the template shows."""
+    """The template's variables."""
     counts = Counter(r["outcome"] for r in records)
     trained = sum(len(r["curve"]) for r in records) / max(1, len(records) * plan.looks)
     shares = importance(records, dimensions)

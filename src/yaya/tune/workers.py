@@ -1,4 +1,4 @@
-"""Where trials run: as processes of this machine, or on a Ray cluster. Both follow them through files in their folders."""
+"""Where trials run: as processes on this machine, or on a Ray cluster. Both are followed through files in their folders."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from yaya.tune.trial import LOG
 
 PATIENCE_S = 20.0  # from SIGTERM to SIGKILL
 POLL_S = 0.2
-KILLED = -9  # the exit code of what SIGKILL ended
-STOP = "stop"  # a file that asks a trial on another machine to end
+KILLED = -9  # the exit code after SIGKILL
+STOP = "stop"  # a file that asks a trial on another machine to stop
 
 
 class Handle(Protocol):
-    """A trial that runs."""
+    """A running trial."""
 
     def poll(self) -> int | None:
-        """Its exit code (negative: the signal that killed it), `None` while it runs."""
+        """Its exit code (negative: the signal that killed it), or `None` while it runs."""
 
     def stop(self) -> None:
-        """Asks it to end; `poll` tells when it has."""
+        """Asks it to stop; `poll` tells when it has."""
 
     def kill(self) -> None:
-        """Ends it now."""
+        """Kills it."""
 
 
 class Process:
-    """A process of this machine. Its standard input stays open as long as we live; what it says goes to its folder."""
+    """A process on this machine. Its standard input stays open as long as we live; its output goes to its folder."""
 
     def __init__(self, arguments: list[str], folder: Path, env: dict[str, str] | None = None):
         with (folder / LOG).open("wb") as log:
@@ -44,7 +44,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 env=os.environ | (env or {}),
-                start_new_session=True,  # Ctrl-C is for the search: it ends its trials itself
+                start_new_session=True,  # Ctrl-C is for the search, which stops its trials itself
             )
         self.kill_at: float | None = None
 
@@ -63,9 +63,9 @@ class Process:
 
 
 class Local:
-    """Trials as processes of this machine; CPU threads and GPUs are shared out among them.
+    """Trials as processes on this machine, which share its CPU threads and GPUs.
 
-    workers: trials at a time, 0 for as many as there are GPUs, else one.
+    workers: trials at a time; 0 means one per GPU, or one if there is none.
     """
 
     def __init__(self, workers: int, runtime: Machine):
@@ -89,9 +89,9 @@ def visible_gpus() -> list[str]:
 
 
 def attend(arguments: list[str], folder: str, cwd: str, env: dict[str, str]) -> int:
-    """What a Ray worker does: runs a trial until it ends, or until a file in its folder asks it to. Its exit code."""
+    """A Ray worker's task: runs a trial until it ends, or until a file in its folder asks it to stop. Returns its exit code."""
     if os.path.isdir(cwd):
-        os.chdir(cwd)  # paths in a recipe are from where the search was started
+        os.chdir(cwd)  # a recipe's paths are relative to where the search was started
     trial = Process(arguments, Path(folder), env)
     try:
         stopping = False
@@ -106,13 +106,13 @@ def attend(arguments: list[str], folder: str, cwd: str, env: dict[str, str]) -> 
 
 
 class RayTask:
-    """A trial on the cluster."""
+    """A trial on the Ray cluster."""
 
     def __init__(self, reference: Any, folder: Path):
         self.reference, self.folder = reference, folder
 
     def poll(self) -> int | None:
-        """Its exit code, None while it runs; that of a kill where its node is gone."""
+        """Its exit code, None while it runs; a kill's code if its node is gone."""
         import ray
 
         if not ray.wait([self.reference], timeout=0)[0]:
@@ -132,9 +132,9 @@ class RayTask:
 
 
 class Ray:
-    """Trials as tasks of the Ray cluster at RAY_ADDRESS, or of one that is started here; all nodes see the runs' folder.
+    """Trials as tasks on the Ray cluster at RAY_ADDRESS, or on one started here; all nodes see the runs' folder.
 
-    workers: trials at a time, 0 for as many as there are nodes, or GPUs.
+    workers: trials at a time; 0 means one per GPU, or one per node.
     """
 
     def __init__(self, workers: int, runtime: Machine):

@@ -1,4 +1,4 @@
-"""What a training will come to, before it begins: the loss to expect (`bench/scaling.py`), the batch for so many tokens."""
+"""Forecasts a training before it begins: the expected loss (`bench/scaling.py`) and a batch for its number of tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 # no training gets below.
 TEXT = 0.793, 0.266, -0.0196
 TEMPLATES = -0.813, -0.285, 0.18
-REPEATS = 3.0  # a repeated token is worth less and less: after so many repeats 1/e of a new one. Chosen, not fitted
+REPEATS = 3.0  # repeated tokens lose value: after this many repeats, worth 1/e of a new one. Chosen, not fitted
 TEMPLATES_FALL = -1.2, -0.45  # the probe's fall between which a text counts as made from templates
 # How far the logarithm of the loss lies above the end's when so much is done, in falls of the probe: of texts only.
 ON_THE_WAY = (0.05, 2.84), (0.1, 2.39), (0.2, 1.76), (0.3, 1.38), (0.5, 0.86), (0.7, 0.44), (0.85, 0.18), (1.0, 0.0)
@@ -38,7 +38,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class LossForecast:
-    """What the loss of a pretraining depends on."""
+    """Everything that a pretraining's final loss depends on."""
 
     layers: int  # weights of the layers
     tokens: float
@@ -46,7 +46,7 @@ class LossForecast:
     probe: Probe
 
     def is_known(self) -> bool:
-        """Whether the fit was made from runs of about this size."""
+        """Whether the fit covers runs of about this size."""
         least, weights, tokens = KNOWN_TIMES
         known = least <= self.layers / PROBE_WEIGHTS <= weights and least <= self.tokens / PROBE_TOKENS <= tokens
         return known and self.fall() > TEMPLATES_FALL[0]
@@ -64,7 +64,7 @@ class LossForecast:
         return math.log(tokens / PROBE_TOKENS), math.log(self.layers / PROBE_WEIGHTS)
 
     def loss(self, done: float = 1.0) -> float:
-        """The loss on held-out text to expect, in nats a token, when a share `done` of the training is over.
+        """The expected validation loss, in nats per token, when a share `done` of the training is over.
 
         L (D / D_probe)^(a f + c log(N / N_probe)) (N / N_probe)^(b f): the power law of arXiv:2001.08361 from the probe's
         loss L on. Texts differ in how fast they are learned, so exponents go by f, the logarithm of the probe's fall.
@@ -81,12 +81,12 @@ class LossForecast:
 
 
 def effective_tokens(tokens: float, unique: float) -> float:
-    """What `tokens` of training are worth when there are only `unique` different ones (arXiv:2305.16264, eq. 5)."""
+    """How many fresh tokens `tokens` of training are worth when only `unique` are distinct (arXiv:2305.16264, eq. 5)."""
     repeats = max(0.0, tokens / max(unique, 1.0) - 1)
     return min(tokens, unique) + unique * REPEATS * (1 - math.exp(-repeats / REPEATS))
 
 
 def batch_for(tokens: float, row_length: int) -> int:
-    """Tokens of one step for a training of so many: a power of two of about their square root (arXiv:2410.21676)."""
+    """Tokens per step for a training of `tokens`: a power of two near its square root (arXiv:2410.21676)."""
     wanted = 2 ** round(math.log2(max(1.2 * math.sqrt(tokens), 1)))
     return max(row_length, min(1 << 20, max(1024, wanted)))

@@ -15,7 +15,7 @@ LIBRARIES, LIBRARIES_BF16 = 2e7, 7e7  # bytes that the libraries take once they 
 
 @dataclass(frozen=True)
 class Size:
-    """Parameters of a model by their part in its cost."""
+    """A model's parameter counts, as the memory estimate needs them."""
 
     layers: int  # weights of all layers
     embedding: int  # of one table of tokens; the head is the same when it is tied
@@ -29,7 +29,7 @@ class Size:
 
 
 def memory_bytes(c: ModelConfig, config: LoopConfig, dtype: str) -> float:
-    """What training adds to a process: weights, gradients, optimizer, a checkpoint's copy, activations of a micro-batch."""
+    """Memory that training adds: weights, gradients, optimizer, a checkpoint's copy, activations of a micro-batch."""
     assert config.micro_batch_tokens is not None and config.batch_tokens is not None
     bytes_per_number = 4 if dtype == "float32" else 2
     micro_tokens, batch_tokens = config.micro_batch_tokens, config.batch_tokens // distributed.world_size()
@@ -49,7 +49,7 @@ def memory_bytes(c: ModelConfig, config: LoopConfig, dtype: str) -> float:
 
 
 def activation_bytes(c: ModelConfig, tokens: int, bytes_per_number: int) -> float:
-    """Numbers kept for the backward pass of so many tokens, and the largest that it needs besides."""
+    """Values kept for the backward pass of `tokens`, and the most that it needs besides."""
     d, f, t = c.hidden_size, c.intermediate_size, c.max_position_embeddings
     heads, kv = c.num_attention_heads, c.num_key_value_heads
     wide, all_heads = heads * c.head_dim, (heads + 2 * kv) * c.head_dim

@@ -1,6 +1,6 @@
-"""The planner: what a training's recipe leaves open, for the time there is. It measures the machine for a few seconds.
+"""The planner: fills in what a training's recipe leaves open, to fit the time. It measures the machine for a few seconds.
 
-What it chooses is written into the run's recipe, so that running or resuming that recipe measures nothing anew.
+Its choices are written to the run's recipe, so that running or resuming that recipe needs no new measurement.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from yaya.train.packing import DataMixture
 from yaya.train.plan import forecast, memory
 
 MEASURED_SECONDS = 1.0
-MEASURED_TOKENS = 4_000_000  # a training whose batch the first probe takes
-STEPS_TOKENS = 16_000_000  # a training whose batch is taken where only steps are given: 4,096 tokens
-MICRO_BATCH_TOKENS = 8192  # computed at once, unless the recipe says otherwise
+MEASURED_TOKENS = 4_000_000  # the first probe uses the batch of a training of this many tokens
+STEPS_TOKENS = 16_000_000  # if only steps are given, the batch of a training of this many tokens: 4,096 tokens
+MICRO_BATCH_TOKENS = 8192  # computed at a time, unless the recipe says otherwise
 TRAINER_ROWS = 8  # the Trainer's default of per_device_train_batch_size
 
 
 @dataclass(frozen=True)
 class Trainee:
-    """What the planner has to know of a training stage. Functions take the stage's config, whose sizes are set."""
+    """What the planner needs to know about a training stage. Functions take the stage's config with its sizes set."""
 
     name: str
     row_length: int
-    unique_tokens: int  # different ones that it trains on
-    least_batch_tokens: int  # fewer are refused: nothing would come of them
+    unique_tokens: int  # distinct tokens that it trains on
+    least_batch_tokens: int  # less is refused, since nothing would be learned
     dtype: str  # of the computation
     model: Callable[[Any], ModelConfig]
     build: Callable[[Any], tuple[Transformer, Objective]]
@@ -50,10 +50,10 @@ class Trainee:
 
 
 def settle(trainee: Trainee, config: Any, request: PlanRequest, guess: float | None = None) -> tuple[Any, float | None]:
-    """(the config with batch, micro-batch and steps; seconds a token, where they are known).
+    """(the config with batch, micro-batch and steps; seconds per token, if known).
 
-    guess: seconds a token, as far as they are known before this batch is measured. UserError where two settings of the
-    recipe cannot both be.
+    guess: seconds per token, as far as known before this batch is measured. UserError if two settings of the recipe
+    contradict each other.
     """
     token_seconds = request.before.token_seconds if request.before else request.token_seconds
     if request.measures and token_seconds is None:
@@ -73,16 +73,16 @@ def settle(trainee: Trainee, config: Any, request: PlanRequest, guess: float | N
         if config.steps not in (None, steps):
             name = trainee.name
             raise UserError(
-                f"{name}.steps={config.steps:,}, but num_train_epochs={config.num_train_epochs:g} is {steps:,} steps. Set one of them only.",
+                f"{name}.steps={config.steps:,}, but num_train_epochs={config.num_train_epochs:g} is {steps:,} steps. Set only one of them.",
                 f"{name}.steps={config.steps:,}，而 num_train_epochs={config.num_train_epochs:g} 是 {steps:,} 步。两者只能设一个。",
             )
     return replace(config, steps=config.steps or steps), token_seconds
 
 
 def settle_batch(trainee: Trainee, config: LoopConfig, tokens: float) -> LoopConfig:
-    """Batch and micro-batch: as the recipe says, in the Trainer's words or ours, else by how many tokens are trained on.
+    """Batch and micro-batch: from the recipe, under the Trainer's names or ours, else by the number of training tokens.
 
-    No step takes more than the different tokens there are.
+    No step takes more tokens than there are distinct ones. UserError if two keys contradict each other.
     """
     name, row_length = trainee.name, trainee.row_length
     rows, accumulate = config.per_device_train_batch_size, config.gradient_accumulation_steps
@@ -93,7 +93,7 @@ def settle_batch(trainee: Trainee, config: LoopConfig, tokens: float) -> LoopCon
         product = rows * accumulate * processes * row_length
         if batch not in (None, product):
             raise UserError(
-                f"{name}.batch_tokens={batch:,}, but per_device_train_batch_size={rows} x gradient_accumulation_steps={accumulate} x {processes} processes x {row_length} tokens a row is {product:,}. Set one of them only.",
+                f"{name}.batch_tokens={batch:,}, but per_device_train_batch_size={rows} x gradient_accumulation_steps={accumulate} x {processes} processes x {row_length} tokens a row is {product:,}. Set only one of them.",
                 f"{name}.batch_tokens={batch:,}，而 per_device_train_batch_size={rows} × gradient_accumulation_steps={accumulate} × {processes} 个进程 × 每行 {row_length} 个 token 等于 {product:,}。两者只能设一个。",
             )
         return replace(config, batch_tokens=product, micro_batch_tokens=micro or rows * row_length)
@@ -104,7 +104,7 @@ def settle_batch(trainee: Trainee, config: LoopConfig, tokens: float) -> LoopCon
 
 
 def settle_speed(trainee: Trainee, config: LoopConfig, request: PlanRequest, guess: float | None) -> float:
-    """Seconds a token, measured in the batch that will be trained with."""
+    """Seconds per token, measured with the batch that training will use."""
     token_seconds = guess
     probed = settle_batch(trainee, config, MEASURED_TOKENS).batch_tokens if guess else None
     for _ in range(3):  # a token takes longer in a small batch, and how large it is goes by how many tokens fit
@@ -119,29 +119,29 @@ def settle_speed(trainee: Trainee, config: LoopConfig, request: PlanRequest, gue
 
 
 def look_tokens(config: LoopConfig, row_length: int) -> float:
-    """The tokens whose training takes as long as all looks at the validation rows: these have no backward pass."""
+    """The number of training tokens that take as long as all validations, which have no backward pass."""
     return (config.evaluations + config.samples) * VALIDATION_ROWS * row_length / 3
 
 
 def epoch_steps(trainee: Trainee, config: LoopConfig) -> int:
-    """Steps in which the data is seen `num_train_epochs` times; of two kinds, the one that repeats most."""
+    """Steps for `num_train_epochs` passes over the data; of two kinds, the one that repeats most."""
     assert config.num_train_epochs is not None and config.batch_tokens is not None
     mixture = trainee.mixture(config)
     if not mixture.parts:
-        return 1  # the stage itself will say that there is nothing
+        return 1  # the stage itself will report that there is nothing
     rows = config.num_train_epochs / mixture.epochs(1)
     return math.ceil(rows / max(1, config.batch_tokens // trainee.row_length) - 1e-9)
 
 
 def measure(trainee: Trainee, config: LoopConfig, seconds: float) -> float:
-    """Seconds a token: the median of the optimizer steps that `seconds` hold."""
+    """Seconds per token: the median over the optimizer steps that fit into `seconds`."""
     assert config.batch_tokens is not None
     model, objective = trainee.build(config)
     with torch.no_grad():
-        for p in model.parameters():  # a processor is faster with zeros, of which a fresh model has many
+        for p in model.parameters():  # processors are faster with zeros, and a fresh model has many
             p.add_(0.02)
     optimizer, cursor = make_optimizer(model, config), 0
-    for _ in range(2 if model.head.device.type == "xla" else 0):  # it compiles: the first step, then with momenta
+    for _ in range(2 if model.head.device.type == "xla" else 0):  # the first step compiles, then again with momenta
         train_step(model, objective, optimizer, 0, config, 1e-3)
     step_seconds: list[float] = []
     started = time.perf_counter()
@@ -153,7 +153,7 @@ def measure(trainee: Trainee, config: LoopConfig, seconds: float) -> float:
 
 
 def describe(trainee: Trainee, config: LoopConfig, token_seconds: float | None) -> TrainingPlan:
-    """The plan of a config without open ends; says how many steps there are, how long they take, and how much memory."""
+    """The plan of a fully settled config; says how many steps it takes, how long, and how much memory."""
     assert config.steps is not None and config.batch_tokens is not None
     name, tokens, model = trainee.name, config.steps * config.batch_tokens, trainee.model(config)
     passes = tokens / max(1, trainee.unique_tokens)
@@ -165,7 +165,7 @@ def describe(trainee: Trainee, config: LoopConfig, token_seconds: float | None) 
         en = f", about {duration(seconds)} at {1 / token_seconds:,.0f} tokens/s"
         zh = f"，每秒约 {1 / token_seconds:,.0f} 个，约 {duration(seconds)}"
     say(
-        f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{en}; the data {times(passes)} times; memory about {needed:.1f} GB.",
-        f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{zh}；数据过 {times(passes)} 遍；内存约 {needed:.1f} GB。",
+        f"[{name}] {config.steps:,} steps of {config.batch_tokens:,} tokens{en}; {times(passes)} passes over the data; about {needed:.1f} GB of memory.",
+        f"[{name}] {config.steps:,} 步，每步 {config.batch_tokens:,} 个 token{zh}；训练 {times(passes)} 轮；内存约 {needed:.1f} GB。",
     )
     return TrainingPlan(config, model, tokens, needed, token_seconds, seconds)

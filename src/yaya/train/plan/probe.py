@@ -1,7 +1,7 @@
-"""The probe: a tiny model reads a little of the text, to find out how hard it is to learn.
+"""The probe: a tiny model reads a little of the text to find out how hard it is to learn.
 
-What it finds is kept as `pilot.json` in the run's folder. What larger models and longer trainings will reach follows from
-it: `forecast.py`.
+Its result is kept as `pilot.json` in the run's folder; `forecast.py` derives from it what larger models and longer
+trainings will reach.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FILE = "pilot.json"
 
 
 def known_probe(folder: Path, of: list[Any]) -> Probe | None:
-    """What a probe found in a run's folder, if it holds for `of` (the data, the length of rows and the like)."""
+    """The probe's result in a run's folder, if it is valid for `of` (the data, the row length and the like)."""
     known = read_json(folder / FILE)
     return Probe(**known["found"]) if known.get("of") == of else None
 
 
 def keep_probe(folder: Path, of: list[Any], found: Probe) -> None:
-    """Writes what a probe found, and what it holds for."""
+    """Writes a probe's result, and what it is valid for."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / FILE, json.dumps({"of": of, "found": vars(found)}))
 
@@ -40,13 +40,13 @@ def keep_probe(folder: Path, of: list[Any], found: Probe) -> None:
 def run_probe(
     model: Transformer, objective: Objective, config: LoopConfig, validate: Callable[[], dict[str, float]]
 ) -> Probe | None:
-    """Trains the tiny model; its losses on held-out text where the rate begins to fall, and at the end.
+    """Trains the tiny model; returns its validation losses where learning-rate decay begins, and at the end.
 
-    None where there is nothing to validate on (no held-out reply fits into a row).
+    None if there is nothing to validate on (no held-out reply fits into a row).
     """
     optimizer, steps, cursor = make_optimizer(model, config), forecast.PROBE_STEPS, 0
     losses = []
-    with Bar(t("how hard is the text?", "文本有多难？"), steps, t("steps", "步")) as bar:
+    with Bar(t("probing the text", "试探文本难度"), steps, t("steps", "步")) as bar:
         for step in range(steps):
             scale = schedule(step, steps, config.warmup_steps, config.decay_share())
             cursor = train_step(model, objective, optimizer, cursor, config, scale).cursor
