@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from yaya.core.artifact import Draft
+from yaya.core.stage import RunContext
 from yaya.prepare import corpus
 from yaya.prepare.clean.tokens import tokens_of
 from yaya.prepare.settings import PrepareConfig, resolved
@@ -35,7 +36,7 @@ def main() -> None:
     switches = dict.fromkeys(ON, True) | dict.fromkeys(OFF, False)
     config = resolved(PrepareConfig(sources=[str(source)], normal_form="keep", workers=2, decontaminate=[], **switches))
     started = time.perf_counter()
-    corpus.run(config, {}, Draft(out, "prepare", {}, {}, 0))
+    corpus.run(config, {}, Draft(out, "prepare"), RunContext(out, 0, None))
     seconds = time.perf_counter() - started
     print(f"{seconds:.1f} s, {source.stat().st_size / 1e6 / seconds:.2f} MB/s")
     ids = [json.loads(line)["id"] for line in source.read_text("utf-8").split("\n") if line]

@@ -19,6 +19,7 @@ import psutil
 from yaya.core.artifact import Draft
 from yaya.core.config import build
 from yaya.core.recipe import parse_assignment, set_dotted
+from yaya.core.stage import RunContext
 from yaya.prepare import corpus
 from yaya.prepare.settings import PrepareConfig, resolved
 
@@ -49,9 +50,9 @@ def measure(out: Path, values: dict) -> None:
     config = resolved(build(PrepareConfig, values, "prepare"))
     memory = Memory()
     memory.start()
-    draft = Draft(out, "prepare", {}, {}, 0)
+    draft = Draft(out, "prepare")
     started = time.perf_counter()
-    corpus.run(config, {}, draft)
+    corpus.run(config, {}, draft, RunContext(out, 0, None))
     seconds = time.perf_counter() - started
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(usage.ru_utime + usage.ru_stime for usage in used)

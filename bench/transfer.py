@@ -11,7 +11,6 @@ from pathlib import Path
 
 from speedrun import train
 
-from yaya import pipeline
 from yaya.core.recipe import parse_assignment
 from yaya.train.pretrain import PretrainConfig
 
@@ -23,7 +22,6 @@ def main() -> None:
     widths, times = keys.pop("widths", [64, 128, 256]), keys.pop("times", [0.25, 0.5, 1, 2, 4])
     run = {name: keys.pop(name) for name in ("threads", "dtype") if name in keys}
     recipe = {"name": out.name, "prepare": {"sources": sources}, "tokenize": {"vocab_size": 2048}, **run}
-    pipeline.RUNS = out.parent
     usual = PretrainConfig()
     print("width | " + " | ".join(f"{by:g} times" for by in times))
     for width in widths:
@@ -31,7 +29,7 @@ def main() -> None:
         for by in times:
             rates = {name: by * getattr(usual, name) for name in ("learning_rate", "matrix_learning_rate")}
             shape = {"hidden_size": width, "num_hidden_layers": 3, "batch_tokens": 2048, "steps": 400}
-            found.append(train(recipe, 0, {**shape, **keys, **rates}, None)[0])
+            found.append(train(recipe, 0, {**shape, **keys, **rates}, None, out.parent)[0])
         print(f"{width:5} | " + " | ".join(f"{bits:.3f}" for bits in found), flush=True)
 
 
