@@ -24,7 +24,7 @@ def chat(page: Page, address: str, questions: list[str]) -> None:
     for count, question in enumerate(questions, 1):
         page.get_by_role("textbox").first.fill(question)
         page.keyboard.press("Enter")
-        page.get_by_text(re.compile("first after|首个")).nth(count - 1).wait_for(timeout=20000)
+        page.get_by_text(re.compile("first token after|首个 token")).nth(count - 1).wait_for(timeout=20000)
 
 
 def main(run: str, folder: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_conversation(chat: Chat, engine: FakeEngine) -> None:
     assert chat.text("#model") == "baby"
     chat.send("first")
     assert chat.reply == "You said: first"
-    assert "tokens/s" in chat.text(".numbers") and "first after" in chat.text(".numbers")
+    assert "tokens/s" in chat.text(".numbers") and "first token after" in chat.text(".numbers")
     chat.send("second")
     assert chat.reply == "You said: second"
     prompt = "".join(chr(i) if i < 0x110000 else "|" for i in engine.added[-1].input_ids)

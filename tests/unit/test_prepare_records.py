@@ -623,7 +623,7 @@ def test_what_is_left_out_is_counted_and_said(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("YAYA_LANG", "zh")
     prepare(tmp_path / "zh", source)
     assert (
-        "未采用：数据里标为不好（1）；没有回复（1）；数据里标为不学（1）；暂不支持的工具调用（2）"
+        "未采用：数据里标为不好（1）；没有回复（1）；数据里标明不用于训练（1）；暂不支持的工具调用（2）"
         in capsys.readouterr().err
     )
 

@@ -130,13 +130,13 @@ def test_numbers_and_names_are_shown(tmp_path: Path) -> None:
     html = render(tmp_path, METRICS, EXAMPLES)
     english, chinese = in_language(html, "en"), in_language(html, "zh")
     for text in (
-        "1,234 documents were read, 1,220 were kept", "dropped: not running text (Gopher)", "language: fr",
+        "1,234 documents were read, 1,220 were kept", "dropped: not prose (Gopher)", "language: fr",
         "garbled text repaired", "2,000,000 bytes", "81% the same", "Jaccard 0.812", "62.5%", "2.25",
         "sentences reordered 12", "files read as GB18030 3", "not valid JSON", "87% the same as",
     ):  # fmt: skip
         assert text in english, text
     for text in (
-        "读入 1,234 篇文档，留下 1,220 篇", "去掉：不成文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
+        "读入 1,234 篇文档，留下 1,220 篇", "去掉：不像文章（Gopher）", "语言：fr", "修复乱码", "2,000,000 字节",
         "81% 相同", "调换句子顺序 12", "按 GB18030 读取的文件 3", "不是合法的 JSON", "有 87% 相同",
     ):  # fmt: skip
         assert text in chinese, text

@@ -359,7 +359,7 @@ def test_own_texts_have_no_primer(run: Path, tokenizer: Tokenizer) -> None:
     text = HTMLParser(html).body.text()
     assert "my <b>texts</b>" in text and "Bamboo Town" not in text and "your own texts" in text
     assert (
-        f"like choosing among 1.6 equally likely ones; blind guessing would mean choosing among {tokenizer.vocab_size}"
+        f"as if choosing among 1.6 equally likely ones; blind guessing would mean choosing among {tokenizer.vocab_size}"
         in text
     )
 

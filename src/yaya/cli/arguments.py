@@ -50,6 +50,10 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title, self._optionals.title = t("Arguments", "参数"), t("Options", "选项")
         self.add_argument("-h", "--help", action="help", help=t("show this help", "显示帮助"))
 
+    def format_help(self) -> str:
+        """The help; argparse ends every heading with an English colon."""
+        return re.sub("^([^ ]+):$", t(r"\1:", r"\1："), super().format_help(), flags=re.MULTILINE)
+
     def error(self, message: str) -> Any:
         """Raises `UsageError` for a mistake on the command line."""
         en = zh = message

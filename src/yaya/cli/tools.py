@@ -24,7 +24,12 @@ def sampling_options(made: Parser, max_new_tokens: int) -> None:
         "--greedy", action="store_true", help=t("always take the most likely token", "总是选概率最大的 token")
     )
     made.add_argument(
-        "--temperature", type=float, default=0.7, help=t("sampling temperature (default 0.7)", "采样温度（默认 0.7）")
+        "--temperature",
+        type=float,
+        default=0.7,
+        help=t(
+            "higher is more surprising, lower is safer (default 0.7)", "温度：越高越出人意料，越低越稳妥（默认 0.7）"
+        ),
     )
     made.add_argument(
         "--top-k", type=int, default=0, help=t("sample from the k most likely tokens", "只从概率最大的 k 个里选")
@@ -33,7 +38,10 @@ def sampling_options(made: Parser, max_new_tokens: int) -> None:
         "--top-p",
         type=float,
         default=0.9,
-        help=t("sample from this share of the probability (default 0.9)", "核采样的概率上限（默认 0.9）"),
+        help=t(
+            "sample from the top tokens with this total probability (default 0.9)",
+            "只从概率最大、合计达到这个值的几个里选（默认 0.9）",
+        ),
     )
     made.add_argument(
         "--repetition-penalty", type=float, default=1.0, help=t("above 1: less repetition", "大于 1 时减少重复")
@@ -45,9 +53,12 @@ def sampling_options(made: Parser, max_new_tokens: int) -> None:
         help=t(f"longest reply, in tokens (default {max_new_tokens})", f"回复最多多少 token（默认 {max_new_tokens}）"),
     )
     made.add_argument(
-        "--seed", type=int, default=None, help=t("makes the reply repeatable", "固定随机种子，让回复可复现")
+        "--seed",
+        type=int,
+        default=None,
+        help=t("random seed: makes the reply repeatable", "固定随机种子，让回复可复现"),
     )
-    made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    made.add_argument("--device", default="auto", help=t("auto, cpu, cuda, mps", "auto、cpu、cuda、mps"))
 
 
 def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -77,7 +88,7 @@ def chat_command(words: list[str]) -> None:
     made.add_argument(
         "--once", metavar="TEXT", help=t("send one message and print only the reply", "只发一句，只打印回复")
     )
-    made.add_argument("--system", help=t("a system message", "系统消息"))
+    made.add_argument("--system", help=t("a system message, ahead of the chat", "系统消息，放在对话最前面"))
     sampling_options(made, 256)
     options = made.parse_args(words)
     from yaya.cli import chat
@@ -139,7 +150,7 @@ def serve_command(words: list[str]) -> None:
         default=8000,
         help=t("port (default 8000; if taken, the next free one)", "端口（默认 8000；被占用就换下一个）"),
     )
-    made.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    made.add_argument("--device", default="auto", help=t("auto, cpu, cuda, mps", "auto、cpu、cuda、mps"))
     options = made.parse_args(words)
     from yaya.cli.models import model_folder
 

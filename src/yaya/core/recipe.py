@@ -28,17 +28,17 @@ CHOSEN_KEYS = ("micro_batch_tokens",)  # keys that decide no result but are chos
 class RunConfig:
     """Keys at the top of a recipe: they belong to the whole run."""
 
-    name: str = key("demo", "name of the run: results go to runs/NAME", "运行的名字：结果写到 runs/NAME")
+    name: str = key("demo", "name of the run: results go to runs/NAME", "这次运行的名字：结果写到 runs/NAME")
     minutes: float = key(
         10.0,
         "wall-clock time of the whole run; sets the number of steps",
-        "整个运行的时间（分钟），由它定出训练步数",
+        "整个运行的时间（分钟），训练步数由它决定",
         least=0.05,
     )
     budget: str | float | None = key(
         None,
         'what the run may cost, instead of minutes, e.g. "$5"; needs price_per_hour',
-        '整个运行的花费上限，代替 minutes，如 "¥30"；按 price_per_hour 折算成时间',
+        '整个运行最多花多少钱，代替 minutes，如 "¥30"；按 price_per_hour 折算成时间',
     )
     price_per_hour: float | None = key(
         None,
@@ -55,17 +55,19 @@ class RunConfig:
     )
     dtype: str = key(
         "auto",
-        "compute dtype; auto measures which is faster",
+        "number format to compute in; auto measures which is faster",
         "计算精度；auto 会实测哪个更快",
         ("auto", "float32", "bfloat16"),
     )
     threads: int | None = key(None, "CPU threads (default: all cores)", "CPU 线程数（默认：所有核）", least=1)
     overwrite: bool = key(
         False,
-        "replace a finished training or its data if it would differ; a single stage: always redo",
-        "允许替换与这次不同的训练结果及其数据；单独运行一个阶段时，总是重做",
+        "replace a finished training or its data where the new one would differ; a single stage is always redone",
+        "允许覆盖和这次不一样的旧训练结果及其数据；单独运行一个阶段时，总是重做",
     )
-    from_run: str | None = key(None, "take missing inputs from this run", "缺少的输入取自这个运行", alias="from")
+    from_run: str | None = key(
+        None, "name of another run to take missing inputs from", "缺少的输入从哪个运行里取（写它的名字）", alias="from"
+    )
 
 
 def spend(config: RunConfig) -> RunConfig:

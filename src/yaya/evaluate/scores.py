@@ -35,8 +35,8 @@ class EvaluateConfig:
     max_new_tokens: int = key(64, "longest reply, in tokens", "回复最多多少 token", least=1)
     stride: int | None = key(
         None,
-        "stride of the sliding window (auto: half the context)",
-        "滑动窗口的步长（自动：上下文长度的一半）",
+        "sliding window: tokens per move (auto: half the context)",
+        "测损失的窗口每次移动几个 token（自动：上下文的一半）",
         least=1,
     )
 

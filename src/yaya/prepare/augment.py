@@ -58,10 +58,14 @@ class AugmentConfig:
     share: float = key(0.1, "share of the words that a method changes", "每种方法改动多大比例的词", least=0)
     lexicons: list[str] = key(
         ["oewn:2024", "omw-cmn:1.4"],
-        "wordnets for the synonyms: python -m wn download oewn:2024 omw-cmn:1.4",
-        "同义词用的词网：python -m wn download oewn:2024 omw-cmn:1.4",
+        "wordnets to take synonyms from; to get them: python -m wn download oewn:2024 omw-cmn:1.4",
+        "同义词取自哪些词网；下载：python -m wn download oewn:2024 omw-cmn:1.4",
     )
-    model: str = key("bert-base-multilingual-cased", "masked language model for masked", "masked 用的掩码语言模型")
+    model: str = key(
+        "bert-base-multilingual-cased",
+        "for masked: a masked language model",
+        "masked 方法所用的掩码语言模型",
+    )
 
 
 def check(config: AugmentConfig) -> None:

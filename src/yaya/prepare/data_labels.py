@@ -20,7 +20,7 @@ FILTERS: dict[str, Pair] = {
     "empty": ("empty documents", "空文档"),
     "languages": ("other languages", "其他语言"),
     "blocklist": ("blocklist", "屏蔽词"),
-    "gopher_quality": ("not running text (Gopher)", "不成文章（Gopher）"),
+    "gopher_quality": ("not prose (Gopher)", "不像文章（Gopher）"),
     "gopher_repetition": ("repetition (Gopher)", "重复啰嗦（Gopher）"),
     "c4_lines": ("only full sentences kept (C4)", "只保留成句的行（C4）"),
     "c4_quality": ("code and placeholders (C4)", "代码和占位文字（C4）"),
@@ -50,7 +50,7 @@ REASONS: dict[str, Pair] = {
     "no reply": ("without a reply", "没有回复"),
     "no choice": ("several replies, none marked as the best", "有几个回复，没标明哪个最好"),
     "marked as bad": ("marked as bad in the data", "数据里标为不好"),
-    "not to be learned": ("marked as not to be learned", "数据里标为不学"),
+    "not to be learned": ("marked as not for training", "数据里标明不用于训练"),
     "a word of the blocklist": ("contains a blocklisted word", "含有屏蔽词"),
     "too short": ("too short", "太短"),
     "too long": ("too long", "太长"),
@@ -76,7 +76,7 @@ REASONS: dict[str, Pair] = {
 # Reasons with something of the document in them: what they look like, and {} for what is in the brackets.
 PATTERNS: list[tuple[str, str, str]] = [
     (r"one run of (\d+) words", "one run of {} words makes up too much of it", "同一串 {} 个词占了太多篇幅"),
-    (r"repeated runs of (\d+) words", "repeated runs of {} words", "成串的 {} 个词重复"),
+    (r"repeated runs of (\d+) words", "repeated runs of {} words", "{} 个词的片段反复出现"),
     (r"language (.+)", "language: {}", "语言：{}"),
     (r"overlaps (.+)", "contains a question from {}", "含有 {} 的题目"),
     (r"duplicate of (.+)", "the same as {}", "和 {} 相同"),
@@ -94,10 +94,10 @@ KINDS: dict[str, Pair] = {
     "too large": ("too large", "太大"),
     "no text layer": ("a scan without text", "没有文字层的扫描件"),
     "broken record": ("a record that is not valid JSON", "不是合法 JSON 的记录"),
-    "surplus cells": ("more cells than columns", "格数多于列数"),
+    "surplus cells": ("more cells than columns", "单元格比列数多"),
     "open quote": ("an unclosed quote", "引号没有闭合"),
     "password": ("needs a password", "需要密码"),
-    "locked": ("copy-protected", "有版权保护"),
+    "locked": ("copy-protected", "有防复制保护"),
     "old format": ("an old Office format", "旧版 Office 格式"),
     "other kind": ("not what its file name says", "与文件名不符"),
     "bad body": ("content that cannot be unpacked", "内容解不开"),
@@ -105,10 +105,10 @@ KINDS: dict[str, Pair] = {
     "tool calls": ("tool calls, not read yet", "暂不支持的工具调用"),
 }
 REMARKS: dict[str, Pair] = {
-    "threads": ("files of posts joined into dialogues", "由帖子接成对话的文件"),
+    "threads": ("files of posts joined into dialogues", "把帖子接成对话的文件"),
     "divided": ("files split into documents at separator marks", "按标记拆成多篇的文件"),
     "table": ("tables read as text", "按文本读取的表格"),
-    "formulas": ("sheets with formulas but no values", "公式没有值的工作表"),
+    "formulas": ("sheets with formulas but no values", "有公式却没有值的工作表"),
     "config": ("files without text or chat, skipped", "没有文本或对话而跳过的文件"),
 }
 MIXING: dict[str, Pair] = {
@@ -130,7 +130,7 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
         ("What was read, what was kept", "读入多少，留下多少"),
         (
             "Every document is counted here exactly once: it was kept, or it was removed for a reason. So the numbers add up.",
-            "读入的每一篇在这里都恰好计一次：要么留下，要么因为某个原因去掉。所以各项加起来正好对得上。",
+            "读入的每一篇都在这里算一次，也只算一次：要么留下，要么因为某个原因去掉。所以各项加起来正好对得上。",
         ),
     ),
     "sources": (
@@ -140,7 +140,7 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
     "mixing": (
         ("How the sources are mixed", "各来源怎样混合"),
         (
-            "Each source has a weight: the share of the model's reading that it should get. Epochs are how many times its documents are read: a small source may be read several times, a large one only in part.",
+            "Each source has a weight: how much of what the model reads should come from it. Epochs are how many times its documents are read: a small source may be read several times, a large one only in part.",
             "每个来源有一个权重，表示它在模型所读内容中应占多少。遍数是每篇文档读几遍：小的来源可以读好几遍，大的来源可以只读一部分。",
         ),
     ),

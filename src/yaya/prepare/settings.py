@@ -57,13 +57,13 @@ class PrepareConfig:
 
     sources: list[str] = key(
         [],
-        "files, folders and hub ids of texts or chats, or primer, the built-in curriculum (none: primer)",
-        "文本或对话的文件、文件夹、数据集 id，或自带的启蒙课本 primer（不写就用它）",
+        "files, folders or hub datasets (hf:OWNER/NAME) of texts or chats, or primer: the built-in texts (none: primer)",
+        "文本或对话：文件、文件夹或 hub 数据集（hf:OWNER/NAME），或自带的启蒙课本 primer（不写就用它）",
     )
     preset: str = key(
         "documents",
         "documents = only clean; web = also quality rules; chat = also mask personal data",
-        "documents 只清洗，不评判；web 另加质量规则；chat 另加遮盖个人信息",
+        "documents 只清洗，不筛选；web 另按质量规则筛选；chat 另外遮盖个人信息",
         tuple(PRESETS),
     )
     conversations: int = key(120_000, "conversations from the primer", "启蒙课本的对话数", least=0)
@@ -76,7 +76,7 @@ class PrepareConfig:
     )
     validation_fraction: float | None = key(
         None,
-        f"share held out for validation (default: {FEW_SHARE} of few documents or of each text, {MANY_SHARE} of {MANY} or more,"
+        f"share held out for validation (default: {FEW_SHARE} below {MANY} documents or with tail, {MANY_SHARE} from {MANY} up,"
         f" {PRIMER_SHARE} of the primer)",
         f"验证集的比例（默认：篇数少或取结尾时 {FEW_SHARE}，满 {MANY} 篇 {MANY_SHARE}，启蒙课本 {PRIMER_SHARE}）",
         least=0,
@@ -88,7 +88,7 @@ class PrepareConfig:
     fix_unicode: bool | None = preset_key("repair garbled text (cafÃ©)", "修复乱码（cafÃ©）")
     normal_form: str | None = preset_key(
         "Unicode form: NFC, NFKC (full-width letters become plain) or keep",
-        "Unicode 规范：NFC、NFKC（全角字母变半角）或 keep 不变",
+        "Unicode 写法：NFC、NFKC（全角字母变半角）或 keep 不变",
         ("NFC", "NFKC", "keep"),
     )
     remove_zero_width: bool | None = preset_key("remove invisible characters", "去掉看不见的字符")
@@ -107,12 +107,12 @@ class PrepareConfig:
         "中文：keep 不变，simplified 转简体，traditional 转繁体；日文不动（需要 data 扩展）", ("keep", "simplified", "traditional"),
     )  # fmt: skip
     languages: list[str] = key(
-        [], 'drop texts in other languages than these, e.g. ["zh", "en"] (extra: data)', '去掉这些语言以外的文本，如 ["zh", "en"]（需要 data 扩展）'
+        [], 'keep only texts in these languages, e.g. ["zh", "en"] (extra: data)', '只保留这些语言的文本，如 ["zh", "en"]（需要 data 扩展）'
     )  # fmt: skip
     blocklist: list[str] = key([], "drop documents with any of these words", "去掉含有这些词的文档")
 
     gopher_repetition: bool | None = preset_key("drop repetitive documents", "去掉内容重复啰嗦的文档")
-    gopher_quality: bool | None = preset_key("drop what is not running text", "去掉不成文章的文档")
+    gopher_quality: bool | None = preset_key("drop documents that are not prose", "去掉不像文章的文档")
     c4_lines: bool | None = preset_key("keep only lines that are sentences", "只保留成句的行")
     c4_quality: bool | None = preset_key(
         "drop code, placeholders and very short pages", "去掉代码、占位文字和太短的页面"
@@ -127,7 +127,7 @@ class PrepareConfig:
     deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
     near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
     near_threshold: float = key(
-        0.75, "share of common 5-word runs (Jaccard) that makes two documents near-duplicates",
+        0.75, "two documents with at least this share of 5-word runs in common (Jaccard) are near-duplicates",
         "两篇的五词片段有多大比例相同（Jaccard）才算几乎相同", least=0.5,
     )  # fmt: skip
     repeated_lines: bool | None = preset_key(
@@ -135,15 +135,15 @@ class PrepareConfig:
     )
     decontaminate: list[str] | None = key(
         None,
-        "evaluation questions to keep out of the data: files, or known: yaya's own questions (auto: known)",
-        "数据里不能出现的评测题：题目文件，或 known，即 yaya 自己的考题（自动：known）",
+        "test questions to keep out of the data: files of them, or known for yaya's own (auto: known)",
+        "不让哪些评测题混进数据：写题目文件，或写 known，即 yaya 自己的考题（自动：known）",
     )
 
     weights: list[float] = key(
         [], "each source's share in training, e.g. [3, 1] (none: as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
     )  # fmt: skip
     epochs_at_most: float = key(
-        4.0, "with weights, maximum passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
+        4.0, "with weights: the most passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
     )  # fmt: skip
     augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的增广副本")
 

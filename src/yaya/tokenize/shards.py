@@ -45,7 +45,10 @@ class TokenizeConfig:
         least=0,
     )
     sample_bytes: int = key(
-        50_000_000, "maximum bytes of text to train the tokenizer on", "训练分词器最多用多少字节", least=1000
+        50_000_000,
+        "train the tokenizer on at most this many bytes of text",
+        "训练分词器最多用多少字节的文本",
+        least=1000,
     )
     tokenizer_from: str | None = key(None, "use the tokenizer of this model folder", "直接用这个模型文件夹里的分词器")
 

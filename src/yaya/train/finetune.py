@@ -37,7 +37,7 @@ class FinetuneConfig(LoopConfig):
     )
     decay_fraction: float = key(
         1.0,
-        "final share of steps with learning-rate decay to zero",
+        "last share of steps: the learning rate falls to zero",
         "最后用多大比例的步数把学习率衰减到零",
         least=0,
     )

@@ -14,7 +14,7 @@ class LoopConfig:
     """Keys that every training stage has."""
 
     steps: int | None = key(
-        None, "optimizer steps (auto: what the minutes allow)", "训练步数（自动：按 minutes 算）", least=1
+        None, "training steps (auto: as many as the minutes allow)", "训练步数（自动：按 minutes 算）", least=1
     )
     num_train_epochs: float | None = key(
         None,
@@ -38,7 +38,7 @@ class LoopConfig:
     per_device_train_batch_size: int | None = key(
         None,
         "rows a process computes at a time; sets the two keys above",
-        "每个进程一次算几行；由它定出上面两个键",
+        "每个进程一次算几行；上面两个键由它决定",
         least=1,
     )
     gradient_accumulation_steps: int | None = key(
@@ -52,15 +52,15 @@ class LoopConfig:
     )
     learning_rate: float = key(
         None,
-        "AdamW: embeddings, norms (auto: 0.03; if optimizer=adamw: all weights, 0.003)",
-        "AdamW：词向量、归一化（自动：0.03；optimizer=adamw 时用于所有权重，0.003）",
+        "AdamW's learning rate: embeddings, norms (auto: 0.03; if optimizer=adamw: all weights, 0.003)",
+        "AdamW 的学习率：词向量、归一化（自动：0.03；optimizer=adamw 时用于所有权重，0.003）",
         least=0,
     )
     matrix_learning_rate: float = key(
         0.03, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
     )
     momentum: float = key(
-        0.85, "Muon's momentum; raise for many thousand steps", "Muon 的动量；训练上万步时可调高", least=0
+        0.85, "Muon's momentum; raise it for many thousand steps", "Muon 的动量；训练上万步时可调高", least=0
     )
     weight_decay: float = key(
         0.0, "weight decay of matrices, times learning rate", "矩阵的权重衰减（乘以学习率）", least=0
@@ -68,7 +68,7 @@ class LoopConfig:
     warmup_steps: int = key(30, "learning-rate warm-up steps", "学习率预热步数", least=0)
     decay_fraction: float = key(
         0.6,
-        "final share of steps with learning-rate decay to zero",
+        "last share of steps: the learning rate falls to zero",
         "最后用多大比例的步数把学习率衰减到零",
         least=0,
     )
@@ -78,9 +78,9 @@ class LoopConfig:
         "同上，用步数表示（自动：由 decay_fraction 定）",
         least=1,
     )
-    max_grad_norm: float = key(1.0, "gradients are clipped to this norm", "梯度裁剪的范数", least=0)
-    evaluations: int = key(8, "number of validations during training", "训练中验证几次", least=0)
-    samples: int = key(4, "number of times sample replies are written", "训练中试写几次回复", least=0)
+    max_grad_norm: float = key(1.0, "gradients are clipped to this norm", "梯度裁剪：范数的上限", least=0)
+    evaluations: int = key(8, "how many times to validate during training", "训练中验证几次", least=0)
+    samples: int = key(4, "how many times to write sample replies", "训练中试写几次回复", least=0)
     save_seconds: float = key(
         30.0, "longest time between checkpoints, in seconds", "最多隔多少秒存一次检查点", least=0, decides=False
     )
@@ -102,8 +102,8 @@ class LoopConfig:
     )
     parallel: str = key(
         "auto",
-        "several processes: ddp (full copies), fsdp (sharded weights); auto: by size",
-        "多进程时：ddp（各存全部权重）、fsdp（权重分片）；自动：按大小",
+        "several processes: ddp (full copies), fsdp (sharded weights); auto: by model size",
+        "多进程：ddp（各存全部权重）、fsdp（分片）；自动：按模型大小",
         choices=("auto", "ddp", "fsdp"),
         decides=False,
     )

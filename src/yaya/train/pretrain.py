@@ -54,8 +54,8 @@ class PretrainConfig(LoopConfig):
     context_length: int = key(256, "context length in tokens", "上下文长度（token）", least=16)
     chat_fraction: float | None = key(
         None,
-        "share of conversations in the rows (auto: their share of the tokens)",
-        "对话在训练行中的比例（自动：按 token 占比）",
+        "share of the training rows that are conversations (auto: their share of the tokens)",
+        "训练用的行里，对话占多少（自动：按 token 占比）",
         least=0,
     )
     text_weight: float = key(

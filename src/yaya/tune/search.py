@@ -47,30 +47,31 @@ class TuneConfig:
     stage: str = key("pretrain", "the stage to tune", "要调参的阶段", ("pretrain", "finetune"))
     space: dict[str, Any] | None = key(
         None,
-        "space.KEY=LOW..HIGH or space.KEY=[A, B] (auto: learning rates around the recipe's)",
-        "space.键=下限..上限 或 space.键=[甲, 乙]（自动：在配方的学习率附近）",
+        "what to search: space.KEY=LOW..HIGH or space.KEY=[A, B] (auto: learning rates around the recipe's)",
+        "搜索范围：space.键=下限..上限 或 space.键=[甲, 乙]（自动：配方的学习率附近）",
     )
-    trials: int = key(
-        20, "number of trials: trainings, each with different values", "试验个数，每个用不同的值训练", least=2
-    )
+    trials: int = key(20, "how many trials: trainings with different values", "试验个数，每个用不同的值训练", least=2)
     minutes: float = key(
         30.0,
         "wall-clock time of the search; sets the steps per trial",
-        "整个搜索的时间（分钟），由它定出每个试验的步数",
+        "整个搜索的时间（分钟），每个试验的步数由它决定",
         least=0.05,
     )
     looks: int = key(
-        10, "validations per trial; a bad trial is stopped at one of them", "每个试验验证几次，不好的就此停止", least=1
+        10,
+        "validations per trial; a bad trial is stopped at one of them",
+        "每个试验验证几次；差的会在某次验证后停下",
+        least=1,
     )
     seeds: int = key(
         2,
         "extra seeds for comparing the best trial with the recipe",
-        "另用几个种子，比较最好的值和配方原来的值",
+        "另用几个种子来比较最好的试验和配方",
         least=0,
     )
     workers: int = key(
         1,
-        "trials at a time (0: one per GPU or cluster node)",
+        "trials to run at a time (0: one per GPU or cluster node)",
         "同时跑几个试验（0：每个 GPU 或集群节点一个）",
         least=0,
         decides=False,
