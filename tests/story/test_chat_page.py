@@ -190,7 +190,7 @@ def test_a_model_that_has_only_read_texts_says_so(browser: playwright.Browser, e
             chat.page.locator("#welcome", has_text="I have only read plain text.").wait_for()
             assert chat.page.locator(".starter").count() == 0
             chat.page.click("#language")
-            assert "只读过文本" in chat.text("#welcome") and "想聊点什么" not in chat.text("#welcome")
+            assert "只读过普通文本" in chat.text("#welcome") and "想聊点什么" not in chat.text("#welcome")
 
 
 def test_a_new_chat_while_a_reply_is_written(chat: Chat, engine: FakeEngine) -> None:
