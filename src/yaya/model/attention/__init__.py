@@ -74,7 +74,7 @@ class CacheSlots:
     length: int  # positions 0 .. length are read
 
     def update(self, k: Tensor, v: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """Writes k and v (B, K, T, d); gives back all that is read, (B, K, length, d) each, as views of the cache."""
+        """Writes k and v (B, K, T, d); returns all that is read, (B, K, length, d) each, as views of the cache."""
         here = slice(self.first_row, self.first_row + len(k))
         keys, values = self.cache.keys[layer, here], self.cache.values[layer, here]  # (B, K, S, d)
         row = torch.arange(len(k), device=k.device)[:, None]
