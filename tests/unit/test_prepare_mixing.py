@@ -97,7 +97,7 @@ def test_validation_has_the_mixture_of_training(tmp_path, capsys):
     assert sum(counts["validation"]) > 100
     left_out = draft.metrics["records"]["dropped"]["mixing: more than its share"]
     assert left_out == 8400 - sum(counts["train"]) - sum(counts["validation"])
-    assert f"{left_out:,} dropped ({left_out:,} of them left out by weights)" in capsys.readouterr().err
+    assert f"{left_out:,} dropped ({left_out:,} of them because of weights)" in capsys.readouterr().err
 
 
 @given(st.binary(min_size=16, max_size=16), st.floats(0, 5))

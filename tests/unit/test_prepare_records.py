@@ -614,7 +614,7 @@ def test_what_is_left_out_is_counted_and_said(tmp_path, capsys, monkeypatch):
     assert (
         "marked as bad in the data (1)" in said
         and "without a reply (1)" in said
-        and "tool calls, not read yet (2)" in said
+        and "tool calls, not supported yet (2)" in said
     )
     found = {row["where"]: row["reason"] for row in rows(draft, "dropped")}
     assert found["line 2"] == "reading: marked as bad" and found["line 6"].startswith(

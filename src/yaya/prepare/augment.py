@@ -49,7 +49,7 @@ Words = list[tuple[str, bool]]  # parts that make up the text, and whether each 
 class AugmentConfig:
     """Keys of [prepare.augment]."""
 
-    copies: int = key(0, "changed copies of each training document", "每篇训练文档生成几份改动过的副本", least=0)
+    copies: int = key(0, "number of changed copies of each training document", "每篇训练文档生成几份改动副本", least=0)
     methods: list[str] = key(
         ["reorder", "phrasings"],
         f"methods, used in turn: {', '.join(METHODS)} (the last four: extra data; masked: extra hf)",
@@ -59,7 +59,7 @@ class AugmentConfig:
     lexicons: list[str] = key(
         ["oewn:2024", "omw-cmn:1.4"],
         "wordnets to take synonyms from; to get them: python -m wn download oewn:2024 omw-cmn:1.4",
-        "同义词取自哪些词网；下载：python -m wn download oewn:2024 omw-cmn:1.4",
+        "同义词取自哪些 WordNet；下载：python -m wn download oewn:2024 omw-cmn:1.4",
     )
     model: str = key(
         "bert-base-multilingual-cased",
@@ -73,8 +73,8 @@ def check(config: AugmentConfig) -> None:
     unknown = [name for name in config.methods if name not in METHODS]
     if unknown or not (config.methods or not config.copies):
         raise UserError(
-            f"prepare.augment.methods must be some of {', '.join(METHODS)}; got {', '.join(unknown) or 'an empty list'}.",
-            f"prepare.augment.methods 可以是 {'、'.join(METHODS)}，不能是 {'、'.join(unknown) or '空列表'}。",
+            f"prepare.augment.methods can contain {', '.join(METHODS)}, but got {', '.join(unknown) or 'an empty list'}.",
+            f"prepare.augment.methods 可以是 {'、'.join(METHODS)}，不能是{' ' + '、'.join(unknown) if unknown else '空列表'}。",
         )
     if config.copies and {"delete", "swap", "synonyms", "masked"} & set(config.methods):
         segmenter()
@@ -220,8 +220,8 @@ def word_net(lexicons: tuple[str, ...]) -> Any:
     except wn.Error:
         names = " ".join(lexicons)
         raise UserError(
-            f"The word nets are not downloaded yet. Run: python -m wn download {names}",
-            f"还没有词网数据，请先下载：python -m wn download {names}",
+            f"The wordnets are not downloaded yet. Run: python -m wn download {names}",
+            f"还没有 WordNet 数据，请先下载：python -m wn download {names}",
         ) from None
 
 

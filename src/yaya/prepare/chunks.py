@@ -79,7 +79,7 @@ def parts_of(files: list[SourceFile], hub_megabytes: int) -> Iterator[SourceFile
     if limit and whole > limit:
         base = remote[0].name.split("/", 2)
         name, of = "/".join(base[:2]), f"{whole / 1e6:,.0f} MB"
-        say(f"{name}: reading the first {hub_megabytes:,} of {of}", f"{name}：一共 {of}，先读 {hub_megabytes:,} MB")
+        say(f"{name}: reading the first {hub_megabytes:,} of {of}", f"{name}：一共 {of}，只读前 {hub_megabytes:,} MB")
     for file in files:
         if limit and taken >= limit and isinstance(file.path, HubFile):
             continue

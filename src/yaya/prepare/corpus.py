@@ -171,7 +171,7 @@ def outdated(found: Artifact) -> tuple[str, str] | None:
     again = command_for(found, "overwrite=true")
     en, zh = "; ".join(change[0] for change in changes), "；".join(change[1] for change in changes)
     return (
-        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used unchanged. Changed since: {en}. To make it again: {again}",
+        f"Warning: {found.path} was made by older rules (version {rules}, now {RULES}) and is used as it is. Changed since then: {en}. To make it again: {again}",
         f"警告：{found.path} 是按旧规则（第 {rules} 版，现在第 {RULES} 版）生成的，这次照原样使用。之后的改动：{zh}。要重新生成，请运行：{again}",
     )
 
@@ -180,8 +180,8 @@ def keep_own_texts(table: Mapping[str, Any], found: Artifact) -> None:
     """UserError where the primer would replace a user's own texts just because the table names no sources."""
     if "sources" not in table and not is_primer(found.config.get("sources")):
         raise UserError(
-            f"{found.path} was made from your own texts, but no sources are named now. To use the same texts: {command_for(found)}; to use the primer: sources=primer; or choose another name=.",
-            f"{found.path} 是用你自己的文本做的，但这次没有指定 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
+            f"{found.path} was made from your own texts, but this time no sources are given. To use the same texts: {command_for(found)}; to use the primer: sources=primer; or choose another name=.",
+            f"{found.path} 是用你自己的文本生成的，但这次没有指定 sources。仍用这些文本：{command_for(found)}；改用启蒙课本：sources=primer；也可以换一个 name=。",
         )
 
 
@@ -215,7 +215,7 @@ def preview(config: PrepareConfig, out: Path, seed: int) -> None:
         path.unlink()
     summary.tell(metrics)
     say(
-        f"[prepare] preview only, no corpus was made. Open {out / 'report.html'}",
+        f"[prepare] preview only: no corpus was made. Open {out / 'report.html'}",
         f"[prepare] 这只是预览，没有生成语料：请打开 {out / 'report.html'}",
     )
 

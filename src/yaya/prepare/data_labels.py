@@ -26,10 +26,10 @@ FILTERS: dict[str, Pair] = {
     "c4_quality": ("code and placeholders (C4)", "代码和占位文字（C4）"),
     "fineweb_quality": ("lists and short lines (FineWeb)", "清单和短行（FineWeb）"),
     "personal": ("personal data masked", "遮盖个人信息"),
-    "contamination": ("exam questions", "评测题"),
+    "contamination": ("test questions", "评测题"),
     "duplicates": ("exact duplicates", "完全相同"),
     "near_duplicates": ("near-duplicates", "几乎相同"),
-    "repeated_lines": ("lines repeated across documents", "到处重复的行"),
+    "repeated_lines": ("lines repeated across documents", "反复出现的行"),
     "mixing": ("sources mixed by weight", "按权重混合来源"),
     "augment": ("changed copies added", "增加改动过的副本"),
     "augment_reorder": ("sentences reordered", "调换句子顺序"),
@@ -97,12 +97,12 @@ KINDS: dict[str, Pair] = {
     "surplus cells": ("more cells than columns", "单元格比列数多"),
     "open quote": ("an unclosed quote", "引号没有闭合"),
     "password": ("needs a password", "需要密码"),
-    "locked": ("copy-protected", "有防复制保护"),
+    "locked": ("copy-protected (DRM)", "有版权保护（DRM）"),
     "old format": ("an old Office format", "旧版 Office 格式"),
     "other kind": ("not what its file name says", "与文件名不符"),
     "bad body": ("content that cannot be unpacked", "内容解不开"),
     "empty": ("empty", "空的"),
-    "tool calls": ("tool calls, not read yet", "暂不支持的工具调用"),
+    "tool calls": ("tool calls, not supported yet", "暂不支持的工具调用"),
 }
 REMARKS: dict[str, Pair] = {
     "threads": ("files of posts joined into dialogues", "把帖子接成对话的文件"),
@@ -110,6 +110,7 @@ REMARKS: dict[str, Pair] = {
     "table": ("tables read as text", "按文本读取的表格"),
     "formulas": ("sheets with formulas but no values", "有公式却没有值的工作表"),
     "config": ("files without text or chat, skipped", "没有文本或对话而跳过的文件"),
+    "unknown shape": ("files of an unknown format, skipped", "格式不认识而跳过的文件"),
 }
 MIXING: dict[str, Pair] = {
     "weight": ("weight", "权重"),
@@ -140,8 +141,8 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
     "mixing": (
         ("How the sources are mixed", "各来源怎样混合"),
         (
-            "Each source has a weight: how much of what the model reads should come from it. Epochs are how many times its documents are read: a small source may be read several times, a large one only in part.",
-            "每个来源有一个权重，表示它在模型所读内容中应占多少。遍数是每篇文档读几遍：小的来源可以读好几遍，大的来源可以只读一部分。",
+            "Each source has a weight: how much of what the model reads should come from it. Epochs says how many times its documents are read: a small source may be read several times, a large one only in part.",
+            "每个来源有一个权重，表示它在模型所读内容中应占多少。遍数是指每篇文档读几遍：小的来源可以读好几遍，大的来源可以只读一部分。",
         ),
     ),
     "filters": (
@@ -154,7 +155,7 @@ PARTS: dict[str, tuple[Pair, Pair]] = {
     "changes": (
         ("Before and after", "清洗前后"),
         (
-            "Places where texts were changed. Red was removed, green was added. Invisible characters are written out, such as ⟨U+200B⟩; ↵ is a line break, a dot is a space before it.",
+            "Places where texts were changed. Red was removed, green was added. Invisible characters are written out, such as ⟨U+200B⟩; ↵ is a line break, and a dot before it is a space.",
             "文字被改动的地方。红色是去掉的，绿色是新加的。看不见的字符写成 ⟨U+200B⟩ 这样的代号；↵ 是换行，它前面的圆点是空格。",
         ),
     ),

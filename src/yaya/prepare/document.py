@@ -136,7 +136,7 @@ FIXES = {
     "unreadable": ("Check the file's permissions and the disk.", "请检查文件权限和磁盘。"),
     "binary": ("Convert it to text first, or leave it out.", "请先转换成文本，或者去掉它。"),
     "too large": ("Split it, or leave it out.", "请拆小，或者去掉它。"),
-    "no text layer": ("Recognise its text first (OCR), or leave it out.", "请先做文字识别（OCR），或者去掉它。"),
+    "no text layer": ("Recognize its text first (OCR), or leave it out.", "请先做文字识别（OCR），或者去掉它。"),
     "empty": ("Add text to it, or leave it out of sources.", "请写入文本，或者从 sources 里去掉它。"),
 }
 

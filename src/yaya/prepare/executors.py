@@ -66,8 +66,8 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
         yield from in_order(lambda item: pool.submit(function, item), Future.result, items, AHEAD * workers)
     except BrokenProcessPool:
         raise UserError(
-            "A worker of prepare was killed, most likely because memory ran out. Try again with fewer workers: prepare.workers=1",
-            "prepare 的一个工作进程被杀掉了，多半是内存不够。请减少进程再试：prepare.workers=1",
+            "A prepare worker was killed, most likely because memory ran out. Try again with fewer workers: prepare.workers=1",
+            "prepare 的一个工作进程被系统终止，多半是内存不够。请减少进程数再试：prepare.workers=1",
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

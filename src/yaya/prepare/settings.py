@@ -22,7 +22,7 @@ CHANGED: dict[int, tuple[str, str]] = {
         "网页保留短段落和列表；表格和 Word 文件不再丢字；<|endoftext|> 会把一个文件分成多篇",
     ),
     3: (
-        "of numbered replies the better one is learned, damage in a compressed file loses only the damaged part, Spanish,"
+        "of numbered replies the better one is learned, damage in a compressed file costs only the damaged part, Spanish,"
         " French and Italian in Latin-1 are read correctly, no author of a thread is lost, web pages with scripts keep their headings,"
         " Hong Kong identity numbers that end in A are masked",
         "编号的多个回复只学较好的；压缩文件的损坏部分不再连累其余内容；Latin-1 编码的西班牙语、法语、意大利语不再乱码；"
@@ -57,28 +57,28 @@ class PrepareConfig:
 
     sources: list[str] = key(
         [],
-        "files, folders or hub datasets (hf:OWNER/NAME) of texts or chats, or primer: the built-in texts (none: primer)",
-        "文本或对话：文件、文件夹或 hub 数据集（hf:OWNER/NAME），或自带的启蒙课本 primer（不写就用它）",
+        "texts or chats: files, folders, hub datasets (hf:OWNER/NAME), or the built-in primer (if none are given: primer)",
+        "文本或对话：文件、文件夹、hub 数据集（hf:OWNER/NAME），或自带的启蒙课本 primer（不写就用它）",
     )
     preset: str = key(
         "documents",
-        "documents = only clean; web = also quality rules; chat = also mask personal data",
-        "documents 只清洗，不筛选；web 另按质量规则筛选；chat 另外遮盖个人信息",
+        "documents = only clean; web = also apply quality rules and mask personal data; chat = also mask personal data",
+        "documents 只清洗，不筛选；web 另外按质量规则筛选，并遮盖个人信息；chat 另外遮盖个人信息",
         tuple(PRESETS),
     )
     conversations: int = key(120_000, "conversations from the primer", "启蒙课本的对话数", least=0)
     stories: int = key(20_000, "stories from the primer", "启蒙课本的故事数", least=0)
     validation: str = key(
         "auto",
-        f"held-out text: hash = whole documents, tail = the end of each text; auto = hash from {MANY} texts up",
-        f"验证集的取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇时用 hash",
+        f"what is held out: hash = whole documents, tail = the end of each text; auto = hash if there are {MANY} texts or more",
+        f"验证集的取法：hash 取整篇，tail 取每篇结尾；auto 满 {MANY} 篇文本时用 hash",
         ("auto", "hash", "tail"),
     )
     validation_fraction: float | None = key(
         None,
-        f"share held out for validation (default: {FEW_SHARE} below {MANY} documents or with tail, {MANY_SHARE} from {MANY} up,"
-        f" {PRIMER_SHARE} of the primer)",
-        f"验证集的比例（默认：篇数少或取结尾时 {FEW_SHARE}，满 {MANY} 篇 {MANY_SHARE}，启蒙课本 {PRIMER_SHARE}）",
+        f"share held out for validation (default: {FEW_SHARE} with tail or fewer than {MANY} documents, else {MANY_SHARE};"
+        f" {PRIMER_SHARE} for the primer)",
+        f"验证集的比例（默认：取结尾或不满 {MANY} 篇时 {FEW_SHARE}，否则 {MANY_SHARE}；启蒙课本 {PRIMER_SHARE}）",
         least=0,
     )
 
@@ -127,8 +127,8 @@ class PrepareConfig:
     deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
     near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
     near_threshold: float = key(
-        0.75, "two documents with at least this share of 5-word runs in common (Jaccard) are near-duplicates",
-        "两篇的五词片段有多大比例相同（Jaccard）才算几乎相同", least=0.5,
+        0.75, "near-duplicates have at least this share of their five-word runs in common (Jaccard)",
+        "两篇的五词片段至少有多大比例相同（Jaccard），才算几乎相同", least=0.5,
     )  # fmt: skip
     repeated_lines: bool | None = preset_key(
         "remove lines that recur in many documents of a source", "去掉同一来源里反复出现的行"
@@ -140,12 +140,12 @@ class PrepareConfig:
     )
 
     weights: list[float] = key(
-        [], "each source's share in training, e.g. [3, 1] (none: as they are)", "各来源在训练里的占比，如 [3, 1]（不写就照原样）"
+        [], "each source's share of the training text, e.g. [3, 1] (none: unweighted)", "各来源在训练文本里的占比，如 [3, 1]（不写就不调整）"
     )  # fmt: skip
     epochs_at_most: float = key(
-        4.0, "with weights: the most passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
+        4.0, "with weights: maximum number of passes over a source", "用了 weights 时，一个来源最多读几遍", least=1
     )  # fmt: skip
-    augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的增广副本")
+    augment: AugmentConfig = key(AugmentConfig, "changed copies of the training documents", "训练文档的改动副本")
 
     hub_megabytes: int = key(
         0, "maximum MB to read of each hub dataset (0: all of it)", "每个 hub 数据集最多读多少 MB（0：全部）", least=0

@@ -34,7 +34,7 @@ def say_remarks(remarks: Iterable[tuple[str, str, str]]) -> Counter[str]:
     for kind, count in counts.items():
         more = count - SAID_AT_MOST
         if more > 0:
-            say(f"... and {more:,} more like this ({kind}).", f"……同样的情况还有 {more:,} 处（{kind}）。")
+            say(f"... and {more:,} more: {reason_name(kind)[0]}.", f"……还有 {more:,} 处：{reason_name(kind)[1]}。")
     return counts
 
 
@@ -48,7 +48,7 @@ def say_set_aside(ledger: Ledger) -> None:
             shown.append(q)
     for q in shown:
         en, zh = FIXES[q["kind"]]
-        say(f"Set aside: {q['source']}: {q['en']}. {en}", f"没有读：{q['source']}：{q['zh']}。{zh}")
+        say(f"Set aside: {q['source']}: {q['en']}. {en}", f"已跳过：{q['source']}：{q['zh']}。{zh}")
     count = ledger.kinds.total()
     if shown and count > len(shown):
         more = f"{count - len(shown):,}"
@@ -64,7 +64,7 @@ def refuse_empty_sources(config: PrepareConfig, ledger: Ledger) -> None:
         why = ", ".join(f"{reason} ({count:,})" for reason, count in ledger.reasons.most_common(3))
         raise UserError(
             f"Nothing is left after cleaning: {why}. Turn off filters that are too strict, or use preset=documents.",
-            f"清洗之后没有剩下任何文档：{why}。请关掉太严的过滤器，或用 preset=documents。",
+            f"清洗之后一篇文档也没留下：{why}。请关掉太严的过滤器，或用 preset=documents。",
         )
 
 
@@ -142,7 +142,7 @@ def tell(metrics: dict[str, Any]) -> None:
     if not share:
         say("Warning: too few documents for a validation split.", "警告：文档太少，没有验证集。")
     by_weights = r["dropped"].get("mixing: more than its share", 0)
-    some = (f" ({by_weights:,} of them left out by weights)", f"（其中 {by_weights:,} 因 weights 的占比而未选入）")
+    some = (f" ({by_weights:,} of them because of weights)", f"（其中 {by_weights:,} 因 weights 的占比而没有选入）")
     en, zh = some if by_weights else ("", "")
     say(
         f"[prepare] {r['in']:,} in = {r['kept']:,} kept + {dropped:,} dropped{en} + {r['merged']:,} merged"

@@ -29,7 +29,7 @@ def read_epub(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
         for path in chapters(book, package_of(book)):
             try:
                 if path in locked:
-                    raise Unusable("locked", f"{path} is copy-protected", f"{path} 有防复制保护")
+                    raise Unusable("locked", f"{path} is copy-protected", f"{path} 有版权保护")
                 texts.append(html_to_text(decode_page(member(book, path))))
             except Unusable as problem:
                 problems.append(Broken(file.name, f"chapter {path}", problem))

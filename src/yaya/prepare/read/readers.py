@@ -90,7 +90,7 @@ def records_of(file: SourceFile, text: str, events: ReadEvents) -> Iterator[tupl
     found = records_in(whole)
     if not file.named and found == [("", whole)] and not is_record(whole):
         events.remark(
-            "config", f"{file.name}: no records of text or chat, skipped", f"{file.name}：不是文本或对话记录，跳过"
+            "config", f"{file.name}: skipped, no text or chat in it", f"{file.name}：里面没有文本或对话，已跳过"
         )
         return  # a settings file in a folder, not data
     for number, (name, record) in enumerate(found, 1):

@@ -88,10 +88,10 @@ def list_files(source: str, key: str = "prepare.sources") -> tuple[list[SourceFi
         shown = [Path(other).name for other in others[:3]]
         more = ("...", "……") if len(others) > len(shown) else ()
         en, zh = ", ".join([*shown, *more[:1]]), "、".join([*shown, *more[1:]])
-        some = (f" (other kinds: {en})", f"（其他类型：{zh}）") if others else ("", "")
+        some = (f" (unsupported: {en})", f"（不支持：{zh}）") if others else ("", "")
         raise UserError(
-            f"The folder {source} has no files that yaya reads{some[0]}. It reads {READABLE[0]}.",
-            f"文件夹 {source} 里没有可读的文件{some[1]}。能读的有：{READABLE[1]}。",
+            f"The folder {source} has no files that yaya reads{some[0]}. yaya reads {READABLE[0]}.",
+            f"文件夹 {source} 里没有能读的文件{some[1]}。能读的有：{READABLE[1]}。",
         )
     return files, others
 
@@ -113,8 +113,8 @@ def named_file(path: Path, source: str) -> SourceFile:
         better = CONVERT.get(os.path.splitext(source)[1].lower())
         how = (f"Save it as {better}", f"请先另存为 {better}") if better else ("Convert or unpack it", "请先转换或解压")
         raise UserError(
-            f"{source} is not a kind of file that yaya reads. {how[0]} first; yaya reads {READABLE[0]}.",
-            f"{source} 不是能读的文件类型。{how[1]}；能读的有：{READABLE[1]}。",
+            f"{source}: yaya does not read this type of file. {how[0]} first; yaya reads {READABLE[0]}.",
+            f"{source}：不支持这种文件。{how[1]}；能读的有：{READABLE[1]}。",
         )
     return SourceFile(path, source, kind, path.stat().st_size, named=True)
 

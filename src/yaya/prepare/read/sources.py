@@ -79,10 +79,10 @@ def say_skipped(source: str, others: list[str]) -> None:
     endings = Counter(os.path.splitext(name)[1].lower() or "-" for name in others)
     kinds = [f"{ending} {count}" for ending, count in endings.most_common(6)]
     better = sorted({f"{ending} → {CONVERT[ending]}" for ending in endings if ending in CONVERT})
-    save = (f". Save as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
+    save = (f". Save them as: {', '.join(better)}", f"。请另存为：{'，'.join(better)}") if better else ("", "")
     say(
-        f"{source}: skipped {plural(len(others), 'file')} of other kinds: {', '.join(kinds)}{save[0]}",
-        f"{source}：跳过 {len(others):,} 个其他类型的文件：{'、'.join(kinds)}{save[1]}",
+        f"{source}: skipped {plural(len(others), 'file')} of unsupported types: {', '.join(kinds)}{save[0]}",
+        f"{source}：跳过 {len(others):,} 个不支持的文件：{'、'.join(kinds)}{save[1]}",
     )
 
 
