@@ -9,7 +9,7 @@ from yaya.pages.layout import Pair
 FILTERS: dict[str, Pair] = {
     "reading": ("skipped while reading", "读取时跳过"),
     "unicode": ("garbled text repaired", "修复乱码"),
-    "line_ends": ("line ends unified", "统一换行符"),
+    "line_ends": ("line endings unified", "统一换行符"),
     "zero_width": ("invisible characters removed", "去掉看不见的字符"),
     "control": ("control characters removed", "去掉控制字符"),
     "emoji": ("emoji", "表情符号"),

@@ -87,13 +87,13 @@ class PrepareConfig:
     )
     fix_unicode: bool | None = preset_key("repair garbled text (cafÃ©)", "修复乱码（cafÃ©）")
     normal_form: str | None = preset_key(
-        "Unicode form: NFC, NFKC (full-width letters become plain) or keep",
+        "Unicode form: NFC, NFKC (full-width letters become half-width) or keep",
         "Unicode 写法：NFC、NFKC（全角字母变半角）或 keep 不变",
         ("NFC", "NFKC", "keep"),
     )
     remove_zero_width: bool | None = preset_key("remove invisible characters", "去掉看不见的字符")
     remove_control: bool | None = preset_key("remove control characters", "去掉控制字符")
-    unify_line_ends: bool | None = preset_key("unify line ends", "统一换行符")
+    unify_line_ends: bool | None = preset_key("unify line endings", "统一换行符")
     tidy_whitespace: bool | None = preset_key(
         "remove spaces at line ends and extra blank lines", "去掉行尾空格和多余空行"
     )
@@ -122,7 +122,7 @@ class PrepareConfig:
         "mask e-mail and IP addresses, phone, identity, card and account numbers",
         "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
-    allow: list[str] = key([], "numbers and addresses to leave unmasked", "不遮盖的号码和邮箱，比如店里的热线")
+    allow: list[str] = key([], "numbers and addresses to leave unmasked, such as your hotline", "不遮盖的号码和邮箱，比如店里的热线")
 
     deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
     near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
@@ -135,8 +135,8 @@ class PrepareConfig:
     )
     decontaminate: list[str] | None = key(
         None,
-        "test questions to keep out of the data: files of them, or known for yaya's own (auto: known)",
-        "不让哪些评测题混进数据：写题目文件，或写 known，即 yaya 自己的考题（自动：known）",
+        "drop documents with these test questions: files of questions, or known = yaya's own (auto: known)",
+        "去掉含有这些评测题的文档：写题目文件，或写 known，即 yaya 自己的考题（自动：known）",
     )
 
     weights: list[float] = key(
