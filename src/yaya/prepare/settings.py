@@ -122,7 +122,9 @@ class PrepareConfig:
         "mask e-mail and IP addresses, phone, identity, card and account numbers",
         "遮盖邮箱、电话、证件号、银行卡号、账号和 IP",
     )
-    allow: list[str] = key([], "numbers and addresses to leave unmasked, such as your hotline", "不遮盖的号码和邮箱，比如店里的热线")
+    allow: list[str] = key(
+        [], "numbers and addresses to leave unmasked, such as your hotline", "不遮盖的号码和邮箱，比如店里的热线"
+    )
 
     deduplicate: bool = key(True, "merge exact duplicates", "合并完全相同的文档")
     near_duplicates: bool | None = preset_key("merge near-duplicates", "合并几乎相同的文档")
