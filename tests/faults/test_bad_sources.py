@@ -151,7 +151,7 @@ def test_wrong_types_are_set_aside(tmp_path, record):
         ({"instruction": "a", "output": 1}, "output must be a string, not a number"),
         ({"instruction": "a", "output": "b", "history": [["a"]]}, "history[1]"),
         ({"conversations": [{"from": "human"}]}, "conversations[1] needs from and value"),
-        ({"prompt": "a", "response": None}, "there is no reply; it would be called output, response, completion"),
+        ({"prompt": "a", "response": None}, "there is no reply; its key could be output, response, completion"),
     ],
 )
 def test_broken_chats_say_which_message(tmp_path, record, what):

@@ -177,7 +177,7 @@ def test_numbered_replies_are_read_from_parquet_and_csv(tmp_path):
         ({"messages": [], "prompt": "q", "response": "good"}, LEARNED),
         ({"messages": [], "text": "T"}, "T"),
         ({"conversations": "[]", "text": "T"}, "T"),
-        ({"history": [], "response": "good"}, "no reply: the assistant speaks first, nobody asks it"),
+        ({"history": [], "response": "good"}, "no reply: the assistant speaks first, and nobody asks it anything"),
         ({"messages": [{"role": "system", "content": "S"}], "prompt": "q", "response": "good"}, SYSTEM),
         ({"prompt": {"role": "prompter", "text": "q", "replies": [
             {"role": "assistant", "text": "bad", "rank": "1"}, {"role": "assistant", "text": "good", "rank": "0"}]}}, LEARNED),
@@ -456,8 +456,8 @@ def test_who_is_called_the_assistant_is_not_taken_for_the_user(turns, expected):
         ([Q], "no reply: there is no reply, only user"),
         ([{"role": "system", "content": "S"}], "no reply: there is no reply, only system"),
         ([Q, {**A, "content": ""}], "no reply: the assistant's reply is empty"),
-        ([A], "no reply: the assistant speaks first, nobody asks it"),
-        ([A, Q], "no reply: the assistant speaks first, nobody asks it"),
+        ([A], "no reply: the assistant speaks first, and nobody asks it anything"),
+        ([A, Q], "no reply: the assistant speaks first, and nobody asks it anything"),
     ],
 )
 def test_conversations_that_are_not_questions_and_answers_by_turns(messages, expected):
@@ -633,10 +633,10 @@ def test_what_is_left_out_is_counted_and_said(tmp_path, capsys, monkeypatch):
     [
         ({"messages": [Q]}, "a.jsonl:1: there is no reply, only user. Add the assistant's replies.", "没有助手的回复"),
         ({"messages": [{"role": "system", "content": "S"}]}, "there is no reply, only system", "没有助手的回复"),
-        ({"prompt": "q"}, "there is no reply; it would be called output, response", "没有回复"),
+        ({"prompt": "q"}, "there is no reply; its key could be output, response", "没有回复"),
         ({"question": "q", "answer": ""}, "the assistant's reply is empty", "助手的回复是空的"),
         (PAIR | {"label": False}, "label is false, so it is marked as bad", "标为不好"),
-        (PAIR | {"train": False}, "train is false, so it is not to be learned", "标为不学"),
+        (PAIR | {"train": False}, "train is false, so it is not learned", "标为不学"),
         ({"messages": [Q, CALL]}, "tool calls are not read yet", "暂时还不支持工具调用"),
     ],
 )

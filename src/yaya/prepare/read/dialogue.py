@@ -199,9 +199,9 @@ def finished(messages: list[Message]) -> list[Message]:
 def no_reply(messages: list[Message], out: list[Message]) -> Unusable:
     """Why a conversation has nothing to learn."""
     if any(one["role"] == UNLEARNED for one in messages):
-        return Unusable("not to be learned", "all its replies are marked so", "它的回复都标了不学")
+        return Unusable("not to be learned", "all its replies are marked as not to be learned", "它的回复都标为不学")
     if any(one["role"] == UNLEARNED for one in out):
-        return Unusable("no reply", "the assistant speaks first, nobody asks it", "助手先开口，没有人问它")
+        return Unusable("no reply", "the assistant speaks first, and nobody asks it anything", "助手先开口，没有人提问")
     if any(one["role"] == "assistant" for one in messages):
         return Unusable("no reply", "the assistant's reply is empty", "助手的回复是空的")
     roles = ", ".join(dict.fromkeys(one["role"] for one in messages))

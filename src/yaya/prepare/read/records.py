@@ -191,7 +191,7 @@ def best(answers: list[Any], name: str, worth: list[float]) -> str:
             answer = next((answer[key] for key in TEXTS if key in answer), None)
         found.append((value, string(answer, place)))
     if not found:
-        raise Unusable("no reply", f"{name} holds no answer that is good", f"{name} 里没有好的回答")
+        raise Unusable("no reply", f"{name} contains no good answer", f"{name} 里没有好的回答")
     return max(found, key=lambda one: one[0])[1]
 
 
@@ -250,8 +250,8 @@ def unknown(record: dict[str, Any]) -> Unusable:
         wanted = ", ".join(PARTS["answer"][:4])
         return Unusable(
             "no reply",
-            f"there is no reply; it would be called {wanted} or chosen. Its keys: {names}",
-            f"没有回复；回复的键可以是 {wanted} 或 chosen。它的键：{names}",
+            f"there is no reply; its key could be {wanted} or chosen. Keys in the record: {names}",
+            f"没有回复；回复的键可以是 {wanted} 或 chosen。这条记录的键：{names}",
         )
     shapes = " | ".join(SHAPES)
     return Unusable(
