@@ -170,7 +170,7 @@ def in_cache(name: str, revision: str) -> tuple[str, list[ListedFile], dict[str,
     except LocalEntryNotFoundError:
         raise UserError(
             f"HF_HUB_OFFLINE is set and {name} is not in the local cache. Unset HF_HUB_OFFLINE, or download the dataset first.",
-            f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请先取消它，或提前下载。",
+            f"设置了 HF_HUB_OFFLINE，而本地缓存里没有 {name}。请取消这个设置，或先下载数据集。",
         ) from None
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [ListedFile(path.relative_to(folder).as_posix(), path.stat().st_size, path) for path in found]
@@ -328,7 +328,7 @@ class RangeFile(io.RawIOBase):
             except urllib.error.HTTPError as error:
                 if error.code not in (408, 429) and error.code < 500:
                     raise UserError(
-                        f"{self.url}: the hub answers {error.code} {error.reason}.",
+                        f"{self.url}: the hub answered {error.code} {error.reason}.",
                         f"{self.url}：hub 返回 {error.code} {error.reason}。",
                     ) from None
                 failure: Exception = error
@@ -343,7 +343,7 @@ class RangeFile(io.RawIOBase):
                 )
                 time.sleep(pause)
         raise UserError(
-            f"{self.url} stopped after {self.at:,} of {self.size:,} bytes. Run the same command to continue.",
+            f"The transfer of {self.url} stopped after {self.at:,} of {self.size:,} bytes. Run the same command to continue.",
             f"{self.url} 传了 {self.at:,} / {self.size:,} 字节后中断。再运行同一条命令即可继续。",
         )
 
