@@ -636,7 +636,7 @@ def test_what_is_left_out_is_counted_and_said(tmp_path, capsys, monkeypatch):
         ({"prompt": "q"}, "there is no reply; its key could be output, response", "没有回复"),
         ({"question": "q", "answer": ""}, "the assistant's reply is empty", "助手的回复是空的"),
         (PAIR | {"label": False}, "label is false, so it is marked as bad", "标为不好"),
-        (PAIR | {"train": False}, "train is false, so it is not learned", "标为不学"),
+        (PAIR | {"train": False}, "train is false, so it is not to be learned", "标为不学"),
         ({"messages": [Q, CALL]}, "tool calls are not read yet", "暂时还不支持工具调用"),
     ],
 )

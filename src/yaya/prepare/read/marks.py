@@ -90,7 +90,7 @@ def refuse_marked(record: dict[str, Any], reply: str | None, preferred: bool) ->
             off = not is_used(key, value, key)
         says = f"{key} is {shown(value)}", f"{key} 是 {shown(value)}"
         if off:
-            raise Unusable("not to be learned", f"{says[0]}, so it is not learned", f"{says[1]}，标为不学")
+            raise Unusable("not to be learned", f"{says[0]}, so it is not to be learned", f"{says[1]}，标为不学")
         if reply is not None and is_bad(key, value) and not is_other(key, value, reply, preferred):
             raise Unusable("marked as bad", f"{says[0]}, so it is marked as bad", f"{says[1]}，标为不好")
 
