@@ -34,7 +34,7 @@ def open_run(
 def run(tables: Mapping[str, Any], only: str | None = None, plan_only: bool = False, runs: Path = RUNS) -> Run:
     """Runs a recipe's stages in order, or `only` one of them. plan_only: stops before training."""
     job = open_run(tables, only, runs)
-    with locked(job.folder.path), distributed.connection():
+    with distributed.connection(), locked(job.folder.path):
         if only:
             job.make(STAGES[only])
             job.look_ahead(STAGES[only])

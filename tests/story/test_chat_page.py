@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,20 +14,9 @@ from test_serve_fake import HOLD, FakeEngine, running_server, wait_until
 
 from yaya.serve.about import OF_PRIMER, About
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
 MARKDOWN = "Some **bold** and `code`.\n\n1. one\n2. two\n\n```python\nprint('<b>')\n```\nend"
 FENCES = "1. one\n\n   ~~~~py\n   ```\n     x\n   ~~~~\n2. two\n   - three" + HOLD
 DEEP = ">" * 60 + "deep\n\n" + "- " * 60 + "deep\n\n|" + "wide" * 40 + "|\n|-|\n"
@@ -56,18 +45,10 @@ def url(engine: FakeEngine) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 class Chat:
     """What a visitor does and sees."""
 
-    def __init__(self, page: playwright.Page):
+    def __init__(self, page: Page):
         self.page = page
         self.complaints: list[str] = []
         page.set_default_timeout(15000)
@@ -97,7 +78,7 @@ class Chat:
         return self.text(".turn:last-child .text")
 
 
-def visit(browser: playwright.Browser, url: str, **options: object) -> Iterator[Chat]:
+def visit(browser: Browser, url: str, **options: object) -> Iterator[Chat]:
     context = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1000, "height": 700}, **options})
     chat = Chat(context.new_page())
     chat.open(url)
@@ -107,12 +88,12 @@ def visit(browser: playwright.Browser, url: str, **options: object) -> Iterator[
 
 
 @pytest.fixture
-def chat(browser: playwright.Browser, url: str) -> Iterator[Chat]:
+def chat(browser: Browser, url: str) -> Iterator[Chat]:
     yield from visit(browser, url)
 
 
 @pytest.fixture
-def phone(browser: playwright.Browser, url: str) -> Iterator[Chat]:
+def phone(browser: Browser, url: str) -> Iterator[Chat]:
     size = {"width": 360, "height": 740}
     yield from visit(browser, url, locale="zh-CN", viewport=size, is_mobile=True, has_touch=True, color_scheme="dark")
 
@@ -163,7 +144,7 @@ def test_starters_new_chat_and_reload(chat: Chat) -> None:
     assert chat.page.locator("#welcome").is_visible()
 
 
-def test_starters_of_own_data_are_never_markup(browser: playwright.Browser, engine: FakeEngine) -> None:
+def test_starters_of_own_data_are_never_markup(browser: Browser, engine: FakeEngine) -> None:
     own = {"en": [EVIL, "What does the desk cost?"], "zh": ["米粉是热的吗？"]}
     with running_server(engine, about=About(own)) as url:
         for chat in visit(browser, url):
@@ -177,14 +158,14 @@ def test_starters_of_own_data_are_never_markup(browser: playwright.Browser, engi
             assert chat.page.locator(".starter").all_inner_texts() == own["zh"]
 
 
-def test_a_model_of_which_nothing_is_known_suggests_nothing(browser: playwright.Browser, engine: FakeEngine) -> None:
+def test_a_model_of_which_nothing_is_known_suggests_nothing(browser: Browser, engine: FakeEngine) -> None:
     with running_server(engine) as url:
         for chat in visit(browser, url):
             chat.page.wait_for_load_state("networkidle")
             assert chat.page.locator(".starter").count() == 0 and "keep it simple" in chat.text("#welcome")
 
 
-def test_a_model_that_has_only_read_texts_says_so(browser: playwright.Browser, engine: FakeEngine) -> None:
+def test_a_model_that_has_only_read_texts_says_so(browser: Browser, engine: FakeEngine) -> None:
     with running_server(engine, about=About(only_texts=True)) as url:
         for chat in visit(browser, url):
             chat.page.locator("#welcome", has_text="I have only read plain text.").wait_for()
@@ -288,7 +269,7 @@ def test_errors_are_readable_and_can_be_retried(chat: Chat) -> None:
     }
     status = 0
 
-    def fail(route: playwright.Route) -> None:
+    def fail(route: Route) -> None:
         error = {"message": "519 tokens > 199", "type": "x", "param": None, "code": None}
         route.fulfill(status=status, json={"error": error}) if status else route.abort()
 

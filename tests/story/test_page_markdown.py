@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
 PAGE = Path(__file__).parents[2] / "src" / "yaya" / "serve" / "page"
 # The nodes in the specification's notation, without line breaks between blocks; a list item's first paragraph is bare.
 # The page's headings begin at h3. A soft line break is <br /> here, as in other chats.
@@ -67,26 +65,23 @@ window.prefixes = (text) => [...text].map((_, i) => window.show(text.slice(0, i 
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[playwright.Page]:
-    def answer(route: playwright.Route) -> None:
+def page(browser: Browser) -> Iterator[Page]:
+    def answer(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]
         if name:
             route.fulfill(body=(PAGE / name).read_text("utf-8"), content_type="text/javascript")
         else:
             route.fulfill(body=HTML, content_type="text/html; charset=utf-8")
 
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.route("**/*", answer)
-        page.goto("http://page.test/")
-        page.wait_for_function("() => window.prefixes !== undefined")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.route("**/*", answer)
+    page.goto("http://page.test/")
+    page.wait_for_function("() => window.prefixes !== undefined")
+    yield page
 
 
 @pytest.fixture(scope="module")
-def show(page: playwright.Page) -> Callable[[str], str]:
+def show(page: Page) -> Callable[[str], str]:
     return lambda text: page.evaluate("text => show(text)", text)
 
 
@@ -178,7 +173,7 @@ def test_fences_elsewhere(show: Callable[[str], str], text: str, html: str) -> N
     assert show(text) == html
 
 
-def test_a_fence_that_is_still_being_written(page: playwright.Page) -> None:
+def test_a_fence_that_is_still_being_written(page: Page) -> None:
     text = "1. 看：\n\n   ~~~~py\n   if x:\n       print('```')\n   ~~~~\n   完"
     shown = page.evaluate("text => prefixes(text)", text)
     begun = text.index("py\n")
@@ -318,7 +313,7 @@ def test_dangerous_links_stay_text(show: Callable[[str], str], target: str) -> N
     assert "[a](" in show(f"[a]({target})")
 
 
-def test_links_open_elsewhere_and_tell_nothing(page: playwright.Page) -> None:
+def test_links_open_elsewhere_and_tell_nothing(page: Page) -> None:
     found = page.evaluate("""async () => {
         const { render } = await import("/markdown.js");
         const link = render("[a](https://e.example 'more')", () => "").querySelector("a");
@@ -360,7 +355,7 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_a_hundred_thousand_characters_take_less_than_a_second(page: playwright.Page, name: str) -> None:
+def test_a_hundred_thousand_characters_take_less_than_a_second(page: Page, name: str) -> None:
     assert page.evaluate("text => milliseconds(text)", HARD[name]) < 1000
 
 
@@ -369,13 +364,13 @@ def test_a_hundred_thousand_characters_take_less_than_a_second(page: playwright.
 ENDS = "\n\n段落\n二\n===\n|a|b|\n|-|-|\n|1|2|\n- 一\n\n  二\n1. x\n> q\nlazy\n    code\n\n    more\n\n14. y\n$$\nx\n$$\n***\n"
 
 
-def test_a_text_that_grows_is_drawn_as_the_whole_is_and_what_is_finished_stays(page: playwright.Page) -> None:
+def test_a_text_that_grows_is_drawn_as_the_whole_is_and_what_is_finished_stays(page: Page) -> None:
     texts = ["\n".join(text for _, text, _ in FENCES), "\n\n".join(text for text, _ in MORE_FENCES + BLOCKS), ENDS * 2]
     for text in texts:
         assert page.evaluate("text => grows(text, 1)", text.replace("\n\n", "\r\n\r\n", 3)) == []
 
 
-def test_a_hundred_thousand_characters_grow_in_less_than_two_seconds(page: playwright.Page) -> None:
+def test_a_hundred_thousand_characters_grow_in_less_than_two_seconds(page: Page) -> None:
     assert page.evaluate("text => millisecondsToGrow(text, 200)", HARD["a reply"]) < 2000
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,12 +15,9 @@ import test_prepare_report as of_data
 import test_report as of_run
 import test_tune as of_search
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 WIDTH = 390
 
 
@@ -45,16 +42,8 @@ def search_report(folder: Path) -> Path:
     return folder / "r.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("make", [run_report, data_report, search_report])
-def test_a_page_on_a_phone(make: Callable[[Path], Path], tmp_path: Path, browser: playwright.Browser) -> None:
+def test_a_page_on_a_phone(make: Callable[[Path], Path], tmp_path: Path, browser: Browser) -> None:
     page = browser.new_context(locale="zh-CN", viewport={"width": WIDTH, "height": 800}).new_page()
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text))

@@ -32,13 +32,12 @@ from yaya.core.messages import UserError
 from yaya.core.recipe import read_recipe
 from yaya.train.finetune import FinetuneConfig
 from yaya.train.pretrain import PretrainConfig
-from yaya.tune import optuna_study, runner, search, trial_plan, tune_charts, verdict
+from yaya.tune import optuna_study, runner, search, trial_plan, tune_charts, tune_page, verdict
 from yaya.tune.optuna_study import Study, importance, mend
 from yaya.tune.runner import Follower, Record
 from yaya.tune.search import TuneConfig
 from yaya.tune.space import Dimension, parse_space, show, tidy
 from yaya.tune.trial_plan import TrialPlan
-from yaya.tune.tune_page import write_report
 from yaya.tune.verdict import judge
 from yaya.tune.workers import Process
 
@@ -843,8 +842,9 @@ def text_of(html: str, language: str) -> str:
 
 
 def page_of(folder: Path, trials: list[Record], again: list[Record], dimensions: list[Dimension] = RATES) -> str:
-    write_report(folder / "r.html", "demo", plan(), dimensions, trials, again, judge(trials, again))
-    return (folder / "r.html").read_text("utf-8")
+    html = tune_page.page("demo", plan(), dimensions, trials, again, judge(trials, again))
+    (folder / "r.html").write_text(html, "utf-8")
+    return html
 
 
 def many() -> list[Record]:

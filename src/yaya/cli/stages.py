@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,9 @@ def next_step(command: str, name: str, other: str | None, has_chats: bool) -> No
     other: the run that has what this one lacks. has_chats: whether there are conversations in the data, so that it can
     be fine-tuned and chat.
     """
-    following = {"prepare": "tokenize", "tokenize": "pretrain", "pretrain": "finetune", "finetune": "evaluate"}
+    following = dict(pairwise(stage for stage in pipeline.STAGES if has_chats or stage != "finetune"))
     yaya, name = program(), shlex.quote(name)
-    if command in following:
-        stage = following[command] if has_chats or command != "pretrain" else "evaluate"
+    if stage := following.get(command):
         given = f"name={name} from={shlex.quote(other)}" if other else f"name={name}"
         say(f"Next: {yaya} {stage} {given}", f"下一步：{yaya} {stage} {given}")
     elif has_chats:

@@ -21,9 +21,15 @@ class RunContext:
 
     folder: Path  # of the run
     seed: int
-    machine: Machine | None  # of a stage that computes
+    measured: Machine | None  # of a stage that computes
     deadline: float | None = None  # time.monotonic() at which training should end; None: the steps are settled
     recipe: RunRecipe | None = None  # where a stage writes keys that it settles while it runs
+
+    @property
+    def machine(self) -> Machine:
+        """Where a stage that computes does so."""
+        assert self.measured is not None, "the stage does not say that it computes"
+        return self.measured
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,6 @@ def score_model(
     config: EvaluateConfig, inputs: Inputs, stage: str, context: RunContext
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Scores of one training stage's model, and all its replies."""
-    assert context.machine is not None
     engine = Engine.load(inputs[stage].path, context.machine)
     data = inputs["tokenize"].path
     shards = {kind: open_shard(data, "validation", kind, engine.tokenizer.vocab_size) for kind in ("text", "chat")}

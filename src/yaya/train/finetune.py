@@ -75,7 +75,6 @@ def build(config: FinetuneConfig, inputs: Inputs, seed: int, machine: Machine) -
 
 def run(config: FinetuneConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
     """Fine-tunes the model and writes its folder; metrics and samples on the way."""
-    assert context.machine is not None
     model, goal = build(config, inputs, context.seed, context.machine)
     language_model.train_and_save(model, goal, config, inputs["tokenize"], draft, context)
 
@@ -83,7 +82,6 @@ def run(config: FinetuneConfig, inputs: Inputs, draft: Draft, context: RunContex
 def plan(config: FinetuneConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
     """Fixes what the recipe leaves open, and says what to expect."""
     data, machine = inputs["tokenize"], context.machine
-    assert machine is not None
     model = request.before.model if request.before else read_config(inputs["pretrain"].path)
     row_length = model.max_position_embeddings
     trainee = Trainee(

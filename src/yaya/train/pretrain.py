@@ -151,7 +151,6 @@ def build(config: PretrainConfig, data: Artifact, seed: int, machine: Machine) -
 def run(config: PretrainConfig, inputs: Inputs, draft: Draft, context: RunContext) -> None:
     """Trains the model and writes its folder; metrics and samples on the way."""
     data, machine = inputs["tokenize"], context.machine
-    assert machine is not None
     model, goal = build(config, data, context.seed, machine)
 
     def expect(config: LoopConfig) -> Curve | None:
@@ -168,7 +167,6 @@ def run(config: PretrainConfig, inputs: Inputs, draft: Draft, context: RunContex
 def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: PlanRequest) -> TrainingPlan:
     """Fixes what the recipe leaves open (the model's size by the time available) and says what to expect."""
     data, machine = inputs["tokenize"], context.machine
-    assert machine is not None
     usual, guess = settle_shape(config, data), None
     trainee = Trainee(
         name=KIND,
@@ -232,7 +230,6 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     Single process only: several ranks run no probe.
     """
     data, machine = inputs["tokenize"], context.machine
-    assert machine is not None
     config = settle_shape(config, data)
     of = probe_of(config, data)
     worthwhile = seconds is None or seconds > PROBE_FROM_SECONDS

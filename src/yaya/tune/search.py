@@ -30,12 +30,11 @@ from yaya.core.stage import Stage
 from yaya.prepare import corpus
 from yaya.run import Run
 from yaya.tokenize import shards
-from yaya.tune import verdict
+from yaya.tune import tune_page, verdict
 from yaya.tune.optuna_study import Study, load_optuna, standing
 from yaya.tune.runner import Record, Runner, Trial
 from yaya.tune.space import Dimension, parse_space, show
 from yaya.tune.trial_plan import SIZES, make_plan, raise_default, read_plan, settle_steps
-from yaya.tune.tune_page import write_report
 from yaya.tune.workers import ENGINES
 
 KIND = "tune"
@@ -392,9 +391,9 @@ class Search:
         found = verdict.judge(records, self.again)
         en, zh = verdict.words(found)
         write_atomic(self.folder / BEST, self.best_recipe(found))
-        write_report(
-            self.folder / REPORT, self.job.recipe.run.name, self.plan, self.dimensions, records, self.again, found
-        )
+        name = self.job.recipe.run.name
+        page = tune_page.page(name, self.plan, self.dimensions, records, self.again, found)
+        write_atomic(self.folder / REPORT, page)
         counts = Counter(r["outcome"] for r in records)
         self.draft.metrics |= {
             "verdict": {"kind": found.kind, "en": en, "zh": zh, "gain": round(found.gain, 5)},

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from yaya.core.files import write_atomic
 from yaya.core.messages import program
 from yaya.pages import layout
 from yaya.pages.layout import Pair
@@ -34,33 +33,19 @@ LEADS: dict[str, Pair] = {
 }
 
 
-def write_report(
-    out: Path,
+def page(
     name: str,
     plan: TrialPlan,
     dimensions: Sequence[Dimension],
     records: Sequence[Record],
     again: Sequence[Record],
     found: Verdict,
-) -> None:
-    """Writes the page to `out`. records: the trials; again: the runs with other seeds."""
-    parts = material(name, plan, dimensions, records, again, found)
-    write_atomic(out, layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"]))
-
-
-def material(
-    name: str,
-    plan: TrialPlan,
-    dimensions: Sequence[Dimension],
-    records: Sequence[Record],
-    again: Sequence[Record],
-    found: Verdict,
-) -> dict[str, Any]:
-    """The template's variables."""
+) -> str:
+    """The page's HTML. name: the run's; records: the trials; again: the runs with other seeds."""
     counts = Counter(r["outcome"] for r in records)
     trained = sum(len(r["curve"]) for r in records) / max(1, len(records) * plan.looks)
     shares = importance(records, dimensions)
-    return {
+    parts = {
         "name": name,
         "command": f"{program()} run {shlex.quote(f'runs/{name}/tune/best.toml')}",
         "stage": plan.stage,
@@ -88,6 +73,7 @@ def material(
         ],
         "trials": [row(r, found, plan) for r in sorted(records, key=standing)],
     }
+    return layout.render(ROOM / "report.html.j2", parts, styles=[ROOM / "report.css"])
 
 
 def seeds(found: Verdict, again: Sequence[Record]) -> list[dict[str, Any]]:

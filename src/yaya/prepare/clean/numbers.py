@@ -14,9 +14,11 @@ from yaya.core import han
 from yaya.prepare.clean.context import CARD, PHONE, THING, Context, fold, has_words, words
 
 # A cheap test first, since most texts have none: seven digits close together, or six and Hong Kong's check character.
-# Both begin with a digit, so the search can jump from digit to digit.
+# Both begin with a digit, so the search can jump from digit to digit; looking at the next five characters ends most tries.
+BETWEEN = r" .()/\-（）／．－＋‐-―−\u00a0\u2009\u202f\u3000"
 RUN = re.compile(
-    r"[0-9０-９](?:(?:[ .()/\-（）／．－＋‐-―−\u00a0\u2009\u202f\u3000]{0,3}[0-9０-９]){6,}|[0-9０-９]{5}[(（][AＡ][)）])"
+    rf"[0-9０-９](?=[{BETWEEN}0-9０-９]{{5}})"
+    rf"(?:(?:[{BETWEEN}]{{0,3}}[0-9０-９]){{6,}}|[0-9０-９]{{5}}[(（][AＡ][)）])"
 )
 ROUND = (16, 24)  # characters before and after a run of digits that its patterns see
 
