@@ -73,21 +73,17 @@ def cut(config: PrepareConfig, work: Handover, seed: int, files: list[tuple[Sour
 
 def parts_of(files: list[SourceFile], hub_megabytes: int) -> Iterator[SourceFile]:
     """Yields the parts of a source's files; of hub files only the first `hub_megabytes` (0: all)."""
-    limit, taken = hub_megabytes * 1_000_000, 0
-    remote = [file for file in files if isinstance(file.path, HubFile)]
-    whole = sum(file.size for file in remote)
+    remote = bool(files) and isinstance(files[0].path, HubFile)  # as all of them, or none
+    limit, whole = hub_megabytes * 1_000_000 * remote, sum(file.size for file in files)
     if limit and whole > limit:
-        base = remote[0].name.split("/", 2)
-        name, of = "/".join(base[:2]), f"{whole / 1e6:,.0f} MB"
+        name, of = "/".join(files[0].name.split("/")[:2]), f"{whole / 1e6:,.0f} MB"
         say(f"{name}: reading the first {hub_megabytes:,} of {of}", f"{name}：一共 {of}，只读前 {hub_megabytes:,} MB")
-    for file in files:
-        if limit and taken >= limit and isinstance(file.path, HubFile):
-            continue
-        for part in parts(file):
-            yield part
-            taken += part.size if isinstance(file.path, HubFile) else 0
-            if limit and taken >= limit and isinstance(file.path, HubFile):
-                break
+    taken = 0
+    for part in chain.from_iterable(map(parts, files)):
+        yield part
+        taken += part.size
+        if limit and taken >= limit:
+            return
 
 
 def primer_chunks(start: Chunk, stories: int, conversations: int) -> Iterator[Chunk]:

@@ -32,7 +32,7 @@ def data(metrics: dict[str, Any], config: dict[str, Any], examples: dict[str, An
     """The template's variables; whatever is missing or damaged is left out."""
     found: dict[str, Any] = {
         "accounts": accounts(metrics),
-        "sources": sources(by_name(metrics.get("sources"))),
+        "sources": [{"name": name, **by_name(counts)} for name, counts in by_name(metrics.get("sources")).items()],
         "mixing": dicts(metrics.get("mixing")),
         "filters": steps(by_name(metrics.get("filters"))),
         "changes": changes(by_name(examples.get("changes"))),
@@ -98,11 +98,6 @@ def accounts(metrics: dict[str, Any]) -> dict[str, Any] | None:
 def sum_of(kinds: Any, field: str) -> float:
     """One count over texts and conversations."""
     return sum(filter(is_number, (by_name(kind).get(field) for kind in by_name(kinds).values())))
-
-
-def sources(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The counts of each source."""
-    return [{"name": name, **by_name(counts)} for name, counts in found.items()]
 
 
 def steps(filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from yaya.prepare.read.html import html_to_text
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.signatures import what_it_is
 from yaya.prepare.read.source_files import SourceFile, read_bytes
-from yaya.prepare.read.zipped import damaged, library, local, member, other_kind, parse_xml, password, unzipped
+from yaya.prepare.read.zipped import library, local, member, other_kind, parse_xml, password, unzipped
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -49,7 +49,7 @@ def package_of(book: zipfile.ZipFile) -> str:
         path = None
     path = path or next((name for name in book.namelist() if name.endswith(".opf")), None)
     if path is None:
-        raise damaged("the book names no contents", "书里没有目录文件")
+        raise Unusable("damaged", "the book names no contents", "书里没有目录文件")
     return path
 
 
@@ -81,7 +81,9 @@ def read_pdf(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
     texts, problems, pictures = [], [], []
     count = len(reader.pages)
     if (wanted := pages_promised(reader)) > count:
-        lost = damaged(f"pages are missing: {wanted - count} of {wanted}", f"{wanted} 页里缺了 {wanted - count} 页")
+        lost = Unusable(
+            "damaged", f"pages are missing: {wanted - count} of {wanted}", f"{wanted} 页里缺了 {wanted - count} 页"
+        )
         problems.append(Broken(file.name, "", lost))
     for number in range(count):
         try:
@@ -94,7 +96,7 @@ def read_pdf(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
                 pictures.append(number + 1)
         except Exception as error:  # damaged pages raise almost anything
             why = str(error).split("\n")[0][:200]
-            problem = damaged(f"this page cannot be read: {why}", f"这一页读不了：{why}")
+            problem = Unusable("damaged", f"this page cannot be read: {why}", f"这一页读不了：{why}")
             problems.append(Broken(file.name, f"page {number + 1}", problem))
     if not any(texts) and not problems:
         raise Unusable("no text layer", "a scan without text", "扫描件，没有文字层")
@@ -123,7 +125,7 @@ def open_pdf(pypdf: Any, file: SourceFile) -> Any:
         library("cryptography", "cryptography", file)
         raise
     except Exception as error:  # damaged files raise almost anything
-        raise damaged(f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
+        raise Unusable("damaged", f"no readable PDF: {error}", f"不是可读的 PDF：{error}") from None
     return reader
 
 

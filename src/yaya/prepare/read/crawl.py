@@ -12,6 +12,7 @@ from typing import IO
 
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.html import html_to_text, main_text
+from yaya.prepare.read.hub import skip
 from yaya.prepare.read.readers import decode_page
 from yaya.prepare.read.source_files import SourceFile, opening
 
@@ -78,12 +79,6 @@ def records(file: SourceFile, stream: IO[bytes], events: ReadEvents) -> Iterator
         if len(body) < length:
             raise EOFError("the last record is cut off")
         yield number, headers, body
-
-
-def skip(stream: IO[bytes], length: int) -> None:
-    """Skips bytes without keeping them."""
-    while length > 0:
-        length -= len(stream.read(min(length, 1 << 20))) or length
 
 
 def page(response: bytes, main: bool) -> str | None:

@@ -191,7 +191,8 @@ def modelscope(name: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
 
     The branch moves and has no commit for the whole, so the revision is a digest of what the listing says about each file.
     """
-    endpoint = ms_endpoint()
+    domain = os.environ.get("MODELSCOPE_DOMAIN", MS_ENDPOINT)
+    endpoint = domain if "://" in domain else f"https://{domain}"
     files: list[ListedFile] = []
     told = hashlib.sha256()
     seen: set[str] = set()
@@ -214,11 +215,6 @@ def modelscope(name: str) -> tuple[str, list[ListedFile], dict[str, Any]]:
         if len(listed) < size or not new:  # a server that ignores page numbers always sends the same
             return told.hexdigest(), files, {}
         page += 1
-
-
-def ms_endpoint() -> str:
-    domain = os.environ.get("MODELSCOPE_DOMAIN", MS_ENDPOINT)
-    return domain if "://" in domain else f"https://{domain}"
 
 
 def get_json(url: str) -> dict[str, Any]:
@@ -352,7 +348,11 @@ class RangeFile(io.RawIOBase):
         request = urllib.request.Request(self.url, headers=self.headers | {"Range": f"bytes={self.at}-"})
         answer = self.opener.open(request, timeout=TIMEOUT_S)
         if self.at and answer.status != 206:  # a server without ranges sends everything: skip what we have
-            left = self.at
-            while left:
-                left -= len(answer.read(min(left, BLOCK))) or left
+            skip(answer, self.at)
         return answer
+
+
+def skip(stream: IO[bytes], length: int) -> None:
+    """Skips bytes without keeping them."""
+    while length > 0:
+        length -= len(stream.read(min(length, BLOCK))) or length

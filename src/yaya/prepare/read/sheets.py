@@ -10,10 +10,10 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from yaya.prepare.document import Broken, Document, ReadEvents
+from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.source_files import SourceFile, read_bytes
 from yaya.prepare.read.tables import Row, from_rows
-from yaya.prepare.read.zipped import damaged, library, member, parse_xml, unzipped
+from yaya.prepare.read.zipped import library, member, parse_xml, unzipped
 
 # Default names of sheets.
 UNNAMED = re.compile(
@@ -37,9 +37,11 @@ def read_xlsx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
         try:
             book = openpyxl.load_workbook(io.BytesIO(read_bytes(file)), read_only=True, data_only=True)
         except Exception as error:  # the library raises what its XML library raises
-            raise damaged(f"no readable Excel file: {error}", f"不是可读的 Excel 文件：{error}") from None
+            raise Unusable("damaged", f"no readable Excel file: {error}", f"不是可读的 Excel 文件：{error}") from None
         for name in [name for name in names_in(archive) if name not in book.sheetnames]:
-            events.broken(Broken(file.name, f"sheet {name}", damaged("the sheet is missing", "缺少这个工作表")))
+            events.broken(
+                Broken(file.name, f"sheet {name}", Unusable("damaged", "the sheet is missing", "缺少这个工作表"))
+            )
         for sheet in book.worksheets:
             if sheet.sheet_state != "visible":
                 events.left_out(file.name, f"sheet {sheet.title}", "hidden sheet")
@@ -80,7 +82,7 @@ def sheet_rows(file: SourceFile, sheet: Any, data: bytes, events: ReadEvents) ->
             if values:
                 yield Row(f"sheet {sheet.title}, row {number}", values)
     except Exception as error:  # damaged XML: the library raises almost anything
-        problem = damaged(f"the sheet breaks off here: {error}", f"工作表在这里中断：{error}")
+        problem = Unusable("damaged", f"the sheet breaks off here: {error}", f"工作表在这里中断：{error}")
         events.broken(Broken(file.name, f"sheet {sheet.title}, row {number + 1}", problem))
 
 

@@ -109,15 +109,10 @@ def read_file(file: SourceFile, events: ReadEvents, main: bool = True) -> Iterat
     except Unusable as unusable:
         events.broken(Broken(file.name, "", unusable))
     except (*DAMAGE, pa.ArrowException) as error:
-        problem = damage(count, error)
         if isinstance(error, OSError) and error.errno is not None:
             problem = Unusable("unreadable", f"cannot be read: {error.strerror}", f"读不了：{error.strerror}")
+        else:
+            why = str(error).split("\n")[0][:200]
+            en = f"damaged or cut off after {plural(count, 'document')}: {why}"
+            problem = Unusable("damaged", en, f"文件损坏或不完整，读到了 {count:,} 篇：{why}")
         events.broken(Broken(file.name, "", problem))
-
-
-def damage(count: int, error: Exception) -> Unusable:
-    """The problem of a file that is cut off, or damaged inside, after so many documents."""
-    why = str(error).split("\n")[0][:200]
-    en = f"damaged or cut off after {plural(count, 'document')}: {why}"
-    zh = f"文件损坏或不完整，读到了 {count:,} 篇：{why}"
-    return Unusable("damaged", en, zh)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import IO
 
 from yaya.core import han
-from yaya.core.han import language_of
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.encodings import BROKEN, binary
 from yaya.prepare.read.line_by_line import LONGEST_LINE, LineDecoder, first_lines, numbered_lines
@@ -341,13 +340,8 @@ def table_text(
 
 def row_text(names: list[str], cells: list[str]) -> str:
     """A row as lines with "name: value"."""
-    pairs = itertools.zip_longest(names, cells, fillvalue="")
-    return "\n".join(
-        f"{name}{'：' if is_chinese(name) else ': '}{cell.strip()}" if name else cell.strip()
-        for name, cell in pairs
-        if cell.strip()
-    )
-
-
-def is_chinese(name: str) -> bool:
-    return language_of(name[-1], han.COMMON) == "zh"
+    lines = []
+    for name, cell in itertools.zip_longest(names, cells, fillvalue=""):
+        colon = "" if not name else "：" if han.language_of(name[-1], han.COMMON) == "zh" else ": "
+        lines += [f"{name}{colon}{cell.strip()}"] if cell.strip() else []
+    return "\n".join(lines)

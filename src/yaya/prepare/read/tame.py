@@ -43,7 +43,8 @@ def tame(html: str) -> str:
     """Returns the page, or one with the same text that parses in linear time."""
     html = LONG.sub(few_attributes, html)
     if html.count("<") > MAX_STYLES and (is_deep(html, NESTING, MAX_DEPTH) or is_deep(html, STYLING, MAX_STYLES)):
-        html = flattened(html)
+        flat = Flat(html)
+        html = "".join(flat.out) if flat.changed else html
     return OPTION.sub("\n", html) if len(OPTION.findall(html)) > 2 * MOST_OPTIONS else html
 
 
@@ -65,14 +66,8 @@ def is_deep(html: str, tags: re.Pattern[str], most: int) -> bool:
     return False
 
 
-def flattened(html: str) -> str:
-    """The page with tags well nested and none too deep; unchanged if it is so already."""
-    flat = Flat(html)
-    return "".join(flat.out) if flat.changed else html
-
-
 class Flat:
-    """Rewrites a page's tags so that the parser never sees more open elements than are counted here."""
+    """Rewrites a page's tags: well nested, so that the parser never sees more open elements than are counted here."""
 
     def __init__(self, html: str) -> None:
         self.out: list[str] = []

@@ -48,7 +48,7 @@ def good_lines(file: SourceFile, text: str, encoding: str, events: ReadEvents, f
     """
     if not BROKEN.search(text):
         return text
-    lines, codec = text.split("\n"), codec_of(encoding)
+    lines, codec = text.split("\n"), encoding.removesuffix("-sig")
     for n, line in enumerate(lines):
         found = BROKEN.search(line)
         if found is not None:
@@ -59,11 +59,6 @@ def good_lines(file: SourceFile, text: str, encoding: str, events: ReadEvents, f
             lines[n] = ""
         before += len(line.encode(codec, "surrogateescape")) + 1
     return "\n".join(lines)
-
-
-def codec_of(encoding: str) -> str:
-    """The codec without the byte order mark."""
-    return encoding.removesuffix("-sig")
 
 
 def documents_of(file: SourceFile, text: str, events: ReadEvents, is_code: IsCode | None = None) -> Iterator[Document]:
@@ -116,7 +111,7 @@ def whole_lines(
         text, rest = rest[:cut], rest[cut:]
         yield good_lines(file, text, encoding, events, lines, size), False
         lines += text.count("\n")
-        size += len(text.encode(codec_of(encoding), "surrogateescape"))
+        size += len(text.encode(encoding.removesuffix("-sig"), "surrogateescape"))
     yield good_lines(file, rest, encoding, events, lines, size), True
 
 

@@ -137,11 +137,6 @@ def power_of_ten(exponent: str) -> str:
     return f"×10{superscript(exponent)}"
 
 
-def signed(a: Arguments, page: WikiPage) -> str:
-    """{{nts|12|prefix=$}}."""
-    return f"{a['prefix']}{a[0]}{a['suffix']}"
-
-
 def fraction(a: Arguments, page: WikiPage) -> str:
     """{{frac|3|4}}, {{frac|1|3|4}}, {{frac|2}}."""
     numbers = [number for number in a.values if number]
@@ -199,11 +194,6 @@ def angle(parts: list[str]) -> str:
 def gauge(a: Arguments, page: WikiPage) -> str:
     """{{track gauge|1435mm}}, {{track gauge|1435}}."""
     return f"{a[0]} mm" if a[0].isdecimal() else re.sub(r"(?<=\d)(?=[a-z])", " ", a[0])
-
-
-def height(a: Arguments, page: WikiPage) -> str:
-    """{{height|ft=6|in=2}}."""
-    return " ".join(f"{a[unit]} {unit}" for unit in ("m", "cm", "ft", "in") if a[unit])
 
 
 # -- dates
@@ -277,11 +267,6 @@ def about(sign: str) -> Template:
     return lambda a, page: f"{sign} {a[0]}{' – ' if again else '–'}{again}{a[1]}" if a[1] else f"{sign} {a[0]}".strip()
 
 
-def old_style(a: Arguments, page: WikiPage) -> str:
-    """{{OldStyleDate|February 2|1905|January 20}}."""
-    return f"{a[0]} [O.S. {a[2]}] {a[1]}" if a[2] else f"{a[0]} {a[1]}"
-
-
 def century(after: str = "") -> Template:
     """{{s-|XIX}}, {{sp-|XVIII|et|XIX}} in French."""
 
@@ -290,8 +275,3 @@ def century(after: str = "") -> Template:
         return f"{' et '.join(numbers)} siècle{'s' if len(numbers) > 1 else ''}{after}" if numbers else a[0]
 
     return read
-
-
-def clock(a: Arguments, page: WikiPage) -> str:
-    """{{heure|10|30}}."""
-    return f"{a[0]} h {a[1]}".strip()

@@ -20,10 +20,6 @@ def first(a: Arguments, page: WikiPage) -> str:
     return a.any(0, "text")
 
 
-def second(a: Arguments, page: WikiPage) -> str:
-    return a.any(1, "text")
-
-
 def last(a: Arguments, page: WikiPage) -> str:
     """{{lang|fr|Jean}}, {{transl|ja|hepburn|Aoi}}."""
     return a.any("text", "texte") or next((part for part in reversed(a.values) if part), "")
@@ -93,10 +89,6 @@ def chinese(a: Arguments, page: WikiPage) -> str:
     return "; ".join(text if a["labels"] == "no" else f"{label}: {text}" for label, text in said) or a[0]
 
 
-def korean(a: Arguments, page: WikiPage) -> str:
-    return "; ".join(a[key] for key in ("hangul", "hanja", "rr", "mr") if a[key]) or a[0]
-
-
 def elsewhere(shown: int) -> Template:
     """A link to a page in another language: its label, else its name."""
     return lambda a, page: a.any("lt", "label", "d", "texte", "fr", shown, 0)
@@ -119,21 +111,11 @@ def sic(a: Arguments, page: WikiPage) -> str:
     return text if a["hide"] else f"{text} [sic]".strip()
 
 
-def life(a: Arguments, page: WikiPage) -> str:
-    """{{bd|1893年|12月26日|1976年|9月9日}} in Chinese."""
-    return f"（{a[0]}{a[1]}－{a[2]}{a[3]}）"
-
-
 def verse(a: Arguments, page: WikiPage) -> str:
     """{{bibleverse|2|Kings|3:25|KJV}}."""
     parts = [part for part in a.values if part]
     end = next((place for place, part in enumerate(parts) if ":" in part), 1)
     return " ".join(parts[: end + 1])
-
-
-def ship(a: Arguments, page: WikiPage) -> str:
-    """{{ship|French ship|Bouvet|1865|2}}: prefix, name, number, form."""
-    return ship_name(*(a[place] for place in range(4)))
 
 
 def ship_of(prefix: str) -> Template:
@@ -157,12 +139,12 @@ def read_as(template: Template, names: str) -> None:
 
 
 read_as(first, TABLES["first_argument"])
-read_as(second, "color colour font_color rtl-lang abbrlink")
+read_as(lambda a, page: a.any(1, "text"), "color colour font_color rtl-lang abbrlink")
 read_as(last, "lang langx langue llang dil transl transliteration script unilang ipa resize lower raise columns-list")
 
 read_as(numbers.convert, "convert cvt")
 read_as(numbers.value, "val m")
-read_as(numbers.signed, "nts formatted_number")
+read_as(lambda a, page: f"{a['prefix']}{a[0]}{a['suffix']}", "nts formatted_number")
 read_as(numbers.fraction, "frac sfrac fraction")
 read_as(numbers.ordinal, "ordinal ord")
 read_as(numbers.percentage, "percent percentage pct")
@@ -171,7 +153,7 @@ read_as(lambda a, page: superscript(a[0]), "sup superscript exp")
 read_as(lambda a, page: power_of_ten(a[0]) if a[0] else "e", "e")
 read_as(lambda a, page: f"10{superscript(a[0])}", "10^")
 read_as(numbers.gauge, "track_gauge railgauge")
-read_as(numbers.height, "height")
+read_as(lambda a, page: " ".join(f"{a[unit]} {unit}" for unit in ("m", "cm", "ft", "in") if a[unit]), "height")
 read_as(numbers.coordinates, "coord")
 for sign, names in TABLES["money"].items():
     read_as(money(sign), names)
@@ -186,10 +168,10 @@ read_as(numbers.age, "age age_in_years")
 read_as(numbers.as_of, "as_of asof")
 for sign, names in TABLES["years"].items():
     read_as(numbers.about(sign), names)
-read_as(numbers.old_style, "oldstyledate old_style_date")
+read_as(lambda a, page: f"{a[0]} [O.S. {a[2]}] {a[1]}" if a[2] else f"{a[0]} {a[1]}", "oldstyledate old_style_date")
 read_as(numbers.century(), "siècle s- s sp- s2- s_mini-")
 read_as(numbers.century(" av. J.-C."), "-s -sp-")
-read_as(numbers.clock, "heure")
+read_as(lambda a, page: f"{a[0]} h {a[1]}".strip(), "heure")
 
 read_as(quotation, TABLES["quotations"])
 read_as(citation, "citation")
@@ -201,7 +183,9 @@ read_as(lambda a, page: {"sharp": "♯", "flat": "♭", "natural": "♮"}.get(a[
 read_as(nihongo, "nihongo")
 read_as(nihongo3, "nihongo3")
 read_as(chinese, "zh lang-zh zh-full")
-read_as(korean, "korean lang-ko")
+read_as(
+    lambda a, page: "; ".join(a[key] for key in ("hangul", "hanja", "rr", "mr") if a[key]) or a[0], "korean lang-ko"
+)
 
 read_as(elsewhere(0), "ill interlanguage_link illm interlanguage_link_multi 仮リンク lien")
 read_as(elsewhere(1), "url нп нп1 нп2 нп3 нп4 нп5 не_переведено iw")
@@ -210,9 +194,9 @@ read_as(lambda a, page: a.any(3, 2, 1), "tsl translink")
 read_as(sic, "sic")
 read_as(author, "harvtxt harvs")
 read_as(spoken, "audio")
-read_as(life, "bd 生卒")
+read_as(lambda a, page: f"（{a[0]}{a[1]}－{a[2]}{a[3]}）", "bd 生卒")  # 1893年, 12月26日, 1976年, 9月9日
 read_as(lambda a, page: f"{a[0]}（{a[1]}）" if a[1] else a[0], "読み仮名 読み仮名_ruby不使用")
-read_as(ship, "ship")
+read_as(lambda a, page: ship_name(a[0], a[1], a[2], a[3]), "ship")
 read_as(lambda a, page: f"{a[0]}-class {a[1]}".strip(), "sclass sclass- sclass2 sclass2-")
 for prefix in TABLES["ships"].split():
     read_as(ship_of(prefix), prefix.lower())

@@ -180,7 +180,7 @@ class Levels:
             if closes == "}}":
                 size = 3 if len(opener) > 2 and len(mark) > 2 else 2
                 opener, mark = opener[size:], mark[size:]
-                result = parameter(body) if size == 3 else self.words_of(body)
+                result = body.partition("|")[2] if size == 3 else self.words_of(body)  # {{{1|default}}}
             else:
                 result = link(body, self.page) if opener == "[[" else variant(body) if opener == "-{" else ""
                 opener = mark = ""
@@ -220,11 +220,6 @@ class Levels:
         while self.opened:
             self.unclosed()
         return "".join(self.text).replace(HIDDEN_BAR, "|").replace(HIDDEN_EQUALS, "=")
-
-
-def parameter(body: str) -> str:
-    """`{{{1|default}}}` -> default."""
-    return body.partition("|")[2]
 
 
 def link(body: str, page: WikiPage) -> str:

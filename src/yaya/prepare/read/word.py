@@ -9,11 +9,12 @@ import posixpath
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from yaya.prepare.document import Broken, Document, ReadEvents, Unusable
 from yaya.prepare.read.numbering import Numbering, attribute, child
 from yaya.prepare.read.source_files import SourceFile
-from yaya.prepare.read.zipped import damaged, local, member, parse_xml, unzipped
+from yaya.prepare.read.zipped import local, member, parse_xml, unzipped
 
 # Not shown: deleted and moved text, properties, field codes, comments, pronunciations.
 UNSEEN = frozenset({
@@ -37,11 +38,11 @@ def read_docx(file: SourceFile, events: ReadEvents) -> Iterator[Document]:
         root = parse_xml(member(book, path), path)
         body = next((e for e in root.iter() if local(e) == "body"), None)
         if body is None:
-            raise damaged("no document in it", "里面没有文档")
+            raise Unusable("damaged", "no document in it", "里面没有文档")
         folder = posixpath.dirname(path)
         parts = {name: optional(file, book, posixpath.join(folder, f"{name}.xml"), events) for name in PARTS}
     text = Text(Numbering(parts["numbering"], parts["styles"]))
-    blocks = [*text.blocks(body), block("".join(text.goes_on)), *text.notes(parts)]
+    blocks = [*text.blocks(body), WordBlock("".join(text.goes_on)), *text.notes(parts)]
     yield Document(join(blocks), None, file.name, "")
 
 
@@ -66,16 +67,11 @@ def optional(file: SourceFile, book: zipfile.ZipFile, path: str, events: ReadEve
         return None
 
 
-class WordBlock(str):
-    """A paragraph or a table. close: no empty line before it, as between items of a list."""
+class WordBlock(NamedTuple):
+    """A paragraph or a table."""
 
-    close = False
-
-
-def block(text: str, close: bool = False) -> WordBlock:
-    made = WordBlock(text)
-    made.close = close
-    return made
+    text: str
+    close: bool = False  # no empty line before it, as between items of a list
 
 
 def join(blocks: list[WordBlock]) -> str:
@@ -83,8 +79,8 @@ def join(blocks: list[WordBlock]) -> str:
     out: list[str] = []
     before_close = False
     for part in blocks:
-        if part.strip():
-            out += ["\n" if part.close and before_close else "\n\n", part] if out else [part]
+        if part.text.strip():
+            out += ["\n" if part.close and before_close else "\n\n", part.text] if out else [part.text]
             before_close = part.close
     return "".join(out)
 
@@ -124,7 +120,7 @@ class Text:
             text = "".join(self.goes_on).strip()
             self.goes_on = []
         label, level = self.numbering.label(properties) if text else ("", -1)
-        out = [block("  " * max(level, 0) + label + text, level >= 0)]
+        out = [WordBlock("  " * max(level, 0) + label + text, level >= 0)]
         for box in boxes:
             out += self.blocks(box, depth + 1)
         return out
@@ -177,8 +173,8 @@ class Text:
         out = []
         for number, place in enumerate(list(self.noted), 1):
             if place in found:
-                text = " ".join(line.strip() for line in self.blocks(found.pop(place)) if line.strip())
-                out.append(block(f"[{number}] {text}", close=True))
+                text = " ".join(part.text.strip() for part in self.blocks(found.pop(place)) if part.text.strip())
+                out.append(WordBlock(f"[{number}] {text}", close=True))
         return out
 
     def table_blocks(self, element: ET.Element, depth: int) -> list[WordBlock]:
@@ -186,7 +182,7 @@ class Text:
         rows = [list(within(row, "tc")) for row in within(element, "tr")]
         if all(len(row) <= 1 for row in rows):
             return [each for row in rows for cell in row for each in self.blocks(cell, depth)]
-        return [block(self.table(element, depth))]
+        return [WordBlock(self.table(element, depth))]
 
     def table(self, element: ET.Element, depth: int, between: str = " | ", rows_between: str = "\n") -> str:
         """The rows of a table; a cell that is merged with the one above it is empty."""
@@ -205,8 +201,10 @@ class Text:
             return ""
         parts: list[str] = []
         for part in element:
-            inner = local(part) == "tbl"
-            parts += [self.table(part, depth + 1, ", ", "; ")] if inner else self.blocks([part], depth + 1)
+            if local(part) == "tbl":
+                parts.append(self.table(part, depth + 1, ", ", "; "))
+            else:
+                parts += [block.text for block in self.blocks([part], depth + 1)]
         return " ".join(" ".join(part.split()) for part in parts if part.strip())
 
 

@@ -26,7 +26,7 @@ def unzipped(file: SourceFile, ending: str) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError):
         en = f"no readable {ending} file: inside should be a whole zip archive"
-        raise damaged(en, f"不是可读的 {ending} 文件：里面应当是完整的 zip") from None
+        raise Unusable("damaged", en, f"不是可读的 {ending} 文件：里面应当是完整的 zip") from None
     if sum(info.file_size for info in archive.infolist()) > LARGEST:
         raise Unusable("too large", f"unpacks to more than {LARGEST >> 20} MB", f"解压后超过 {LARGEST >> 20} MB")
     return archive
@@ -45,11 +45,11 @@ def member(archive: zipfile.ZipFile, path: str) -> bytes:
         with archive.open(path) as stream:
             data = stream.read(LARGEST_MEMBER + 1)
     except KeyError:
-        raise damaged(f"{path} is missing", f"缺少 {path}") from None
+        raise Unusable("damaged", f"{path} is missing", f"缺少 {path}") from None
     except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
         if isinstance(error, RuntimeError) and "password" in str(error):
             raise password("this archive", "这个压缩包") from None
-        raise damaged(f"{path} cannot be read: {error}", f"{path} 读不了：{error}") from None
+        raise Unusable("damaged", f"{path} cannot be read: {error}", f"{path} 读不了：{error}") from None
     if len(data) > LARGEST_MEMBER:
         size = f"{LARGEST_MEMBER >> 20} MB"
         raise Unusable("too large", f"{path} unpacks to more than {size}", f"{path} 解压后超过 {size}")
@@ -66,12 +66,7 @@ def parse_xml(data: bytes, path: str) -> ET.Element:
     try:
         return ET.fromstring(data)
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise damaged(f"{path} is broken XML: {error}", f"{path} 的 XML 已损坏：{error}") from None
-
-
-def damaged(en: str, zh: str) -> Unusable:
-    """The problem of a damaged file of the right kind."""
-    return Unusable("damaged", en, zh)
+        raise Unusable("damaged", f"{path} is broken XML: {error}", f"{path} 的 XML 已损坏：{error}") from None
 
 
 def password(en: str, zh: str) -> Unusable:
