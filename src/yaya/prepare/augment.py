@@ -194,7 +194,6 @@ def split_words(text: str) -> Words:
 
 
 def word_places(parts: Words) -> list[int]:
-    """Which parts are words."""
     return [at for at, (_, is_word) in enumerate(parts) if is_word]
 
 

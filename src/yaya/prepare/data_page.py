@@ -35,8 +35,10 @@ def data(metrics: dict[str, Any], config: dict[str, Any], examples: dict[str, An
         "sources": [{"name": name, **by_name(counts)} for name, counts in by_name(metrics.get("sources")).items()],
         "mixing": dicts(metrics.get("mixing")),
         "filters": steps(by_name(metrics.get("filters"))),
-        "changes": changes(by_name(examples.get("changes"))),
-        "drops": drops(by_name(examples.get("drops"))),
+        "changes": [
+            {"name": name, "pairs": list(map(change, rows))} for name, rows in ordered(examples.get("changes"))
+        ],
+        "drops": [{"name": name, "rows": list(map(drop, rows))} for name, rows in ordered(examples.get("drops"))],
         "twins": [twin(row) for row in dicts(examples.get("twins"))[:SHOWN]],
         "unreadable": [unreadable(row) for row in dicts(examples.get("quarantined"))[:SHOWN]],
         "shape": shape(examples),
@@ -112,41 +114,26 @@ def steps(filters: dict[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
-def ordered(found: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Examples by filter, in the order of the filters."""
+def ordered(value: Any) -> list[tuple[Pair, list[dict[str, Any]]]]:
+    """Examples by the name of their filter, in the order of the filters."""
+    found = by_name(value)
     order = [*FILTERS, *found]
-    rows = [(name, dicts(found[name])[:SHOWN]) for name in sorted(found, key=order.index)]
+    rows = [(filter_name(name), dicts(found[name])[:SHOWN]) for name in sorted(found, key=order.index)]
     return [(name, examples) for name, examples in rows if examples]
 
 
-def changes(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each filter its examples before and after, as runs of changed and unchanged text."""
-    return [{"name": filter_name(name), "pairs": [change(row) for row in rows]} for name, rows in ordered(found)]
-
-
 def change(row: dict[str, Any]) -> dict[str, Any]:
+    """A text before and after, as runs of changed and unchanged text."""
     before, after = excerpts.changes(str(row.get("before", "")), str(row.get("after", "")), EXCERPT)
     by = [filter_name(name) for name in str(row.get("filters", "")).split(", ") if name]
     same = not any(changed for changed, _ in (*before, *after))  # personal data is masked in both
     return {"by": by, "source": row.get("source", ""), "before": before, "after": after, "same": same}
 
 
-def drops(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each filter documents that it dropped, and why."""
-    return [
-        {
-            "name": filter_name(name),
-            "rows": [
-                {
-                    "source": row.get("source", ""),
-                    "reason": reason_name(str(row.get("reason", ""))),
-                    "text": excerpts.clip(excerpts.visible(str(row.get("text", ""))), DROPPED, 6),
-                }
-                for row in rows
-            ],
-        }
-        for name, rows in ordered(found)
-    ]
+def drop(row: dict[str, Any]) -> dict[str, Any]:
+    """A document that was dropped, and why."""
+    text = excerpts.clip(excerpts.visible(str(row.get("text", ""))), DROPPED, 6)
+    return {"source": row.get("source", ""), "reason": reason_name(str(row.get("reason", ""))), "text": text}
 
 
 def twin(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -61,7 +62,9 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
     if workers <= 1:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
+    spawn = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches the whole process group; the parent reports it.
+    pool = ProcessPoolExecutor(workers, spawn, signal.signal, (signal.SIGINT, signal.SIG_IGN))
     try:
         yield from in_order(lambda item: pool.submit(function, item), Future.result, items, AHEAD * workers)
     except BrokenProcessPool:
@@ -71,13 +74,6 @@ def on_cores(function: Function, items: Sequence[Any], workers: int) -> Iterator
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches the whole process group; the parent reports it."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def on_ray(function: Function, items: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:

@@ -100,7 +100,6 @@ class Ledger:
         return sum(counts[fate] for counts in self.sources.values())
 
     def add_split(self, split: str, kinds: dict[str, Counter[str]]) -> None:
-        """Adds the counts of a file of a split."""
         for kind, counts in kinds.items():
             self.splits.setdefault(split, {}).setdefault(kind, Counter()).update(counts)
 

@@ -61,7 +61,6 @@ class RowWriter:
         self.rows, self.waiting = [], 0
 
     def batch(self) -> pa.RecordBatch:
-        """The rows as columns."""
         columns = zip(zip(*self.rows, strict=True), self.schema, strict=True)
         arrays = [message_lists(c) if f.name == "messages" else pa.array(c, f.type) for c, f in columns]
         return pa.record_batch(arrays, schema=self.schema)

@@ -128,7 +128,6 @@ def twins(work: Handover, chunks: int) -> list[dict[str, Any]]:
 
 
 def side(document: Document) -> dict[str, str]:
-    """Source and the beginning of the text."""
     text = mask_personal("\n".join(document.texts)[:SIDE])
     return {"source": place(document.source, document.where), "text": text}
 

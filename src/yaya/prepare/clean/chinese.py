@@ -50,20 +50,17 @@ def converter(script: str) -> Callable[[list[str]], list[str]]:
         return out
 
     def convert_all(texts: list[str]) -> list[str]:
-        mixed = any(not text.isascii() and OTHERS.search(text) for text in texts)
-        japanese, korean = mostly_others(texts) if mixed else (False, False)
-        return [convert_chinese(text, convert, mixed, japanese, korean) for text in texts]
+        """In a mixed document piece by piece, where headings follow the main language."""
+        if not any(not text.isascii() and OTHERS.search(text) for text in texts):
+            return [text if text.isascii() else convert(text) for text in texts]
+        japanese, korean = mostly_others(texts)
+
+        def one(found: re.Match[str]) -> str:
+            return convert(found[0]) if is_chinese(found[0], japanese, korean) else found[0]
+
+        return [text if text.isascii() else PIECE.sub(one, text) for text in texts]
 
     return convert_all
-
-
-def convert_chinese(text: str, convert: Callable[[str], str], mixed: bool, japanese: bool, korean: bool) -> str:
-    """Converts the Chinese in a text; in a mixed document piece by piece, where headings follow the main language."""
-    if text.isascii():
-        return text
-    if not mixed:
-        return convert(text)
-    return PIECE.sub(lambda piece: convert(piece[0]) if is_chinese(piece[0], japanese, korean) else piece[0], text)
 
 
 def is_chinese(piece: str, japanese: bool, korean: bool) -> bool:

@@ -54,12 +54,10 @@ class Reading:
 
     @cached_property
     def tokens(self) -> Tokens:
-        """Words and marks."""
         return tokens_of(self.text)
 
     @property
     def has_tokens(self) -> bool:
-        """Whether the tokens have been computed."""
         return "tokens" in self.__dict__
 
     @cached_property

@@ -72,12 +72,10 @@ class Tokens:
 
     @cached_property
     def is_word(self) -> np.ndarray:
-        """Which tokens are words, not marks."""
         return self.kind & (SPELT | UNSPACED) > 0  # (N,)
 
     @cached_property
     def words(self) -> np.ndarray:
-        """Hashes of the words alone."""
         return self.hashes[self.is_word]
 
 

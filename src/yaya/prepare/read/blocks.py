@@ -81,7 +81,6 @@ class Element:
 
     @property
     def blocks(self) -> int:
-        """Number of blocks in it."""
         return self.end - self.start
 
 
@@ -118,7 +117,6 @@ class Page:
             self.inside.end = len(self.blocks)
 
     def title(self) -> str:
-        """The title that a browser shows."""
         node = self.tree.css_first("title")
         return SPACES.sub(" ", node.text() if node else "").strip()
 
@@ -293,7 +291,6 @@ class Page:
 
 
 def number(value: str | None, default: int) -> int:
-    """The number in an attribute, or the default."""
     return int(value) if value and value.isdecimal() and len(value) < 10 else default
 
 

@@ -78,7 +78,6 @@ class MainText:
             self.keep_title()
 
     def take(self, out: list[bool]) -> None:
-        """Takes blocks out."""
         for at, gone in enumerate(out):
             if gone:
                 self.around[at], self.values[at] = True, 0.0

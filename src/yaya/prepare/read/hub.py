@@ -53,7 +53,6 @@ class ListedFile:
 
 
 def is_hub(source: str) -> bool:
-    """Whether a source names a dataset on a hub."""
     return source.startswith(("hf:", "ms:"))
 
 
@@ -353,6 +352,5 @@ class RangeFile(io.RawIOBase):
 
 
 def skip(stream: IO[bytes], length: int) -> None:
-    """Skips bytes without keeping them."""
     while length > 0:
         length -= len(stream.read(min(length, BLOCK))) or length

@@ -33,7 +33,6 @@ class Value:
 
 
 def not_json(error: Exception | str, kind: str = "broken record") -> Unusable:
-    """The problem of text that is not JSON."""
     return Unusable(kind, f"not JSON: {error}", f"不是合法的 JSON：{error}")
 
 

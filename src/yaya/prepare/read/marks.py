@@ -144,7 +144,6 @@ def refuse_unread(key: str, value: Any, name: str) -> None:
 
 
 def no_tools(name: str) -> Unusable:
-    """The problem of tool calls."""
     return Unusable("tool calls", f"{name}: tool calls are not read yet", f"{name}：暂时还不支持工具调用")
 
 

@@ -122,7 +122,6 @@ class Numbering:
         return out
 
     def is_heading(self, properties: ET.Element | None, style: str) -> bool:
-        """Whether a paragraph is part of the outline."""
         found = [properties, *(child(element, "pPr") for _, element in self.chain(style))]
         return any(child(each, "outlineLvl") is not None and value(each, "outlineLvl") != "9" for each in found)
 

@@ -33,7 +33,6 @@ def all_strings(file: SourceFile) -> list[str]:
 
 
 def strings_in(value: Any) -> list[str]:
-    """All strings within a JSON value."""
     if isinstance(value, str):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

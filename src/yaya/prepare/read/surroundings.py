@@ -165,7 +165,6 @@ def what_each_takes(found: list[tuple[Element, str]], before: list[float]) -> tu
 
 
 def is_linked(block: Block) -> bool:
-    """Whether it is mostly links."""
     return block.linked > 0.5 * len(block.text)
 
 
