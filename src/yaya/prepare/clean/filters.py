@@ -22,15 +22,8 @@ if TYPE_CHECKING:
     from yaya.prepare.settings import PrepareConfig
 
 
-@dataclass(frozen=True)
-class Dropped:
-    """Why a document goes."""
-
-    reason: str
-
-
 Texts = list[Reading]
-Filter = Callable[[Texts, Document], "list[str] | Dropped | None"]  # None: nothing to do
+Filter = Callable[[Texts, Document], list[str] | str | None]  # new texts; why to drop it; None: nothing to do
 
 
 def each(function: Callable[[str], str]) -> Filter:
@@ -45,18 +38,13 @@ def together(function: Callable[[list[str]], list[str]]) -> Filter:
 
 def rule(function: Callable[[Reading], str | None]) -> Filter:
     """A filter that drops texts for the reason that `function` returns; conversations pass."""
-
-    def judge(texts: Texts, document: Document) -> Dropped | None:
-        reason = function(texts[0]) if document.messages is None else None
-        return Dropped(reason) if reason else None
-
-    return judge
+    return lambda texts, document: function(texts[0]) if document.messages is None else None
 
 
-def empty(texts: Texts, document: Document) -> Dropped | None:
+def empty(texts: Texts, document: Document) -> str | None:
     """Drops texts without a visible character, and conversations with an empty message. None where there is neither."""
     if any(not reading.text or reading.text.isspace() for reading in texts):
-        return Dropped("nothing to see" if document.messages is None else "an empty message")
+        return "nothing to see" if document.messages is None else "an empty message"
     return None
 
 
@@ -68,12 +56,7 @@ def sentences_only(texts: Texts, document: Document) -> list[str] | None:
 def personal(allowed: list[str]) -> Filter:
     """Masks personal data with placeholders, numbered throughout the document."""
     stay = frozenset(allowed)
-
-    def mask(texts: Texts, document: Document) -> list[str]:
-        masker = Masker(stay)
-        return [masker.mask(reading.text) for reading in texts]
-
-    return mask
+    return together(lambda texts: list(map(Masker(stay).mask, texts)))
 
 
 def blocklist(words: list[str]) -> Filter:
@@ -81,8 +64,8 @@ def blocklist(words: list[str]) -> Filter:
     parts = [re.escape(w) if quality.HAN.search(w) else rf"(?<!\w){re.escape(w)}(?!\w)" for w in sorted(set(words))]
     pattern = re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
-    def judge(texts: Texts, document: Document) -> Dropped | None:
-        return Dropped("a word of the blocklist") if any(pattern.search(reading.text) for reading in texts) else None
+    def judge(texts: Texts, document: Document) -> str | None:
+        return "a word of the blocklist" if any(pattern.search(reading.text) for reading in texts) else None
 
     return judge
 
@@ -93,9 +76,9 @@ def languages(names: list[str]) -> Filter:
 
     wanted = wanted_codes(names)
 
-    def judge(texts: Texts, document: Document) -> Dropped | None:
+    def judge(texts: Texts, document: Document) -> str | None:
         found = languages_of("\n".join(reading.text for reading in texts))
-        return Dropped(f"language {found[0]}") if found and not wanted & set(found) else None
+        return f"language {found[0]}" if found and not wanted & set(found) else None
 
     return judge
 
@@ -165,10 +148,10 @@ class Cleaner:
             result = run(texts, document)
             started, now = now, time.perf_counter()
             account.seconds += now - started
-            if isinstance(result, Dropped):
+            if isinstance(result, str):
                 account.dropped += 1
                 account.removed += size
-                outcome.dropped_by, outcome.reason = name, result.reason
+                outcome.dropped_by, outcome.reason = name, result
                 break
             for at, new in enumerate(result or ()):
                 old = texts[at].text
