@@ -25,7 +25,7 @@ AHEAD = 2  # items queued per worker, so that none is idle
 
 
 def run_all(
-    function: Function, items: Sequence[Any], work: Handover, task: str, engine: str = "local", workers: int = 1
+    function: Function, items: Sequence[Any], work: Handover, task: str, engine: str, workers: int
 ) -> Iterator[dict[str, Any]]:
     """Yields `function(item)` for each item, reusing `work.result(task, number)` of an earlier run."""
     kept = [work.result(task, number) for number in range(len(items))]

@@ -67,13 +67,12 @@ class Span(NamedTuple):
     value: str
 
 
-def mask_personal(text: str, allowed: frozenset[str] = frozenset()) -> str:
-    """Returns the text with placeholders. allowed: values that stay, however they are written."""
-    return Masker(allowed).mask(text)
+def mask_personal(text: str) -> str:
+    return Masker().mask(text)
 
 
 class Masker:
-    """Masks the texts of one document, with one numbering for all of them."""
+    """Masks the texts of one document, with one numbering for all. allowed: values that stay, however written."""
 
     def __init__(self, allowed: frozenset[str] = frozenset()):
         self.allowed = bare_values(allowed)

@@ -23,14 +23,12 @@ LETTER = re.compile(r"[\"'“‘「『(（]*\w")
 NEAR = 12  # characters that count on either side
 
 
-def stories(
-    text: str, at_line: int = 1, whole: bool = True, is_code: IsCode | None = None
-) -> Iterator[tuple[int, str]]:
+def stories(text: str, at_line: int = 1, is_code: IsCode | None = None) -> Iterator[tuple[int, str]]:
     """Yields (number of its first line, text) of each document; the text unchanged where nothing divides it.
 
-    whole: the text is complete, no more follows. is_code: whether a position is in code, where marks do not divide.
+    is_code: whether a position is in code, where marks do not divide.
     """
-    cuts = dividing(text, whole, is_code)
+    cuts = dividing(text, True, is_code)
     if not cuts:
         yield at_line, text
         return
@@ -54,7 +52,7 @@ def has_marks(text: str) -> bool:
 
 
 def dividing(text: str, whole: bool, is_code: IsCode | None = None) -> list[tuple[int, int]]:
-    """Start and end of each run of marks that divides the text.
+    """Start and end of each run of marks that divides the text. whole: the text is complete, no more follows.
 
     Some certainly do; others (one at the very start, or where no sentence ends) only if the text has no mark that it
     merely mentions.

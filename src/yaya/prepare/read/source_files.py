@@ -61,7 +61,7 @@ class SourceFile:
         return not self.stop
 
 
-def list_files(source: str, key: str = "prepare.sources") -> tuple[list[SourceFile], list[str]]:
+def list_files(source: str, key: str) -> tuple[list[SourceFile], list[str]]:
     """A source's files, sorted, and the names of others in its folder. key: the recipe's key that names the source.
 
     UserError where the source does not exist, or has no file that can be read.
@@ -145,7 +145,7 @@ def walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def digest_source(source: str, key: str = "prepare.sources") -> str:
+def digest_source(source: str, key: str) -> str:
     """sha256 over names and contents of the files that would be read; for a hub, the revision. UserError if none."""
     if is_hub(source):
         return f"{source}@{hub_files(source)[0]}"

@@ -11,9 +11,8 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from yaya.core.messages import plural
 from yaya.prepare.document import Document, Message, ReadEvents
@@ -30,8 +29,7 @@ LAST = -(1 << 30)  # the score of an answer that ranks below all others
 LONGEST_LINK = 60  # characters, including white space at the end
 
 
-@dataclass(frozen=True)
-class Post:
+class Post(NamedTuple):
     """One post. `parent` is the id of the post it answers; `role` is known if one side is a company."""
 
     id: str
@@ -171,10 +169,7 @@ def dialogues(file: SourceFile, found: Iterable[tuple[str, Any]], events: ReadEv
                     other += 1
                     continue
                 count += 1
-                store.execute(
-                    "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (post.id, post.parent, post.author, post.text, post.score, post.role, where),
-                )
+                store.execute("INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?)", (*post, where))
             store.execute("COMMIT")
             store.execute("CREATE INDEX answers ON post (parent)")
             used = made = 0

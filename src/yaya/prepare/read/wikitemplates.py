@@ -25,7 +25,7 @@ def last(a: Arguments, page: WikiPage) -> str:
     return a.any("text", "texte") or next((part for part in reversed(a.values) if part), "")
 
 
-def all_of(between: str, before: str = "", after: str = "") -> Template:
+def all_of(between: str, before: str, after: str) -> Template:
     """Every argument, with something between, before and after them."""
 
     def read(a: Arguments, page: WikiPage) -> str:
