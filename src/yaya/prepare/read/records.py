@@ -216,7 +216,7 @@ def from_tree(root: dict[str, Any]) -> list[Message]:
     return out
 
 
-def from_transcript(text: str, name: str) -> list[Message]:
+def from_transcript(text: str, name: str = "chosen") -> list[Message]:
     """The turns of `\n\nHuman: ...\n\nAssistant: ...`, as in HH-RLHF; Unusable where there are none."""
     parts = max((spoken.split(text.strip()) for spoken in SPOKEN), key=lambda parts: min(len(parts), 5))
     if len(parts) < 3:

@@ -50,11 +50,12 @@ SPACES = re.compile(r"[ \t]{2,}")
 BLANK = re.compile(r"\n{3,}")
 
 
-def to_text(wikitext: str, page: WikiPage) -> str:
+def to_text(wikitext: str, page: WikiPage | None = None) -> str:
     """The prose of one page: paragraphs, headings on their own lines, lists with dashes, code unchanged.
 
     page: what is known about it; `disambiguates` is set if it is a disambiguation page.
     """
+    page = page or WikiPage()
     literals: list[str] = []
     for mark in ("\x00", HIDDEN_BAR, HIDDEN_EQUALS, HOLE):
         wikitext = wikitext.replace(mark, "")
