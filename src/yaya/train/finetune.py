@@ -36,10 +36,7 @@ class FinetuneConfig(LoopConfig):
         6e-3, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
     )
     decay_fraction: float = key(
-        1.0,
-        "last share of steps: the learning rate falls to zero",
-        "最后用多大比例的步数把学习率衰减到零",
-        least=0,
+        1.0, "last share of steps: the learning rate falls to zero", "最后用多大比例的步数把学习率衰减到零", least=0
     )
     system_weight: float = key(0.0, "loss weight of system tokens", "系统消息 token 的损失权重", least=0)
     user_weight: float = key(0.0, "loss weight of user tokens", "用户消息 token 的损失权重", least=0)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from yaya.core import distributed, han
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.han import language_of
 from yaya.core.machine import forget_peak_memory, memory_gb, peak_memory_gb
 from yaya.core.messages import UserError, say
 from yaya.core.stage import RunContext
@@ -22,7 +20,7 @@ from yaya.model.decoder import Transformer
 from yaya.model.pretrained import save_model
 from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT, USER
-from yaya.tokenize.shards import TokenShard, open_shard
+from yaya.tokenize.shards import TokenShard, open_shards
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train.callbacks import Curve, Watch
 from yaya.train.loop import train
@@ -38,11 +36,6 @@ SAMPLE_TOKENS = 48
 WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # loss weights in validation
 
 
-def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, TokenShard]:
-    """Text and chat of one split."""
-    return {kind: open_shard(data.path, split, kind, vocab_size) for kind in ("text", "chat")}
-
-
 def data_seed(data: Artifact, seed: int) -> int:
     """Row order is a function of the data and the run's seed."""
     return (int(data.digest[:12], 16) + seed) % (1 << 48)
@@ -52,7 +45,7 @@ def mixture(
     data: Artifact, shares: dict[str, float], role_weights: Sequence[float], row_length: int, seed: int
 ) -> DataMixture:
     """The training rows of texts and conversations in these shares; each label has its role's loss weight."""
-    shards = open_shards(data, "train", data.metrics["vocab_size"])
+    shards = open_shards(data.path, "train", data.metrics["vocab_size"])
     return DataMixture(
         [(PackedDataset(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()]
     )
@@ -124,7 +117,7 @@ def watch_for(
 ) -> Watch:
     """What to observe while training on this data: held-out rows, and replies to a few held-out prompts."""
     tokenizer = Tokenizer.load(data.path)
-    held_out = open_shards(data, "validation", tokenizer.vocab_size)
+    held_out = open_shards(data.path, "validation", tokenizer.vocab_size)
     kinds = goal.mixture.kinds
     kind, row_length = watched_kind(kinds, held_out), goal.mixture.row_length
     prompts = sample_prompts(held_out, tokenizer, kinds)
@@ -161,10 +154,7 @@ def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
 
 
 def compiles(config: LoopConfig, model: Transformer) -> bool:
-    """Whether to compile the layers: as requested, else where it pays and a compiler is available.
-
-    UserError on XLA, which compiles by itself.
-    """
+    """Whether to compile the layers: as requested, else where it pays. UserError on XLA, which compiles by itself."""
     device = model.head.device.type
     if device == "xla" and config.torch_compile:
         raise UserError(
@@ -205,18 +195,17 @@ def sample_prompts(
     kind = "chat" if "chat" in kinds and shards["chat"].documents else "text"
     shard = shards[kind]
     for document in range(min(shard.documents, 400)):
-        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].astype(np.int64)
-        if shard.roles is None:
+        ids, roles = shard.document(document)
+        if roles is None:
             prompt = ids[:17].tolist()
             shown = tokenizer.decode(prompt)
         else:
-            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
             replies = np.flatnonzero(roles == ASSISTANT)
             if not len(replies):
                 continue
             prompt = ids[: replies[0]].tolist()
             shown = tokenizer.decode(ids[: replies[0]][roles[: replies[0]] == USER])
-        language = language_of(shown, han.COMMON)
+        language = han.language_of(shown, han.COMMON)
         if len(found[language]) < 2 and len(prompt) > 1:
             found[language].append((shown, prompt))
     return found["zh"] + found["en"]
@@ -228,11 +217,9 @@ def write_samples(
     """Greedy replies to the prompts as the model stands."""
     room = model.config.max_position_embeddings - 1
     engine = Engine(model, tokenizer, max_batch=max(1, len(prompts)))
-    requests = engine.generate(
-        [ids[-room:] for _, ids in prompts], SamplingParams(max_new_tokens=SAMPLE_TOKENS, temperature=0)
-    )
-    out: list[dict[str, Any]] = []
-    for (shown, _), request in zip(prompts, requests, strict=True):
-        language = language_of(shown, han.COMMON)
-        out.append({"language": language, "prompt": shown, "reply": request.text})
-    return out
+    greedy = SamplingParams(max_new_tokens=SAMPLE_TOKENS, temperature=0)
+    requests = engine.generate([ids[-room:] for _, ids in prompts], greedy)
+    return [
+        {"language": han.language_of(shown, han.COMMON), "prompt": shown, "reply": request.text}
+        for (shown, _), request in zip(prompts, requests, strict=True)
+    ]

@@ -20,6 +20,7 @@ from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.model.decoder import Transformer, initialize
 from yaya.model.model_config import ModelConfig
 from yaya.tokenize import chat_template
+from yaya.tokenize.shards import open_shards
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
 from yaya.train.callbacks import Curve
@@ -59,10 +60,7 @@ class PretrainConfig(LoopConfig):
         least=0,
     )
     text_weight: float = key(
-        0.5,
-        "loss weight of text tokens (assistant tokens: 1)",
-        "普通文本 token 的损失权重（助手的为 1）",
-        least=0,
+        0.5, "loss weight of text tokens (assistant tokens: 1)", "普通文本 token 的损失权重（助手的为 1）", least=0
     )
     user_weight: float = key(0.1, "loss weight of user and system tokens", "用户和系统消息 token 的损失权重", least=0)
     assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
@@ -193,10 +191,7 @@ def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: P
         )
     found = forecast_loss(settled, data, context.folder)
     if found:
-        say(
-            f"[{KIND}] expected validation loss: {found.loss():.2f}.",
-            f"[{KIND}] 预计验证损失：{found.loss():.2f}。",
-        )
+        say(f"[{KIND}] expected validation loss: {found.loss():.2f}.", f"[{KIND}] 预计验证损失：{found.loss():.2f}。")
     return replace(made, loss=found.loss() if found else None)
 
 
@@ -239,7 +234,7 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     if not worthwhile or distributed.world_size() > 1 or probe.known_probe(context.folder, of):
         return
     tokenizer = Tokenizer.load(data.path)
-    held_out = language_model.open_shards(data, "validation", tokenizer.vocab_size)
+    held_out = open_shards(data.path, "validation", tokenizer.vocab_size)
     kinds = [kind for kind, share in shares(config).items() if share > 0]
     kind = language_model.watched_kind(kinds, held_out)
     if kind is None or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
