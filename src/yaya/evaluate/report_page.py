@@ -57,10 +57,7 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
         "limits": limits(m),
     }
     return layout.render(
-        HERE / "report.html.j2",
-        parts,
-        rooms=[prepare_report.ROOM],
-        styles=[prepare_report.STYLE, HERE / "report.css"],
+        HERE / "report.html.j2", parts, rooms=[prepare_report.ROOM], styles=[prepare_report.STYLE, HERE / "report.css"]
     )
 
 
@@ -221,10 +218,7 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def weights(m: Material) -> dict[str, Any] | None:
-    """A conversation's tokens for readers of each language, with their roles and loss weights in fine-tuning.
-
-    None if nothing was fine-tuned.
-    """
+    """For readers of each language a conversation's tokens, roles and loss weights; None if nothing was fine-tuned."""
     if m.tokenizer is None or not m.chats or "finetune" not in m.manifests:
         return None
     config = m.config("finetune")

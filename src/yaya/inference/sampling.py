@@ -13,10 +13,7 @@ from yaya.core.messages import UserError
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """temperature 0 is greedy; top_k 0 and top_p 1 are off; a seed makes the reply repeatable.
-
-    A value out of range is a `UserError`.
-    """
+    """temperature 0 is greedy; top_k 0 and top_p 1 are off; a seed makes replies repeatable. UserError out of range."""
 
     max_new_tokens: int = 256
     temperature: float = 1.0

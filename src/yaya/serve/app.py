@@ -34,20 +34,13 @@ PAGE_FILES = {
     "words.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-STREAM_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}  # the latter keeps nginx from buffering chunks
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
 ROUTES = "/v1/chat/completions, /v1/models, /generate, /health"
 DEFAULT_MAX_LENGTH = 50  # tokens, prompt included, as `/generate` has it in the tutorials
 
 
 def create_app(
-    engine: Engine,
-    model_name: str,
-    host: str = "127.0.0.1",
-    worker: Worker | None = None,
-    about: About | None = None,
+    engine: Engine, model_name: str, host: str = "127.0.0.1", worker: Worker | None = None, about: About | None = None
 ) -> FastAPI:
     """The server as an ASGI app. `host` is the address that it will listen on; its worker is `app.state.worker`."""
     worker = worker or Worker(engine)
