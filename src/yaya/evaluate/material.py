@@ -63,10 +63,8 @@ def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mappi
     found = {name: read_json(m.place(name) / "manifest.json") for name in STAGES}
     m.manifests = {name: manifest for name, manifest in found.items() if manifest}
     for place in ("tokenize", "finetune", "pretrain"):
-        try:
+        with suppress(Exception):  # the tokenizers library raises plain Exceptions for a damaged file
             m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
-        except Exception:  # the tokenizers library raises plain Exceptions for a damaged file
-            continue
     files = [path for path in corpus_files(m.place("prepare"), "train") if not COPIES.match(path.name)]
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in sample_texts.read_rows(path)]
     m.texts, m.chats = sample_texts.pick_texts(rows), sample_texts.pick_chats(rows)

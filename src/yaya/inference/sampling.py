@@ -38,9 +38,6 @@ class SamplingParams:
                 raise UserError(f"{name}={value} is out of range.", f"{name}={value} 超出范围。")
 
 
-GREEDY = SamplingParams(temperature=0.0)
-
-
 def make_sampler(sampling: SamplingParams) -> Callable[[Tensor, Sequence[int]], int]:
     """A function (scores (V,) fp32, ids so far) -> next id, with its own random state."""
     generator = torch.Generator()

@@ -47,6 +47,7 @@ COMPUTED: dict[str, tuple[Any, ...]] = {
     "no_rope_layers": (None, []),
 }
 LARGEST = 1 << 31
+DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.uint8: "U8"}
 
 
 def is_size(value: Any) -> bool:
@@ -100,9 +101,6 @@ def save_model(
     }
     write_atomic(folder / "generation_config.json", json.dumps(generation, indent=1))
     tokenizer.save(folder, model.config.max_position_embeddings)
-
-
-DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.uint8: "U8"}
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> str:

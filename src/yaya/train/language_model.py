@@ -141,15 +141,13 @@ def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
     for rows, _ in goal.mixture.parts:
         found, documents, length = rows.long, rows.shard.documents, rows.row_length
         if found.conversations:
-            bare = found.replies_without_system
-            more = (
-                f"; {bare:,} are trained on without their system prompt, which is too long",
-                f"；{bare:,} 个因系统提示太长，训练时不带系统提示",
-            )
-            more = more if bare else ("", "")
+            bare, en, zh = found.replies_without_system, "", ""
+            if bare:
+                en = f"; {bare:,} are trained on without their system prompt, which is too long"
+                zh = f"；{bare:,} 个因系统提示太长，训练时不带系统提示"
             say(
-                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and were split between turns; {found.replies_cut:,} replies were cut short, {found.replies_left_out:,} were dropped because the question alone fills the context{more[0]}. A larger context_length in pretrain keeps them whole.",
-                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上下文长度 {length} 个 token，已按轮次切开；{found.replies_cut:,} 个回答被截断，{found.replies_left_out:,} 个因为光问题就放不下而去掉{more[1]}。在 pretrain 里调大 context_length 就能完整保留。",
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and were split between turns; {found.replies_cut:,} replies were cut short, {found.replies_left_out:,} were dropped because the question alone fills the context{en}. A larger context_length in pretrain keeps them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上下文长度 {length} 个 token，已按轮次切开；{found.replies_cut:,} 个回答被截断，{found.replies_left_out:,} 个因为光问题就放不下而去掉{zh}。在 pretrain 里调大 context_length 就能完整保留。",
             )
 
 

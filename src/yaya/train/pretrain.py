@@ -28,7 +28,6 @@ from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.packing import DataMixture
 from yaya.train.plan import forecast, probe
-from yaya.train.plan.forecast import LossForecast
 from yaya.train.plan.memory import Size
 from yaya.train.plan.planner import Trainee, describe, settle
 from yaya.train.plan.sizes import USUAL, choose_size
@@ -205,14 +204,14 @@ def say_model(model: ModelConfig) -> None:
     )
 
 
-def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> LossForecast | None:
+def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> forecast.LossForecast | None:
     """The forecast of the validation loss, if a probe has read this data and such trainings are known."""
     assert config.steps is not None and config.batch_tokens is not None
     known = probe.known_probe(folder, probe_of(config, data))
     if known is None:
         return None
     layers = Size.of(architecture(config, data.metrics["vocab_size"])).layers
-    found = LossForecast(layers, config.steps * config.batch_tokens, unique_tokens(config, data), known)
+    found = forecast.LossForecast(layers, config.steps * config.batch_tokens, unique_tokens(config, data), known)
     return found if found.is_known() else None
 
 
