@@ -43,17 +43,12 @@ class FinetuneConfig(LoopConfig):
     assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
 
-def role_weights(config: FinetuneConfig) -> tuple[float, ...]:
-    """The loss weight of each role's labels."""
-    return chat_template.role_weights(
-        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
-    )
-
-
 def mixture(config: FinetuneConfig, data: Artifact, row_length: int, seed: int) -> DataMixture:
     """The training rows: conversations only."""
-    order = language_model.data_seed(data, seed + 1)
-    return language_model.mixture(data, SHARES, role_weights(config), row_length, order)
+    weights = chat_template.role_weights(
+        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
+    )
+    return language_model.mixture(data, SHARES, weights, row_length, seed + 1)
 
 
 def build(config: FinetuneConfig, inputs: Inputs, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:

@@ -36,19 +36,14 @@ SAMPLE_TOKENS = 48
 WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # loss weights in validation
 
 
-def data_seed(data: Artifact, seed: int) -> int:
-    """Row order is a function of the data and the run's seed."""
-    return (int(data.digest[:12], 16) + seed) % (1 << 48)
-
-
 def mixture(
     data: Artifact, shares: dict[str, float], role_weights: Sequence[float], row_length: int, seed: int
 ) -> DataMixture:
     """The training rows of texts and conversations in these shares; each label has its role's loss weight."""
+    order = (int(data.digest[:12], 16) + seed) % (1 << 48)  # row order is a function of the data and the run's seed
     shards = open_shards(data.path, "train", data.metrics["vocab_size"])
-    return DataMixture(
-        [(PackedDataset(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()]
-    )
+    datasets = {kind: PackedDataset(shards[kind], row_length, order, role_weights) for kind in shares}
+    return DataMixture([(datasets[kind], share) for kind, share in shares.items()])
 
 
 def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> LanguageModeling:

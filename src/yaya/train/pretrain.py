@@ -132,8 +132,7 @@ def settle_shape(config: PretrainConfig, data: Artifact, size: tuple[int, int] =
 
 def mixture(config: PretrainConfig, data: Artifact, seed: int) -> DataMixture:
     """The training rows: texts and conversations in their shares."""
-    order = language_model.data_seed(data, seed)
-    return language_model.mixture(data, shares(config), role_weights(config), config.context_length, order)
+    return language_model.mixture(data, shares(config), role_weights(config), config.context_length, seed)
 
 
 def build(config: PretrainConfig, data: Artifact, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:

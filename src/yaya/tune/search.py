@@ -240,8 +240,8 @@ class Search:
             self.keep()
             bar.print(self.line(record))
 
-        with Bar(KIND, self.config.trials * self.plan.looks, t("looks", "次验证")) as bar:
-            bar.done = bar.first = len(records) * self.plan.looks
+        looks = self.plan.looks
+        with Bar(KIND, self.config.trials * looks, t("looks", "次验证"), start=len(records) * looks) as bar:
             self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
         done = len(self.study.records())
         if done < 2:
@@ -251,9 +251,12 @@ class Search:
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟只够试配方本身。请增加 minutes，或让时间决定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
+            en, zh = "there is no time for more", "剩下的时间不够再试了"
+            if self.exhausted:
+                en, zh = "there is nothing else to try in this space", "这个范围里没有别的可试了"
             say(
-                f"[tune] {done} of {self.config.trials} trials: {self.why_fewer()}",
-                f"[tune] {self.config.trials} 个试验做了 {done} 个：{self.why_fewer()}",
+                f"[tune] {done} of {self.config.trials} trials: {en}.",
+                f"[tune] {self.config.trials} 个试验做了 {done} 个：{zh}。",
             )
 
     def trial(self, number: int) -> Trial:
@@ -287,11 +290,6 @@ class Search:
         later = math.ceil(2 * self.config.seeds / self.engine.workers) * self.whole()
         self.late = bool(records) and self.seconds() + usual + later > 60 * self.config.minutes
         return not self.late
-
-    def why_fewer(self) -> str:
-        if self.exhausted:
-            return t("there is nothing else to try in this space.", "这个范围里没有别的可试了。")
-        return t("there is no time for more.", "剩下的时间不够再试了。")
 
     # ---------------------------------------------------------------- results
 
