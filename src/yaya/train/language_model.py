@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -75,11 +76,6 @@ def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> Lang
     return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
 
 
-def watched_kind(kinds: Collection[str], held_out: dict[str, TokenShard]) -> str | None:
-    """The validation rows: text if there is any, else conversations."""
-    return next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
-
-
 def train_and_save(
     model: Transformer,
     goal: LanguageModeling,
@@ -90,7 +86,7 @@ def train_and_save(
     expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
 ) -> None:
     """Trains with validation and samples on the way, and writes the model folder. expect: the usual loss."""
-    watch = watch_for(model, goal, data, expect)
+    watch = replace(watch_for(model, goal, data), expect=expect)
     tell_memory(model, config, draft)
     if compiles(config, model):
         model.compile_layers()
@@ -107,20 +103,18 @@ def train_and_save(
         save_model(draft.path, model, Tokenizer.load(data.path), weights)
 
 
-def watch_for(
-    model: Transformer, goal: LanguageModeling, data: Artifact, expect: Callable[[LoopConfig], Curve | None]
-) -> Watch:
-    """What to observe while training on this data: held-out rows, and replies to a few held-out prompts."""
+def watch_for(model: Transformer, goal: LanguageModeling, data: Artifact) -> Watch:
+    """What to observe while training on this data: held-out rows (texts if there are any), and a few replies."""
     tokenizer = Tokenizer.load(data.path)
     held_out = open_shards(data.path, "validation", tokenizer.vocab_size)
-    kinds = goal.mixture.kinds
-    kind, row_length = watched_kind(kinds, held_out), goal.mixture.row_length
+    kinds, row_length = goal.mixture.kinds, goal.mixture.row_length
+    kind = next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
     prompts = sample_prompts(held_out, tokenizer, kinds)
 
     def validate() -> dict[str, float]:
         return bits_per_byte(model, held_out[kind], tokenizer, row_length) if kind else {}
 
-    return Watch(validate, lambda: write_samples(model, tokenizer, prompts), expect)
+    return Watch(validate, lambda: write_samples(model, tokenizer, prompts))
 
 
 def tell_memory(model: Transformer, config: LoopConfig, draft: Draft) -> None:

@@ -20,7 +20,6 @@ from yaya.core.stage import Inputs, PlanRequest, RunContext, Stage, TrainingPlan
 from yaya.model.decoder import Transformer, initialize
 from yaya.model.model_config import ModelConfig
 from yaya.tokenize import chat_template
-from yaya.tokenize.shards import open_shards
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train import language_model
 from yaya.train.callbacks import Curve
@@ -231,11 +230,9 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     worthwhile = seconds is None or seconds > PROBE_FROM_SECONDS
     if not worthwhile or distributed.world_size() > 1 or probe.known_probe(context.folder, of):
         return
-    tokenizer = Tokenizer.load(data.path)
-    held_out = open_shards(data.path, "validation", tokenizer.vocab_size)
-    kinds = [kind for kind, share in shares(config).items() if share > 0]
-    kind = language_model.watched_kind(kinds, held_out)
-    if kind is None or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
+    held_out = data.metrics["validation"]
+    is_watched = any(held_out[kind]["documents"] for kind, share in shares(config).items() if share > 0)
+    if not is_watched or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
         return
     batch_tokens = forecast.PROBE_BATCH_TOKENS
     row_length = min(config.context_length, batch_tokens)
@@ -243,11 +240,7 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     tiny = replace(tiny, batch_tokens=batch_tokens, micro_batch_tokens=batch_tokens)
     tiny = settle_shape(tiny, data, forecast.PROBE_SIZE)
     model, goal = build(tiny, data, context.seed, machine)
-
-    def validate() -> dict[str, float]:
-        return language_model.bits_per_byte(model, held_out[kind], tokenizer, row_length)
-
-    found = probe.run_probe(model, goal, tiny, validate)
+    found = probe.run_probe(model, goal, tiny, language_model.watch_for(model, goal, data).validate)
     if found:
         probe.keep_probe(context.folder, of, found)
 
