@@ -19,9 +19,10 @@ from yaya.core.recipe import parse_assignment
 from yaya.model.decoder import Transformer, initialize
 from yaya.model.model_config import ModelConfig
 from yaya.tokenize.shards import TokenShard
-from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop import train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
+from yaya.train.optimizer import Optimizer
 from yaya.train.packing import DataMixture, PackedDataset
 
 USUAL = {
@@ -60,7 +61,7 @@ def main() -> None:
             model.dtype = machine.torch_dtype
             model.to(machine.device).compile_layers(compiled)
             config, cursor, times = LoopConfig(steps=keys["steps"]), 0, []
-            optimizer = make_optimizer(model, config)
+            optimizer = Optimizer(model, config)
             if machine.device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
             for _ in range(keys["steps"] + WARM_UP):

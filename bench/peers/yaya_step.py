@@ -33,7 +33,7 @@ def main() -> None:
     documents = TokenShard(tokens, None, np.concatenate([[0], np.flatnonzero(tokens == 0) + 1]))
     goal = LanguageModeling(DataMixture([(PackedDataset(documents, LENGTH, 0), 1.0)]), ROWS, ROWS)
     config, cursor = LoopConfig(), 0
-    optimizer = Optimizer(model, config.optimizer, config.matrix_learning_rate, config.learning_rate)
+    optimizer = Optimizer(model, config)
     for step in range(steps):
         started = time.perf_counter()
         done = train_step(model, goal, optimizer, cursor, config, min(1.0, (step + 1) / 30))

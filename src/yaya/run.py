@@ -39,7 +39,7 @@ class Run:
         recipe = Recipe.read(tables, {stage.name: stage.config for stage in stages})
         self.only, run = only, recipe.run
         self.folder = RunFolder(runs, run.name, run.from_run, tuple(stages), inputs or {})
-        self.time = TimeBudget.begin(run.minutes, run.budget)
+        self.time = TimeBudget(run.minutes, paid=run.budget)
         for stage in stages:
             if only in (None, stage.name) and not run.overwrite and (done := self.folder.own(stage)):
                 stage.guard(tables.get(stage.name, {}), done)

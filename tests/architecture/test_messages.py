@@ -7,7 +7,20 @@ import re
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "yaya"
-TELLERS = {"UserError", "UsageError", "ApiError", "Unusable", "say", "t", "fail", "print", "warn", "bad_json", "need"}
+TELLERS = {
+    "UserError",
+    "UsageError",
+    "ApiError",
+    "Unusable",
+    "say",
+    "t",
+    "fail",
+    "print",
+    "warn",
+    "bad_json",
+    "need",
+    "option",
+}
 # Doubled braces are for `format`, which none of these calls; a name in braces has lost its f.
 BRACES = re.compile(r"\{\{|\}\}|\{[A-Za-z_][\w.]*(?:![rs])?(?::[^{}\"' ]*)?\}")
 

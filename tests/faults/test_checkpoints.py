@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.test_training import tiny_model
+from tests.unit.test_training import RATES, tiny_model
 
 from yaya.model.pretrained import load_model
 from yaya.train.checkpoint import CheckpointManager, TrainState, aside, damage
@@ -21,7 +21,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def trainer(tmp_path: Path) -> Path:
     """Checkpoints of steps 1 and 2 of a tiny model whose weights are all 1, then all 2."""
     model = tiny_model()
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(model, RATES)
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     optimizer.step(1.0)
@@ -61,7 +61,7 @@ def test_damage_is_found_and_the_checkpoint_before_is_used(
 ) -> None:
     DAMAGES[damage](trainer / "step-00000002" / name)
     model = tiny_model()
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(model, RATES)
     saver = CheckpointManager(trainer, 2)
     assert restore(saver, model, optimizer) == TrainState(1, 8)
     assert all((p == 1).all() for p in model.parameters())
@@ -78,13 +78,13 @@ def test_without_any_whole_checkpoint_training_begins_anew(trainer: Path) -> Non
     for folder in trainer.glob("step-*"):
         (folder / "state.json").write_text("{}")
     model = tiny_model()
-    assert restore(CheckpointManager(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3)) == TrainState()
+    assert restore(CheckpointManager(trainer, 2), model, Optimizer(model, RATES)) == TrainState()
 
 
 def test_the_last_whole_checkpoint_is_never_deleted(trainer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves that fail leave the checkpoints before them alone, and no rubbish."""
     model = tiny_model()
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(model, RATES)
     saver = CheckpointManager(trainer, 1)
     restore(saver, model, optimizer)
     monkeypatch.setattr("yaya.train.checkpoint.save_tensors", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
@@ -97,7 +97,7 @@ def test_the_last_whole_checkpoint_is_never_deleted(trainer: Path, monkeypatch: 
 
 def test_weights_that_are_not_finite_are_not_saved(trainer: Path) -> None:
     model = tiny_model()
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(model, RATES)
     with torch.no_grad():
         model.head[3, 4] = float("inf")
     saver = CheckpointManager(trainer, 2)
@@ -110,7 +110,7 @@ def test_weights_that_are_not_finite_are_not_saved(trainer: Path) -> None:
 def test_a_checkpoint_of_format_1_loads() -> None:
     folder = FIXTURES / "checkpoint-1"
     model = load_model(folder)
-    optimizer = Optimizer(model, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(model, RATES)
     with torch.no_grad():
         for p in model.parameters():
             p.fill_(7)
@@ -133,7 +133,7 @@ def test_a_checkpoint_of_a_newer_yaya_is_refused(trainer: Path) -> None:
     path.write_text(json.dumps(state | {"state_sha256": state_digest(state)}))
     model = tiny_model()
     with pytest.raises(ValueError, match="newer yaya"):
-        restore(CheckpointManager(trainer, 2), model, Optimizer(model, "muon", 0.02, 1e-3))
+        restore(CheckpointManager(trainer, 2), model, Optimizer(model, RATES))
 
 
 def test_a_checkpoint_holds_a_file_of_each_rank_and_its_state(trainer: Path) -> None:

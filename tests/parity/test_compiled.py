@@ -12,9 +12,10 @@ from torch.nn.attention import flex_attention
 
 from yaya.model import attention
 from yaya.model.decoder import Transformer
-from yaya.train.loop import accumulate, make_optimizer, train_step
+from yaya.train.loop import accumulate, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
+from yaya.train.optimizer import Optimizer
 from yaya.train.packing import DataMixture, PackedDataset
 
 TEXT, CHAT = make_shard([30, 12, 7, 25, 90] * 8), make_shard([20, 9, 31] * 9, chat=True)
@@ -97,6 +98,6 @@ def test_where_the_compiler_fails_training_goes_on_without(
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
     compiled.compile_layers()
-    rows = [train_step(m, objective(), make_optimizer(m, config), 0, config, 1.0).row for m in (plain, compiled)]
+    rows = [train_step(m, objective(), Optimizer(m, config), 0, config, 1.0).row for m in (plain, compiled)]
     assert rows[0] == rows[1]
     assert capsys.readouterr().err.count("there is no compiler") == 1

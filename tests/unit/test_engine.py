@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from yaya.core.messages import UserError
 from yaya.inference import engine as engine_module
 from yaya.inference.engine import Engine, Request
-from yaya.inference.sampling import GREEDY, SamplingParams
+from yaya.inference.sampling import SamplingParams
 from yaya.model.decoder import Transformer
 from yaya.model.model_config import ModelConfig
 from yaya.tokenize.tokenizer import Tokenizer, train
 
 CONTEXT = 64
+GREEDY = SamplingParams(temperature=0.0)
 BEYOND = 5  # rows of the embedding that no token has
 SAMPLE = ["abc abc abab bca", "小猫 and 小狗 say hello, hello world.\n", "user\nassistant\n"] * 40
 

@@ -27,9 +27,10 @@ from yaya.model.decoder import Transformer
 from yaya.train import finetune, loop, pretrain
 from yaya.train.callbacks import Watch
 from yaya.train.finetune import FinetuneConfig
-from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop import train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
+from yaya.train.optimizer import Optimizer
 from yaya.train.packing import DataMixture, PackedDataset
 from yaya.train.pretrain import PretrainConfig
 
@@ -135,7 +136,7 @@ def test_without_a_gradient_matrices_shrink_by_the_weight_decay(optimizer: str, 
 def test_the_gradient_is_divided_by_the_weight_and_clipped_once(limit: float) -> None:
     """AdamW's first moment after one step is a tenth of the gradient that it was given."""
     model, slope = tiny_model(), Slope(lambda step: 100.0)
-    optimizer = make_optimizer(model, LoopConfig(optimizer="adamw"))
+    optimizer = Optimizer(model, LoopConfig(optimizer="adamw"))
     gradient = {name: 100 * slope.direction(p).numpy() / 4 for name, p in model.named_parameters()}
     norm = math.sqrt(sum(float((g**2).sum()) for g in gradient.values()))
     value = sum(float((p.detach().numpy() * gradient[n]).sum()) for n, p in model.named_parameters())

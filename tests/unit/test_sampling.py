@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yaya.core.messages import UserError
-from yaya.inference.sampling import GREEDY, SamplingParams, apply_repetition_penalty, make_sampler, sample_token
+from yaya.inference.sampling import SamplingParams, apply_repetition_penalty, make_sampler, sample_token
 
 PROBABILITIES = [0.02, 0.4, 0.05, 0.25, 0.13, 0.15]  # not sorted; no two equal; sums to 1
 SCORES = torch.tensor(PROBABILITIES).log()
@@ -123,7 +123,7 @@ def test_temperature_divides_the_scores(temperature: float) -> None:
 @quick
 @given(scores_strategy)
 def test_temperature_zero_takes_the_best(scores: torch.Tensor) -> None:
-    best = make_sampler(GREEDY)(scores, [])
+    best = make_sampler(SamplingParams(temperature=0.0))(scores, [])
     assert scores[best] == scores.max()
     assert best == make_sampler(SamplingParams(temperature=0, top_k=3, top_p=0.5, seed=1))(scores, [])
 

@@ -24,13 +24,15 @@ from yaya.train import language_model
 from yaya.train.callbacks import Progress, StepReport
 from yaya.train.checkpoint import CheckpointManager, TrainState
 from yaya.train.log import Log
-from yaya.train.loop import accumulate, make_optimizer, restore, shards, train_step
+from yaya.train.loop import accumulate, restore, shards, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.optimizer import Optimizer, decay_start, newton_schulz, schedule
 from yaya.train.packing import IGNORE_INDEX, DataMixture, LongConversations, PackedDataset
 from yaya.train.plan import planner, sizes
 from yaya.train.plan.planner import Trainee, settle_batch
+
+RATES = LoopConfig(matrix_learning_rate=0.02, learning_rate=1e-3)
 
 
 def make_shard(lengths: list[int], chat: bool = False, seed: int = 0) -> TokenShard:
@@ -176,7 +178,7 @@ def test_newton_schulz_orthogonalises() -> None:
 def test_muon_step_equals_a_plain_one(m: float, decay: float) -> None:
     """One matrix, the recurrence written out: Nesterov momentum, orthogonalised, scaled by max(1, R/C)^0.5."""
     model = tiny_model()
-    optimizer = make_optimizer(model, LoopConfig(matrix_learning_rate=0.02, momentum=m, weight_decay=decay))
+    optimizer = Optimizer(model, LoopConfig(matrix_learning_rate=0.02, momentum=m, weight_decay=decay))
     name = "model.layers.0.mlp.gate_proj.weight"
     weight = dict(model.named_parameters())[name]
     plain, momentum = weight.detach().clone(), torch.zeros_like(weight)
@@ -201,16 +203,16 @@ def test_optimizer_state_survives_the_disk(tmp_path: Path) -> None:
             optimizer.step(1.0)
 
     straight = tiny_model()
-    advance(straight, Optimizer(straight, "muon", 0.02, 1e-3), range(6))
+    advance(straight, Optimizer(straight, RATES), range(6))
     first = tiny_model()
-    optimizer = Optimizer(first, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(first, RATES)
     advance(first, optimizer, range(3))
     saver = CheckpointManager(tmp_path, 2)
     saver.save(TrainState(3, 12, 99, 1.5), shards(first, optimizer))
     advance(first, optimizer, range(3, 5))  # what is written is a copy
     saver.wait()
     second = tiny_model()
-    optimizer = Optimizer(second, "muon", 0.02, 1e-3)
+    optimizer = Optimizer(second, RATES)
     assert restore(CheckpointManager(tmp_path, 2), second, optimizer) == TrainState(3, 12, 99, 1.5)
     advance(second, optimizer, range(3, 6))
     for (name, a), b in zip(straight.named_parameters(), second.parameters(), strict=True):
@@ -262,7 +264,7 @@ def golden_losses(optimizer: str, parameters: int) -> list[float]:
     model = tiny_model(max_position_embeddings=32)
     assert model.num_parameters() == parameters
     goal, config = LanguageModeling(mixture, 6, 4), LoopConfig(optimizer=optimizer, learning_rate=0.01)
-    made, cursor, losses = make_optimizer(model, config), 0, []
+    made, cursor, losses = Optimizer(model, config), 0, []
     for step in range(30):
         done = train_step(model, goal, made, cursor, config, schedule(step, 30, 5, 0.5))
         cursor = done.cursor
@@ -347,7 +349,7 @@ def test_sizes_suit_the_heads_that_are_asked_for() -> None:
 
 def test_back_at_the_first_step_nothing_of_the_optimizer_is_left(tmp_path: Path) -> None:
     model, config = tiny_model(), LoopConfig(batch_tokens=128, micro_batch_tokens=128)
-    optimizer = make_optimizer(model, config)
+    optimizer = Optimizer(model, config)
     goal = LanguageModeling(DataMixture([(PackedDataset(make_shard([64] * 9), 32, 0), 1.0)]), 4, 4)
     with CheckpointManager(tmp_path / "trainer", 2) as saver:
         restore(saver, model, optimizer)
@@ -548,6 +550,6 @@ def test_a_loss_of_nothing_is_null_and_changes_no_weight() -> None:
     whole = goal.micro_batch
     goal.micro_batch = lambda a, b: dataclasses.replace(whole(a, b), weights=torch.zeros(2, 32))  # type: ignore[method-assign]
     before = [p.clone() for p in model.parameters()]
-    done = train_step(model, goal, make_optimizer(model, config), 0, config, 1.0)
+    done = train_step(model, goal, Optimizer(model, config), 0, config, 1.0)
     assert done.row["loss"] is None and "skipped" not in done.row and done.cursor == 2
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

@@ -19,9 +19,10 @@ from yaya.model.pretrained import load_model, save_model
 from yaya.tokenize.tokenizer import train as train_tokenizer
 from yaya.train.callbacks import Watch
 from yaya.train.language_model import bits_per_byte, write_samples
-from yaya.train.loop import make_optimizer, train, train_step
+from yaya.train.loop import train, train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
+from yaya.train.optimizer import Optimizer
 from yaya.train.packing import DataMixture, PackedDataset
 
 os.environ.setdefault("PJRT_DEVICE", "CPU")
@@ -83,7 +84,7 @@ def test_nothing_is_compiled_after_the_first_steps(optimizer: str) -> None:
 
     model, goal = tiny_model(max_position_embeddings=32).to("xla"), objective()
     config = LoopConfig(optimizer=optimizer, weight_decay=0.1)
-    made, cursor, compiled = make_optimizer(model, config), 0, []
+    made, cursor, compiled = Optimizer(model, config), 0, []
     for step in range(8):
         cursor = train_step(model, goal, made, cursor, config, (step + 1) / 11).cursor
         compiled.append(metric_data("CompileTime")[0])

@@ -50,6 +50,10 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title, self._optionals.title = t("Arguments", "参数"), t("Options", "选项")
         self.add_argument("-h", "--help", action="help", help=t("show this help", "显示帮助"))
 
+    def option(self, name: str, en: str, zh: str, **more: Any) -> None:
+        """Adds an argument or an option. en, zh: its meaning; more: as `add_argument` takes it."""
+        self.add_argument(name, help=t(en, zh), **more)
+
     def format_help(self) -> str:
         """The help; argparse ends every heading with an English colon."""
         return re.sub("^([^ ]+):$", t(r"\1:", r"\1："), super().format_help(), flags=re.MULTILINE)

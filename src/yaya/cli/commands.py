@@ -94,13 +94,11 @@ def main(argv: list[str] | None = None) -> None:
     except RuntimeError as error:
         if distributed.world_size() == 1:
             raise
-        fail(
-            t(
-                f"The ranks lost contact, or this one failed. Run the same command again to resume from the last checkpoint. {error}",
-                f"进程之间失去了联系，或这个进程自己出错；再运行同一命令会从上一个检查点继续。{error}",
-            ),
-            1,
+        lost = t(
+            f"The ranks lost contact, or this one failed. Run the same command again to resume from the last checkpoint. {error}",
+            f"进程之间失去了联系，或这个进程自己出错；再运行同一命令会从上一个检查点继续。{error}",
         )
+        fail(lost, 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -157,10 +155,8 @@ def explain_os_error(error: OSError) -> str:
             f"{where} 所在的磁盘是只读的。请在可以写入的文件夹里运行。",
         ),
     }
-    en, zh = reasons.get(
-        error.errno or 0, (f"{where}: {error.strerror or error}", f"{where}：{error.strerror or error}")
-    )
-    return t(en, zh)
+    reason = error.strerror or error
+    return t(*reasons.get(error.errno or 0, (f"{where}: {reason}", f"{where}：{reason}")))
 
 
 def dispatch(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import shutil
 import statistics
 import time
+import timeit
 
 from yaya.core.artifact import hardware
 from yaya.core.machine import Machine, setup
@@ -22,11 +23,7 @@ def product_speed(dtype: str, device: str) -> float:
 
     a = torch.ones(4096, 256, dtype=getattr(torch, dtype), device=device)
     b = torch.ones(256, 704, dtype=a.dtype, device=device)
-    times = []
-    for _ in range(6):
-        started = time.perf_counter()
-        (a @ b)[0, 0].item()
-        times.append(time.perf_counter() - started)
+    times = timeit.repeat(lambda: (a @ b)[0, 0].item(), number=1, repeat=6)
     return 2 * a.numel() * b.shape[1] / statistics.median(times[1:]) / 1e9
 
 
@@ -37,9 +34,10 @@ def training_speed(runtime: Machine) -> float:
     from yaya.model.decoder import Transformer, initialize
     from yaya.model.model_config import ModelConfig
     from yaya.tokenize.shards import TokenShard
-    from yaya.train.loop import make_optimizer, train_step
+    from yaya.train.loop import train_step
     from yaya.train.loop_config import LoopConfig
     from yaya.train.objective import LanguageModeling
+    from yaya.train.optimizer import Optimizer
     from yaya.train.packing import DataMixture, PackedDataset
 
     model = Transformer(ModelConfig(2048, 128, 352, 4, 4, 4, 32, 256))
@@ -49,7 +47,7 @@ def training_speed(runtime: Machine) -> float:
     tokens = np.random.default_rng(0).integers(0, 2048, 20_000).astype(np.uint16)
     rows = PackedDataset(TokenShard(tokens, None, np.arange(0, 20_001, 100)), 256, 0)
     goal, config = LanguageModeling(DataMixture([(rows, 1.0)]), 8, 8), LoopConfig(batch_tokens=2048)
-    optimizer = make_optimizer(model, config)
+    optimizer = Optimizer(model, config)
     times: list[float] = []
     while len(times) < 3 or sum(times) < 1.0:
         started = time.perf_counter()
@@ -89,28 +87,25 @@ def about_training(machine: Machine) -> list[str]:
     """Device, compute type and threads, and how fast they are."""
     from yaya.model.attention import choose_backend
 
-    lines = [
-        t(
-            f"  device {machine.device}, {machine.dtype}, {machine.threads} threads",
-            f"  设备 {machine.device}，精度 {machine.dtype}，{machine.threads} 个线程",
-        )
-    ]
+    settings = t(
+        f"  device {machine.device}, {machine.dtype}, {machine.threads} threads",
+        f"  设备 {machine.device}，精度 {machine.dtype}，{machine.threads} 个线程",
+    )
+    lines = [settings]
     for dtype in ("float32", "bfloat16"):
-        chosen = t("  <- faster, so chosen", "  <- 更快，已选用") if dtype == machine.dtype else ""
-        lines.append(f"  {dtype}: {product_speed(dtype, machine.device):,.0f} GFLOP/s{chosen}")
+        faster = t("  <- faster, so chosen", "  <- 更快，已选用") if dtype == machine.dtype else ""
+        lines.append(f"  {dtype}: {product_speed(dtype, machine.device):,.0f} GFLOP/s{faster}")
     if machine.device == "cpu":
         in_blocks = choose_backend(True, "cpu", machine.torch_dtype, False, True) == "cpu_matmul"
         kernel = t("  attention: torch's built-in kernel", "  注意力：torch 自带的算子")
         lines.append(t("  attention: blocked matrix products", "  注意力：分块矩阵乘法") if in_blocks else kernel)
     speed = training_speed(machine)
     takes = duration(2.5e6 / speed)
-    lines.append(
-        t(
-            f"  a model with a million parameters: about {speed:,.0f} tokens/s; the demo's 2.5 million tokens take {takes}",
-            f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示所需的 250 万个 token 约需 {takes}",
-        )
+    trains = t(
+        f"  a model with a million parameters: about {speed:,.0f} tokens/s; the demo's 2.5 million tokens take {takes}",
+        f"  百万参数的模型：每秒约 {speed:,.0f} 个 token；演示所需的 250 万个 token 约需 {takes}",
     )
-    return lines
+    return [*lines, trains]
 
 
 def about_package(name: str) -> str:

@@ -40,12 +40,10 @@ def no_model(path: Path, run: Path | None) -> UserError:
             f"{path} 这个文件夹里没有模型：缺少 config.json。{known_runs()[1]}",
         )
     where = RUNS.absolute()
-    looked = (
-        (f"{where} does not exist", f"{where} 不存在") if not RUNS.is_dir() else (f"not in {where}", f"{where} 里没有")
-    )
+    en, zh = (f"not in {where}", f"{where} 里没有") if RUNS.is_dir() else (f"{where} does not exist", f"{where} 不存在")
     return UserError(
-        f"No run or model folder named {path}: {looked[0]}.{known_runs()[0]}",
-        f"找不到名为 {path} 的运行或模型文件夹：{looked[1]}。{known_runs()[1]}",
+        f"No run or model folder named {path}: {en}.{known_runs()[0]}",
+        f"找不到名为 {path} 的运行或模型文件夹：{zh}。{known_runs()[1]}",
     )
 
 
@@ -57,19 +55,17 @@ def no_model_yet(run: Path) -> UserError:
             f"{run} 里还没有训练好的模型：另一个 yaya 正在里面运行，请等它结束。",
         )
     done = [path.name for path in finished_in(run)] + ["tune"] * (artifact.load(run / "tune") is not None)
-    has = (
-        (f". Finished so far: {', '.join(done)}", f"只做完了 {'、'.join(done)}")
-        if done
-        else (", nor any finished stage", "什么都没做完")
-    )
+    en, zh = ", nor any finished stage", "什么都没做完"
+    if done:
+        en, zh = f". Finished so far: {', '.join(done)}", f"只做完了 {'、'.join(done)}"
     recipe, best = run / "recipe.toml", run / "tune" / "best.toml"
     words = [str(recipe)] if recipe.is_file() else ["recipes/laptop.toml", f"name={run.name}"]
     if "tune" in done and not recipe.is_file() and best.is_file():
         words = [str(best), f"name={run.name}-best"]
     goes_on = shlex.join(words)
     return UserError(
-        f"{run} has no finished model yet{has[0]}. To continue: {program()} run {goes_on}",
-        f"{run} 里还没有训练好的模型，{has[1]}。继续运行：{program()} run {goes_on}",
+        f"{run} has no finished model yet{en}. To continue: {program()} run {goes_on}",
+        f"{run} 里还没有训练好的模型，{zh}。继续运行：{program()} run {goes_on}",
     )
 
 

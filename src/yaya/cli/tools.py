@@ -13,52 +13,29 @@ from yaya.core.messages import program, say, t
 
 
 def model_argument(made: Parser) -> None:
-    made.add_argument(
-        "model", metavar=t("MODEL", "模型"), help=t("name of a run, or a model folder", "运行的名字，或模型文件夹")
-    )
+    made.option("model", "name of a run, or a model folder", "运行的名字，或模型文件夹", metavar=t("MODEL", "模型"))
+
+
+def device_option(made: Parser) -> None:
+    made.option("--device", "auto, cpu, cuda, mps", "auto、cpu、cuda、mps", default="auto")
 
 
 def sampling_options(made: Parser, max_new_tokens: int) -> None:
     """Adds the sampling options. max_new_tokens: the default limit."""
-    made.add_argument(
-        "--greedy", action="store_true", help=t("always take the most likely token", "总是选概率最大的 token")
+    made.option("--greedy", "always take the most likely token", "总是选概率最大的 token", action="store_true")
+    hotter = "higher is more surprising, lower is safer (default 0.7)", "温度：越高越出人意料，越低越稳妥（默认 0.7）"
+    made.option("--temperature", *hotter, type=float, default=0.7)
+    made.option("--top-k", "sample from the k most likely tokens", "只从概率最大的 k 个里选", type=int, default=0)
+    nucleus = (
+        "sample from the top tokens with this total probability (default 0.9)",
+        "只从概率最大、合计达到这个值的几个里选（默认 0.9）",
     )
-    made.add_argument(
-        "--temperature",
-        type=float,
-        default=0.7,
-        help=t(
-            "higher is more surprising, lower is safer (default 0.7)", "温度：越高越出人意料，越低越稳妥（默认 0.7）"
-        ),
-    )
-    made.add_argument(
-        "--top-k", type=int, default=0, help=t("sample from the k most likely tokens", "只从概率最大的 k 个里选")
-    )
-    made.add_argument(
-        "--top-p",
-        type=float,
-        default=0.9,
-        help=t(
-            "sample from the top tokens with this total probability (default 0.9)",
-            "只从概率最大、合计达到这个值的几个里选（默认 0.9）",
-        ),
-    )
-    made.add_argument(
-        "--repetition-penalty", type=float, default=1.0, help=t("above 1: less repetition", "大于 1 时减少重复")
-    )
-    made.add_argument(
-        "--max-new-tokens",
-        type=int,
-        default=max_new_tokens,
-        help=t(f"longest reply, in tokens (default {max_new_tokens})", f"回复最多多少 token（默认 {max_new_tokens}）"),
-    )
-    made.add_argument(
-        "--seed",
-        type=int,
-        default=None,
-        help=t("random seed: makes the reply repeatable", "固定随机种子，让回复可复现"),
-    )
-    made.add_argument("--device", default="auto", help=t("auto, cpu, cuda, mps", "auto、cpu、cuda、mps"))
+    made.option("--top-p", *nucleus, type=float, default=0.9)
+    made.option("--repetition-penalty", "above 1: less repetition", "大于 1 时减少重复", type=float, default=1.0)
+    longest = f"longest reply, in tokens (default {max_new_tokens})", f"回复最多多少 token（默认 {max_new_tokens}）"
+    made.option("--max-new-tokens", *longest, type=int, default=max_new_tokens)
+    made.option("--seed", "random seed: makes the reply repeatable", "固定随机种子，让回复可复现", type=int)
+    device_option(made)
 
 
 def load_engine(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -85,10 +62,8 @@ def chat_command(words: list[str]) -> None:
     """`yaya chat MODEL`."""
     made = Parser("chat", "Talk to a model in the terminal.", "在终端里和模型聊天。")
     model_argument(made)
-    made.add_argument(
-        "--once", metavar="TEXT", help=t("send one message and print only the reply", "只发一句，只打印回复")
-    )
-    made.add_argument("--system", help=t("a system message, ahead of the chat", "系统消息，放在对话最前面"))
+    made.option("--once", "send one message and print only the reply", "只发一句，只打印回复", metavar="TEXT")
+    made.option("--system", "a system message, ahead of the chat", "系统消息，放在对话最前面")
     sampling_options(made, 256)
     options = made.parse_args(words)
     from yaya.cli import chat
@@ -123,7 +98,7 @@ def generate_command(words: list[str]) -> None:
     """`yaya generate MODEL PROMPT`."""
     made = Parser("generate", "Continue a text.", "续写一段文本。")
     model_argument(made)
-    made.add_argument("prompt", metavar=t("PROMPT", "开头"), help=t("the text to continue", "要续写的文本"))
+    made.option("prompt", "the text to continue", "要续写的文本", metavar=t("PROMPT", "开头"))
     sampling_options(made, 100)
     options = made.parse_args(words)
     engine, sampling = load_engine(options)
@@ -139,18 +114,11 @@ def serve_command(words: list[str]) -> None:
     """`yaya serve MODEL`."""
     made = Parser("serve", "Start a chat page and an API.", "启动聊天网页和 API。")
     model_argument(made)
-    made.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help=t("address to listen on (default: this machine only)", "监听地址（默认只有本机能访问）"),
-    )
-    made.add_argument(
-        "--port",
-        type=port_number,
-        default=8000,
-        help=t("port (default 8000; if taken, the next free one)", "端口（默认 8000；被占用就换下一个）"),
-    )
-    made.add_argument("--device", default="auto", help=t("auto, cpu, cuda, mps", "auto、cpu、cuda、mps"))
+    where = "address to listen on (default: this machine only)", "监听地址（默认只有本机能访问）"
+    made.option("--host", *where, default="127.0.0.1")
+    port = "port (default 8000; if taken, the next free one)", "端口（默认 8000；被占用就换下一个）"
+    made.option("--port", *port, type=port_number, default=8000)
+    device_option(made)
     options = made.parse_args(words)
     from yaya.cli.models import model_folder
 
@@ -165,12 +133,8 @@ def serve_command(words: list[str]) -> None:
 def port_number(text: str) -> int:
     """The port. Anything else raises ArgumentTypeError, whose message argparse prints."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(
-            t(
-                f"{text!r} is not a port: ports are numbers from 0 to 65535",
-                f"{text!r} 不是端口：端口是 0 到 65535 的数字",
-            )
-        )
+        en = f"{text!r} is not a port: ports are numbers from 0 to 65535"
+        raise argparse.ArgumentTypeError(t(en, f"{text!r} 不是端口：端口是 0 到 65535 的数字"))
     return int(text)
 
 
@@ -187,15 +151,10 @@ def plan_command(words: list[str]) -> None:
     trained = [run / stage.name for stage in pipeline.STAGES.values() if stage.trains and job.folder.own(stage)]
     free = next(n for n in itertools.count(2) if not run.with_name(f"{name}-{n}").exists())
     again = shlex.join([*words, f"name={name}-{free}"] if trained else words)
-    kept = (
-        (f" {trained[0]} is already trained and is kept.", f"{trained[0]} 已经训练好，会保留。")
-        if trained
-        else ("", "")
-    )
-    say(
-        f"Nothing was trained.{kept[0]} Next: {program()} run {again}",
-        f"没有训练。{kept[1]}下一步：{program()} run {again}",
-    )
+    en = f" {trained[0]} is already trained and is kept." if trained else ""
+    zh = f"{trained[0]} 已经训练好，会保留。" if trained else ""
+    go_on = f"{program()} run {again}"
+    say(f"Nothing was trained.{en} Next: {go_on}", f"没有训练。{zh}下一步：{go_on}")
 
 
 def doctor_command(words: list[str]) -> None:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,8 @@ class Policy:
 
 def content_digest(kind: str, config: Mapping[str, Any], parents: Mapping[str, str], files: Mapping[str, str]) -> str:
     """Digest over what decides the content; never over times, hardware, metrics or logs."""
-    content = {
-        "kind": kind,
-        "schema": SCHEMA_VERSION,
-        "config": config,
-        "parents": sorted(parents.values()),
-        "files": files,
-    }
+    made = {"kind": kind, "schema": SCHEMA_VERSION, "config": config}
+    content = made | {"parents": sorted(parents.values()), "files": files}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -141,11 +137,8 @@ def verify(found: Artifact) -> None:
     for name, digest in found.manifest.get("files", {}).items():
         path = found.path / name
         if not path.is_file() or file_digest(path) != digest:
-            what = (
-                ("has been damaged or changed", "已损坏，或被改动过")
-                if path.exists()
-                else ("has gone missing", "不见了")
-            )
+            damaged, gone = ("has been damaged or changed", "已损坏，或被改动过"), ("has gone missing", "不见了")
+            what = damaged if path.exists() else gone
             raise UserError(
                 f"{path} {what[0]} since {found.kind} wrote it. Restore the file, or delete {found.path} and run its stage again.",
                 f"{path} 在 {found.kind} 写好之后{what[1]}。请恢复原来的文件，或删除 {found.path} 再运行这一阶段。",
@@ -230,7 +223,8 @@ def _is_wanted(done: Artifact, draft: Draft, policy: Policy) -> bool:
 def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
     """Prepares a draft's folder: as an interrupted stage left it, or empty."""
     kind, partial = draft.kind, draft.path
-    draft.resumed = resumes and _same_identity(partial, draft.config, draft.parents)
+    identity = read_json(partial / ".identity.json")
+    draft.resumed = resumes and bool(identity) and not differences(draft.config, draft.parents, identity)
     if draft.resumed:
         return
     if resumes and partial.exists():
@@ -264,14 +258,6 @@ def _seen(path: Path, kind: str) -> Artifact:
             f"第 {distributed.rank()} 号进程看不到 {path}。所有进程必须在共享磁盘上的同一个文件夹里工作。",
         )
     return found
-
-
-def _same_identity(partial: Path, config: dict[str, Any], parents: dict[str, str]) -> bool:
-    try:
-        identity = json.loads((partial / ".identity.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return not differences(config, parents, identity)
 
 
 def _write_manifest(draft: Draft) -> Artifact:
@@ -320,13 +306,9 @@ def hardware() -> dict[str, Any]:
     import psutil
 
     name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

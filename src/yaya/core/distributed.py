@@ -1,7 +1,6 @@
 """The processes that train one model together, started by `torchrun ... -m yaya`: only rank 0 prints and writes.
 
-With a single process every function here does nothing.
-What ranks tell each other is JSON or numbers, never pickled.
+With a single process no function here does anything. What ranks tell each other is JSON or numbers, never pickled.
 """
 
 from __future__ import annotations
@@ -64,23 +63,18 @@ def connect() -> None:
     _talk = dist.new_group(backend="gloo", timeout=PATIENCE)
 
 
-def disconnect() -> None:
-    """Disconnects from the other processes."""
-    global _talk
-    if _talk is not None:
-        import torch.distributed as dist
-
-        dist.destroy_process_group()
-        _talk = None
-
-
 @contextmanager
 def connection() -> Iterator[None]:
-    """Disconnects at the end, if anything connected."""
+    """Disconnects from the other processes at the end, if anything connected."""
+    global _talk
     try:
         yield
     finally:
-        disconnect()
+        if _talk is not None:
+            import torch.distributed as dist
+
+            dist.destroy_process_group()
+            _talk = None
 
 
 def barrier() -> None:

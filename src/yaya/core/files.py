@@ -6,9 +6,10 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def file_digest(path: Path) -> str:
@@ -17,12 +18,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """The whole file or the old one, never half of it."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` at the end: whole and flushed to the disk, or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data.encode("utf-8") if isinstance(data, str) else data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -30,17 +32,18 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def sync_file(path: Path) -> None:
-    """Flushes a file's content to the disk, whoever wrote it."""
-    with path.open("r+b") as file:  # Windows cannot flush a file that is open for reading only
-        os.fsync(file.fileno())
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """The whole file or the old one, never half of it."""
+    with replacing(path) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
 def sync_files(paths: Iterable[Path]) -> None:
-    """Flushes files and their names to the disk."""
+    """Flushes files, whoever wrote them, and their names to the disk."""
     folders = set()
     for path in paths:
-        sync_file(path)
+        with path.open("r+b") as file:  # Windows cannot flush a file that is open for reading only
+            os.fsync(file.fileno())
         folders.add(path.parent)
     for folder in sorted(folders):
         sync_folder(folder)

@@ -17,10 +17,7 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Locks a run's folder, creating it if needed; UserError if another yaya is working in it.
-
-    With several ranks, rank 0 holds the lock for all.
-    """
+    """Locks a run's folder, made if need be; rank 0 does it for all ranks. UserError if another yaya works in it."""
     make_folder(folder)
     lock = FileLock(folder / LOCK)
     try:

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
-import time
+import timeit
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,9 @@ def setup(device: str = "auto", dtype: str = "auto", threads: int | None = None)
 def available_cores() -> int:
     """Cores that this process may use: a container's limit counts."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass
+    with contextlib.suppress(OSError, ValueError):  # ValueError: the quota is "max"
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        cores = min(cores, max(1, round(quota / period)))
     return cores
 
 
@@ -130,12 +127,7 @@ def pick_dtype(device: str) -> str:
 
     def seconds(dtype: torch.dtype) -> float:
         a, b = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)
-        times = []
-        for _ in range(5):
-            started = time.perf_counter()
-            a @ b
-            times.append(time.perf_counter() - started)
-        return min(times)
+        return min(timeit.repeat(lambda: a @ b, number=1, repeat=5))
 
     return "bfloat16" if seconds(torch.bfloat16) < 0.6 * seconds(torch.float32) else "float32"
 

@@ -19,6 +19,16 @@ from yaya.core import distributed
 # Control characters, C1 too, but no line break or tab; what turns others around (UAX 9); and bytes of a name or argument
 # that are no text (PEP 383).
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+ERASE_LINE = "\r\x1b[K"
+JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
+    (str, "a string", "字符串"),
+    (Number, "a number", "数字"),
+    (list, "a list", "列表"),
+    (dict, "an object", "对象"),
+    (bytes, "binary data", "二进制数据"),  # Parquet has it, and dates
+    ((datetime.date, datetime.time, datetime.timedelta), "a date or a time", "日期或时间"),
+)
+bars_drawn: list[str] = []  # the title of a progress bar whose line is still open
 
 
 def visible(text: str) -> str:
@@ -83,10 +93,6 @@ def plural(count: float, noun: str) -> str:
     return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
 
 
-ERASE_LINE = "\r\x1b[K"
-bars_drawn: list[str] = []  # the title of a progress bar whose line is still open
-
-
 def say(en: str, zh: str | None = None) -> None:
     """Prints one message to standard error: standard output is for replies and data. With several ranks, only rank 0 prints."""
     if distributed.is_main():
@@ -98,16 +104,6 @@ def say_line(text: str) -> None:
     sys.stderr.write(f"{ERASE_LINE if bars_drawn else ''}{text}\n")
     sys.stderr.flush()
     bars_drawn.clear()
-
-
-JSON_KINDS: tuple[tuple[type | tuple[type, ...], str, str], ...] = (
-    (str, "a string", "字符串"),
-    (Number, "a number", "数字"),
-    (list, "a list", "列表"),
-    (dict, "an object", "对象"),
-    (bytes, "binary data", "二进制数据"),  # Parquet has it, and dates
-    ((datetime.date, datetime.time, datetime.timedelta), "a date or a time", "日期或时间"),
-)
 
 
 def json_kind(value: object) -> tuple[str, str]:

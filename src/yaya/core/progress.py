@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import TypeVar
 
 from yaya.core import distributed
 from yaya.core.messages import ERASE_LINE, bars_drawn, say_line, t, visible
 
-T = TypeVar("T")
 LINE_EVERY_S = 15.0
 
 
@@ -41,9 +37,7 @@ class Bar:
         self.started = self.shown = time.monotonic()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.terminal and not self.silent:
             self._draw()
             sys.stderr.write("\n")
@@ -88,11 +82,3 @@ class Bar:
         else:
             sys.stderr.write(self.line() + "\n")
         sys.stderr.flush()
-
-
-def track(items: Iterable[T], title: str, total: int | None = None, unit: str = "") -> Iterator[T]:
-    """Yields the items and shows a progress bar."""
-    with Bar(title, total, unit) as bar:
-        for item in items:
-            yield item
-            bar.advance()

@@ -141,9 +141,8 @@ def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str
         old, deciding = previous.get(name), as_dict(config, deciding=True)
         if old is None or any(value is not None and old.get(n) != value for n, value in deciding.items()):
             return recipe
-        free = {
-            n: value for n, value in as_dict(config).items() if n not in deciding
-        }  # workers and the like: as requested
+        # Workers and the like: as requested
+        free = {n: value for n, value in as_dict(config).items() if n not in deciding}
         chosen = {n: old[n] for n in CHOSEN_KEYS if n in old and free.get(n, 0) is None}
         recipe = recipe.with_stage(name, build(type(config), old | free | chosen, name))
     return recipe
@@ -187,10 +186,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """`stage.key=value` -> (`"stage.key"`, value); the value parses as TOML, else it is a string.
-
-    UsageError without a key or `=`.
-    """
+    """`stage.key=value` -> (`"stage.key"`, value as TOML, else a string). UsageError without a key or `=`."""
     name, equals, raw = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"Expected key=value, got {text!r}.", f"应当写成 key=value，而不是 {text!r}。")

@@ -55,19 +55,14 @@ class RunFolder:
         return {s.name: found for s in self.stages if (found := artifact.load(path / s.name))}
 
     def training_of(self, stage: Stage) -> Path | None:
-        """The training that a stage is, or whose data it is: nobody wants to lose hours of it to a changed setting.
-
-        None if no training was made from it.
-        """
+        """The training that a stage is, or whose data it is: hours that must not be lost. None without one."""
         if stage.trains:
             return self.path / stage.name
         made = self.made(self.path)
         if stage.name not in made:
             return None
-        digest = made[stage.name].digest
-        users = [
-            s for s in self.stages if s.name in made and made[s.name].manifest["parents"].get(stage.name) == digest
-        ]
+        parent = (stage.name, made[stage.name].digest)
+        users = [s for s in self.stages if s.name in made and parent in made[s.name].manifest["parents"].items()]
         return next((training for user in users if (training := self.training_of(user))), None)
 
     def origin(self, parent: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 EVALUATION_SHARE, EVALUATION_SECONDS = 0.15, 30.0  # of the minutes, reserved for what follows training
 FOLLOWING_SHARE = 0.15  # of the training time, for each training that builds on another
@@ -12,16 +12,11 @@ FOLLOWING_SHARE = 0.15  # of the training time, for each training that builds on
 
 @dataclass(frozen=True)
 class TimeBudget:
-    """`minutes` counted from `started` (time.monotonic()). paid: what they cost, as the user wrote it."""
+    """`minutes` counted from `started` (time.monotonic()), by default now. paid: what they cost, as the user wrote it."""
 
     minutes: float
-    started: float
-    paid: str | None = None
-
-    @classmethod
-    def begin(cls, minutes: float, paid: str | float | None = None) -> TimeBudget:
-        """A budget that starts now."""
-        return cls(minutes, time.monotonic(), None if paid is None else str(paid))
+    started: float = field(default_factory=lambda: time.monotonic())
+    paid: str | float | None = None
 
     def left(self) -> float:
         """Seconds left; negative when the time is over."""

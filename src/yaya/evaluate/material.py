@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,21 +56,15 @@ class Material:
 
 def read_material(run_folder: Path, scores: dict[str, Any] | None, places: Mapping[str, Path]) -> Material:
     """Reads whatever exists."""
-    m = Material(
-        run_folder, scores if scores is not None else read_json(run_folder / "evaluate" / "scores.json"), places
-    )
-    if (run_folder / "recipe.toml").exists():
-        try:
-            m.recipe = read_recipe(run_folder / "recipe.toml")
-        except UserError:
-            m.recipe = {}
+    scores = read_json(run_folder / "evaluate" / "scores.json") if scores is None else scores
+    m = Material(run_folder, scores, places)
+    with suppress(UserError):
+        m.recipe = read_recipe(run_folder / "recipe.toml")
     found = {name: read_json(m.place(name) / "manifest.json") for name in STAGES}
     m.manifests = {name: manifest for name, manifest in found.items() if manifest}
     for place in ("tokenize", "finetune", "pretrain"):
-        try:
+        with suppress(Exception):  # the tokenizers library raises plain Exceptions for a damaged file
             m.tokenizer = m.tokenizer or Tokenizer.load(m.place(place))
-        except Exception:  # the tokenizers library raises plain Exceptions for a damaged file
-            continue
     files = [path for path in corpus_files(m.place("prepare"), "train") if not COPIES.match(path.name)]
     rows = [row for path in dict.fromkeys([*files[:2], *files[-2:]]) for row in sample_texts.read_rows(path)]
     m.texts, m.chats = sample_texts.pick_texts(rows), sample_texts.pick_chats(rows)

@@ -57,10 +57,7 @@ def render(run_folder: Path, scores: dict[str, Any] | None = None, places: Mappi
         "limits": limits(m),
     }
     return layout.render(
-        HERE / "report.html.j2",
-        parts,
-        rooms=[prepare_report.ROOM],
-        styles=[prepare_report.STYLE, HERE / "report.css"],
+        HERE / "report.html.j2", parts, rooms=[prepare_report.ROOM], styles=[prepare_report.STYLE, HERE / "report.css"]
     )
 
 
@@ -75,7 +72,6 @@ def summary(m: Material) -> dict[str, Any]:
         "shell_name": shlex.quote(str(name)),
         "program": program(),
         "only_texts": reads_only_texts(m.place(m.last)),
-        "primer": m.is_primer,
         "created": str(newest.get("created", ""))[:10],
         "yaya": newest.get("yaya") or {},
         "parameters": m.metrics(m.last).get("parameters"),
@@ -85,7 +81,6 @@ def summary(m: Material) -> dict[str, Any]:
         "scores": m.scores,
         "before": m.scores.get("before_finetuning") or {},
         "trained": bool({"pretrain", "finetune"} & m.manifests.keys()),
-        "stages": [name for name in STAGES if name in m.manifests],
     }
 
 
@@ -121,7 +116,6 @@ def tokens(m: Material) -> dict[str, Any] | None:
     return {
         "sentences": [
             {
-                "text": text,
                 "count": len(ids := m.tokenizer.encode(text)),
                 "bytes": len(text.encode()),
                 "groups": sample_texts.shown_tokens(m.tokenizer, ids),
@@ -129,7 +123,6 @@ def tokens(m: Material) -> dict[str, Any] | None:
             for text in (*shown, "竹蜻蜓 🐼")
         ],
         "vocab_size": m.tokenizer.vocab_size,
-        "control": len(m.tokenizer.control),
         "bytes_per_token": count.get("bytes_per_token"),
         "tokens": count.get("tokens"),
         "first": sample_texts.learned_first(m.tokenizer),
@@ -158,7 +151,6 @@ def learning(m: Material) -> dict[str, Any] | None:
                 "rate": charts.rate_chart(f"rate-{name}", rows, ("Learning rate", "学习率")),
                 "first": losses[0] if losses else None,
                 "last": charts.smooth(losses)[-1] if losses else None,
-                "held": [v for _, v in charts.curve(rows, "validation_loss")][-1:],
                 "steps": m.metrics(name).get("steps") or len(rows),
                 "tokens": m.metrics(name).get("tokens"),
                 "samples": by_prompt(samples),
@@ -211,7 +203,7 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     prompts: dict[str, dict[str, Any]] = {}
     for row in samples:
         prompt = str(row.get("prompt", ""))
-        entry = prompts.setdefault(prompt, {"prompt": clip(prompt, 160), "language": row.get("language"), "rows": []})
+        entry = prompts.setdefault(prompt, {"prompt": clip(prompt, 160), "rows": []})
         reply, rows = clip(str(row.get("reply", "")), 160), entry["rows"]
         if rows and rows[-1]["reply"] == reply:
             rows[-1]["until"] = row.get("step")
@@ -221,10 +213,7 @@ def by_prompt(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def weights(m: Material) -> dict[str, Any] | None:
-    """A conversation's tokens for readers of each language, with their roles and loss weights in fine-tuning.
-
-    None if nothing was fine-tuned.
-    """
+    """For readers of each language a conversation's tokens, roles and loss weights; None if nothing was fine-tuned."""
     if m.tokenizer is None or not m.chats or "finetune" not in m.manifests:
         return None
     config = m.config("finetune")

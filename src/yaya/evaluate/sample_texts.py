@@ -13,8 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from yaya.core import han
-from yaya.core.han import language_of
+from yaya.core.han import BROAD, language_of
 from yaya.pages.excerpts import visible
 from yaya.tokenize.chat_template import ROLE_CODE, ROLES
 from yaya.tokenize.tokenizer import Tokenizer
@@ -24,7 +23,7 @@ ROWS = 300  # documents searched for samples
 LOOKED_AT, LONGEST_TEXT = 500, 2000  # documents, and characters of one, for a language's tokens
 SOME = 0.02  # of the text, above which the data is said to contain a language
 COMMON = frozenset(("the", "of", "and", "to", "is", "in", "you", "it"))
-HAN = re.compile(f"[{han.BROAD}]")
+HAN = re.compile(f"[{BROAD}]")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -96,9 +95,8 @@ def tokens_each(tokenizer: Tokenizer, rows: Sequence[dict[str, Any]]) -> dict[st
     units: Counter[str | None] = Counter()
     sizes: Counter[str | None] = Counter()
     for row in rows[:: -(-len(rows) // LOOKED_AT)] if rows else ():
-        text = (row.get("text") or "\n".join(turn["content"] or "" for turn in row.get("messages") or ()))[
-            :LONGEST_TEXT
-        ]
+        text = row.get("text") or "\n".join(turn["content"] or "" for turn in row.get("messages") or ())
+        text = text[:LONGEST_TEXT]
         language = written_in(text)
         sizes[language] += len(text)
         tokens[language] += len(tokenizer.encode(text))

@@ -19,7 +19,7 @@ from yaya.core.source_names import is_primer
 from yaya.core.stage import Inputs, RunContext, Stage
 from yaya.evaluate import tasks
 from yaya.inference.engine import Engine
-from yaya.tokenize.shards import open_shard
+from yaya.tokenize.shards import open_shards
 from yaya.tokenize.tokenizer import shared
 
 KIND = "evaluate"
@@ -82,8 +82,7 @@ def score_model(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Scores of one training stage's model, and all its replies."""
     engine = Engine.load(inputs[stage].path, context.machine)
-    data = inputs["tokenize"].path
-    shards = {kind: open_shard(data, "validation", kind, engine.tokenizer.vocab_size) for kind in ("text", "chat")}
+    shards = open_shards(inputs["tokenize"].path, "validation", engine.tokenizer.vocab_size)
     shard = shards["text"] if shards["text"].documents else shards["chat"]
     stride = config.stride or max(1, engine.context_length // 2)
     scores: dict[str, Any] = tasks.validation_loss(engine.model, engine.tokenizer, shard, stride)
@@ -107,6 +106,8 @@ def energy(found: Artifact) -> dict[str, float | None]:
 
 def announce(scores: dict[str, Any]) -> None:
     """The scores in a few lines."""
+    from yaya.evaluate.report_labels import LANGUAGES, SETS
+
     if scores["loss"] is None:
         say("[evaluate] validation: there is no held-out text to score.", "[evaluate] 验证：没有可以评分的验证文本。")
     else:
@@ -115,17 +116,12 @@ def announce(scores: dict[str, Any]) -> None:
             f"[evaluate] validation: loss {scores['loss']:.3f}, perplexity {scores['perplexity']:.1f}, {bits} bits per byte",
             f"[evaluate] 验证：损失 {scores['loss']:.3f}，困惑度 {scores['perplexity']:.1f}，每字节 {bits} 比特",
         )
-    names = {
-        "combinations": ("new combinations", "新组合"),
-        "phrasings": ("unseen phrasings", "没见过的问法"),
-        "paraphrases": ("hand-written paraphrases", "人工改写的问法"),
-    }
-    for language, title in (("zh", ("Chinese", "中文")), ("en", ("English", "英文"))):
+    for language, title in LANGUAGES.items():
         result = scores.get("primer", {}).get(language)
         if result:
-            parts = {name: result if name == "combinations" else result.get(name) for name in names}
-            en = ", ".join(f"{names[n][0]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
-            zh = "，".join(f"{names[n][1]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
+            parts = {name: result if name == "combinations" else result.get(name) for name in SETS}
+            en = ", ".join(f"{SETS[n][0].lower()} {p['accuracy']:.0%}" for n, p in parts.items() if p)
+            zh = "，".join(f"{SETS[n][1]} {p['accuracy']:.0%}" for n, p in parts.items() if p)
             say(f"[evaluate] {title[0]}: {en}", f"[evaluate] {title[1]}：{zh}")
     if scores["repetition_rate"] is None:
         return

@@ -36,13 +36,12 @@ def validation_loss(
     items: list[tuple[np.ndarray, int]] = []
     tokens = size = 0
     for document in range(shard.documents):
-        here = slice(int(shard.offsets[document]), int(shard.offsets[document + 1]))
-        ids = shard.tokens[here].astype(np.int64)
-        if shard.roles is None:
+        ids, roles = shard.document(document)
+        if roles is None:
             items += [(ids[b:e], first - b) for b, e, first in windows(len(ids), context, stride)]
             counted = ids[1:]
         else:
-            spans = [part for span in assistant_spans(shard.roles[here]) for part in parts_of(span, context, stride)]
+            spans = [part for span in assistant_spans(roles) for part in parts_of(span, context, stride)]
             items += [(ids[max(0, e - context - 1) : e], b - max(0, e - context - 1)) for b, e in spans]
             counted = np.concatenate([ids[b:e] for b, e in spans]) if spans else ids[:0]
         tokens, size = tokens + len(counted), size + int(sizes[counted].sum())
@@ -146,12 +145,11 @@ def continuation_loops(engine: Engine, shard: TokenShard, count: int = 50, max_n
     """Share of greedy continuations of validation documents that are repetitive; None if there are none."""
     prompts = []
     for document in range(min(shard.documents, count)):
-        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].tolist()
-        if shard.roles is not None:
-            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
-            ids = ids[: int(np.argmax(roles == ASSISTANT))] or ids[:8]
-        prompts.append(
-            ids[: min(16, engine.context_length // 2)] if shard.roles is None else ids[-engine.context_length // 2 :]
-        )
+        tokens, roles = shard.document(document)
+        ids, half = tokens.tolist(), engine.context_length // 2
+        if roles is None:
+            prompts.append(ids[: min(16, half)])
+        else:
+            prompts.append((ids[: int(np.argmax(roles == ASSISTANT))] or ids[:8])[-engine.context_length // 2 :])
     requests = engine.generate([p for p in prompts if p], SamplingParams(max_new_tokens=max_new_tokens, temperature=0))
     return round(sum(loops(r.output_ids) for r in requests) / len(requests), 5) if requests else None

@@ -57,10 +57,8 @@ class Engine:
         self.active: list[Request] = []
         self.lengths: list[int] = []  # tokens in the cache for each active request
         self.replies: dict[Request, _Reply] = {}  # of the requests that have not ended
-        banned = set(tokenizer.unused_ids) | set(range(tokenizer.vocab_size, model.config.vocab_size))
-        banned |= {
-            i for token, i in tokenizer.control.items() if token.startswith("<|") and i not in tokenizer.stop_ids
-        }
+        banned = {*tokenizer.unused_ids, *range(tokenizer.vocab_size, model.config.vocab_size)}
+        banned |= {i for token, i in tokenizer.control.items() if token.startswith("<|")} - {*tokenizer.stop_ids}
         self.bias = torch.zeros(model.config.vocab_size)
         self.bias[sorted(banned)] = float("-inf")
 
@@ -98,9 +96,8 @@ class Engine:
     def generate(self, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Request]:
         """Runs all prompts to completion; returns their requests in the prompts' order. Raises as `add` does."""
         requests = [self.add(ids, sampling) for ids in prompts]
-        self.waiting = deque(
-            sorted(self.waiting, key=lambda r: -len(r.input_ids))
-        )  # like lengths together: less padding
+        # Like lengths together: less padding
+        self.waiting = deque(sorted(self.waiting, key=lambda r: -len(r.input_ids)))
         while not self.idle:
             self.step()
         return requests
@@ -108,10 +105,7 @@ class Engine:
     def stream(
         self, input_ids: Sequence[int], sampling: SamplingParams, stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[str]:
-        """One prompt; yields its text piece by piece. Raises as `add` does.
-
-        stopped: asked before each step; true ends the reply there.
-        """
+        """One prompt; yields its text piece by piece, until `stopped()` is true before a step. Raises as `add` does."""
         request = self.add(input_ids, sampling)
         sent = 0
         try:
@@ -179,10 +173,9 @@ class Engine:
         self, positions: Tensor, visible: Tensor | None, cache: KVCache, first_row: int, length: int
     ) -> AttentionContext:
         positions = positions.to(self.device)
+        visible = None if visible is None else visible.to(self.device)
         slots = CacheSlots(cache, first_row, positions, length)
-        return self.model.attention_context(
-            positions, visible=None if visible is None else visible.to(self.device), cache=slots
-        )
+        return self.model.attention_context(positions, visible=visible, cache=slots)
 
     def _sample(self, group: list[Request], scores: Tensor) -> None:
         """Appends a token to each of these requests, or ends it. scores (n, V) fp32."""

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from yaya.model.decoder import Transformer
 
+BATCH_TOKENS = 8192
+LOGIT_ROWS = 1024
+
 
 @dataclass(frozen=True)
 class SummedLoss:
@@ -38,10 +41,6 @@ class SummedLoss:
     def bits_per_byte(self) -> float:
         """Independent of the tokenizer; ZeroDivisionError without bytes."""
         return self.nats / math.log(2) / self.bytes
-
-
-BATCH_TOKENS = 8192
-LOGIT_ROWS = 1024
 
 
 def windows(length: int, context_length: int, stride: int) -> Iterator[tuple[int, int, int]]:

@@ -13,10 +13,7 @@ from yaya.core.messages import UserError
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """temperature 0 is greedy; top_k 0 and top_p 1 are off; a seed makes the reply repeatable.
-
-    A value out of range is a `UserError`.
-    """
+    """temperature 0 is greedy; top_k 0 and top_p 1 are off; a seed makes replies repeatable. UserError out of range."""
 
     max_new_tokens: int = 256
     temperature: float = 1.0
@@ -39,9 +36,6 @@ class SamplingParams:
             if not good:
                 value = getattr(self, name)
                 raise UserError(f"{name}={value} is out of range.", f"{name}={value} 超出范围。")
-
-
-GREEDY = SamplingParams(temperature=0.0)
 
 
 def make_sampler(sampling: SamplingParams) -> Callable[[Tensor, Sequence[int]], int]:

@@ -30,9 +30,6 @@ def row_slices(rows: int, row_size: int, numbers: int = NUMBERS_AT_ONCE) -> Iter
     return (slice(start, start + step) for start in range(0, rows, step))
 
 
-# ---------------------------------------------------------------- norms
-
-
 class RMSNormFunction(torch.autograd.Function):
     """y = x / sqrt(mean(x^2) + eps) * weight over the last axis (arXiv:1910.07467)."""
 
@@ -73,9 +70,6 @@ def _through_norm(grad: Tensor, unit: Tensor, weight: Tensor, scale: Tensor) -> 
     along = grad * unit
     mean = (along * weight).sum(-1, keepdim=True).div_(-unit.shape[-1])
     return grad.mul_(weight).addcmul_(unit, mean).mul_(scale), along
-
-
-# ---------------------------------------------------------------- queries, keys and values
 
 
 class NormRotateFunction(torch.autograd.Function):
@@ -148,9 +142,6 @@ def _rotate_into(out: Tensor, x: Tensor, cos: Tensor, sin: Tensor) -> None:
     first, second = x[..., :half], x[..., half:]
     out[..., :half] = (first * cos).addcmul_(second, sin, value=-1)
     out[..., half:] = (second * cos).addcmul_(first, sin)
-
-
-# ---------------------------------------------------------------- feed-forward
 
 
 class SwiGLUFunction(torch.autograd.Function):

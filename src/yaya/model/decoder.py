@@ -210,9 +210,8 @@ class Transformer(nn.Module):
         if not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         half = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
-        angles = torch.outer(
-            torch.arange(config.max_position_embeddings, dtype=torch.float32), config.rope_theta**-half
-        )
+        positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
+        angles = torch.outer(positions, config.rope_theta**-half)
         self.cos: Tensor  # (positions, d/2)
         self.sin: Tensor
         self.register_buffer("cos", angles.cos(), persistent=False)
@@ -255,7 +254,7 @@ class Transformer(nn.Module):
         else:
             counts = weights > 0
             hidden, labels, weights = hidden[counts], labels[counts], weights[counts]  # (N, D), (N,), (N,)
-        return cross_entropy_sum(hidden, self.head, labels, weights)
+        return CrossEntropyFunction.apply(hidden, self.head, labels, weights)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V) in fp32."""
@@ -313,9 +312,8 @@ class CrossEntropyFunction(torch.autograd.Function):
         labels, weights = F.pad(labels, (0, filling)), F.pad(weights, (0, filling))
         grad_hidden = torch.empty_like(hidden)
         grad_head = torch.zeros(head.shape, dtype=torch.float32, device=head.device)
-        total = torch.zeros(
-            (), dtype=torch.float64 if hidden.device.type != "mps" else torch.float32, device=hidden.device
-        )
+        precise = torch.float64 if hidden.device.type != "mps" else torch.float32
+        total = torch.zeros((), dtype=precise, device=hidden.device)
         step = logit_rows(len(head), hidden.device.type)
         for start in range(0, len(hidden), step):
             rows = slice(start, start + step)
@@ -346,8 +344,3 @@ def logit_rows(vocab_size: int, device: str = "cpu") -> int:
     if device != "cpu":
         return max(most, LOGIT_NUMBERS_GPU // vocab_size)
     return min(most, max(least, LOGIT_NUMBERS // vocab_size // LOGIT_ROUND * LOGIT_ROUND))
-
-
-def cross_entropy_sum(hidden: Tensor, head: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of the cross entropy in nats. hidden (N, D), head (V, D), labels (N,) int64, weights (N,) fp32."""
-    return CrossEntropyFunction.apply(hidden, head, labels, weights)  # type: ignore[no-any-return]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from itertools import chain
@@ -15,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from yaya.core.files import write_atomic
+from yaya.core.files import replacing, write_atomic
 from yaya.core.messages import UserError
 from yaya.model.decoder import Transformer
 from yaya.model.model_config import ModelConfig
@@ -48,6 +47,7 @@ COMPUTED: dict[str, tuple[Any, ...]] = {
     "no_rope_layers": (None, []),
 }
 LARGEST = 1 << 31
+DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.uint8: "U8"}
 
 
 def is_size(value: Any) -> bool:
@@ -103,9 +103,6 @@ def save_model(
     tokenizer.save(folder, model.config.max_position_embeddings)
 
 
-DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.uint8: "U8"}
-
-
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> str:
     """Writes a safetensors file, completely or not at all, flushed to the disk; returns its sha256.
 
@@ -122,24 +119,13 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
-            for data in chain(beginning, (_bytes(tensor) for _, tensor in ordered)):
-                digest.update(data)
-                file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    numbers = (tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() for _, tensor in ordered)
+    beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
+    with replacing(path) as file:
+        for data in chain(beginning, numbers):
+            digest.update(data)
+            file.write(data)
     return digest.hexdigest()
-
-
-def _bytes(tensor: torch.Tensor) -> Any:
-    """The numbers as they are in memory (anything that a file accepts as bytes)."""
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:
@@ -161,10 +147,7 @@ def hf_config(c: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """config.json of a model folder.
-
-    Raises `UserError` if it is missing or damaged, or if the model needs something this decoder lacks; the key is named.
-    """
+    """A folder's config.json; `UserError` if it is missing, damaged, or asks for something that this decoder lacks."""
     path = folder / "config.json"
     raw = read_json_object(path)
     check_kinds(raw, path)

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from yaya.pages.layout import Pair, is_number
 
 Point = tuple[float, float]
+Scale = Callable[[float], float]  # from values to places on the picture
 DOTS = 260  # points that are drawn of a curve
 
 
@@ -37,14 +38,13 @@ def rect(x: float, y: float, width: float, height: float, kind: str) -> str:
 
 def svg(width: int, height: int, name: str, title: Pair, about: Pair, body: Sequence[str], kind: str = "") -> Markup:
     """The SVG with a title and a description for screen readers."""
-    head = (
-        f"<title id='{name}-t'>{escape(' · '.join(title))}</title><desc id='{name}-d'>{escape(' '.join(about))}</desc>"
-    )
+    head = f"<title id='{name}-t'>{escape(' · '.join(title))}</title>"
+    head += f"<desc id='{name}-d'>{escape(' '.join(about))}</desc>"
     marks = f"class='chart {kind}' role='img' aria-labelledby='{name}-t {name}-d' viewBox='0 0 {width} {height}'"
     return Markup(f"<svg {marks}>{head}{''.join(body)}</svg>")
 
 
-def axis(low: float, high: float, start: float, end: float, log: bool = False) -> Callable[[float], float]:
+def axis(low: float, high: float, start: float, end: float, log: bool = False) -> Scale:
     """Maps values to places on the picture."""
     see = (lambda v: math.log(max(v, 1e-12))) if log else (lambda v: v)
     first, span = see(low), (see(high) - see(low)) or 1.0
@@ -101,17 +101,13 @@ def thin(points: Sequence[Point], most: int = DOTS) -> list[Point]:
     return [*points[:-1:step], points[-1]] if points else []
 
 
-def path(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], kind: str) -> str:
+def path(points: Sequence[Point], x: Scale, y: Scale, kind: str, shape: str = "polyline") -> str:
+    """A line through the points; shape="polygon": a filled outline."""
     places = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
-    return f'<polyline class="{kind}" points="{places}"/>'
+    return f'<{shape} class="{kind}" points="{places}"/>'
 
 
-def area(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], kind: str) -> str:
-    """A filled outline."""
-    return f'<polygon class="{kind}" points="{" ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)}"/>'
-
-
-def dots(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], kind: str) -> str:
+def dots(points: Sequence[Point], x: Scale, y: Scale, kind: str) -> str:
     """Many small dots as one path."""
     return f'<path class="{kind}" d="{"".join(f"M{x(a):.1f} {y(b):.1f}h0" for a, b in points)}"/>'
 
@@ -145,27 +141,23 @@ def loss_chart(
     low, high = (low / 1.12, high * 1.12) if log else (max(0.0, low - 0.08 * (high - low)), high * 1.03)
     width, height, left, right, top, bottom = 440, 280, 36, 390, 30, 242
     x, y = axis(raw[0][0], raw[-1][0], left, right), axis(low, high, bottom, top, log)
-    body = [
-        words(("loss", "损失"), 2, 14, kind="axis"),
-        words(("like choosing among", "相当于几选一"), 438, 14, "end", "axis"),
-    ]
+    body = [words(("loss", "损失"), 2, 14, kind="axis")]
+    body.append(words(("like choosing among", "相当于几选一"), 438, 14, "end", "axis"))
     values = log_ticks(low, high) if log else ticks(low, high, 5)
     choices = _apart([math.exp(min(value, 20)) for value in values])
     for value, choice in zip(values, choices, strict=True):
-        body += [
-            line(left, y(value), right, y(value), "grid"),
-            label(short(value), left - 6, y(value) + 4, "end", "tick"),
-        ]
+        body.append(line(left, y(value), right, y(value), "grid"))
+        body.append(label(short(value), left - 6, y(value) + 4, "end", "tick"))
         body.append(label(choice, right + 9, y(value) + 4, "start", "tick"))
     body += step_axis(x, left, right, bottom)
     if blind:
-        body += [line(left, y(blind), right, y(blind), "blind")]
-        body.append(
-            words((f"blind guessing {blind:.2f}", f"闭眼瞎猜 {blind:.2f}"), right - 2, y(blind) - 6, "end", "note halo")
-        )
+        guess = (f"blind guessing {blind:.2f}", f"闭眼瞎猜 {blind:.2f}")
+        body.append(line(left, y(blind), right, y(blind), "blind"))
+        body.append(words(guess, right - 2, y(blind) - 6, "end", "note halo"))
     if len(usual) > 1:
         lower = [(s, max(low, v / (1 + spread))) for s, v in usual]
-        body.append(area([*((s, min(high, v * (1 + spread))) for s, v in usual), *reversed(lower)], x, y, "band"))
+        outline = [*((s, min(high, v * (1 + spread))) for s, v in usual), *reversed(lower)]
+        body.append(path(outline, x, y, "band", "polygon"))
     body += [dots(thin(raw), x, y, "raw"), path(thin(even), x, y, "curve")]
     if held:
         body += [path(held, x, y, "held-line")]
@@ -178,9 +170,7 @@ def loss_chart(
     return svg(width, height, name, title, about, body)
 
 
-def line_names(
-    even: list[Point], held: list[Point], x: Callable[[float], float], y: Callable[[float], float]
-) -> list[str]:
+def line_names(even: list[Point], held: list[Point], x: Scale, y: Scale) -> list[str]:
     """The lines' names, the upper line's above it and the lower one's below."""
     at = even[int(len(even) * 0.6)]
     if not held:
@@ -188,24 +178,21 @@ def line_names(
     near = min(held, key=lambda p: abs(p[0] - at[0]))
     at = min(even, key=lambda p: abs(p[0] - near[0]))
     above = near[1] > at[1]
+    held_at, own_at = y(near[1]) + (-11 if above else 21), y(at[1]) + (24 if above else -14)
     return [
-        words(
-            ("held-out", "没见过的"), x(near[0]), y(near[1]) + (-11 if above else 21), "middle", "name held-name halo"
-        ),
-        words(("training", "训练"), x(at[0]), y(at[1]) + (24 if above else -14), "middle", "name halo"),
+        words(("held-out", "没见过的"), x(near[0]), held_at, "middle", "name held-name halo"),
+        words(("training", "训练"), x(at[0]), own_at, "middle", "name halo"),
     ]
 
 
-def step_axis(x: Callable[[float], float], left: float, right: float, bottom: float) -> list[str]:
+def step_axis(x: Scale, left: float, right: float, bottom: float) -> list[str]:
     """Ticks for the steps that `x` shows."""
     span = (x(1) - x(0)) or 1
     first, last = (left - x(0)) / span, (right - x(0)) / span
     out = [line(left, bottom, right, bottom, "base")]
     for value in ticks(first, last, 4):
-        out += [
-            line(x(value), bottom, x(value), bottom + 4, "base"),
-            label(short(value), x(value), bottom + 17, "middle", "tick"),
-        ]
+        out.append(line(x(value), bottom, x(value), bottom + 4, "base"))
+        out.append(label(short(value), x(value), bottom + 17, "middle", "tick"))
     return [*out, words(("step", "步"), right, bottom + 33, "end", "axis")]
 
 
@@ -218,10 +205,8 @@ def rate_chart(name: str, rows: Sequence[dict[str, Any]], title: Pair) -> Markup
     left, right, top, bottom = 36, 390, 24, 76
     x, y = axis(rates[0][0], rates[-1][0], left, right), axis(0, high, bottom, top)
     body = [words(("learning rate", "学习率"), 2, 12, kind="axis"), line(left, bottom, right, bottom, "base")]
-    body += [
-        label(short(high), right + 9, top + 4, "start", "tick"),
-        label("0", right + 9, bottom + 4, "start", "tick"),
-    ]
+    body.append(label(short(high), right + 9, top + 4, "start", "tick"))
+    body.append(label("0", right + 9, bottom + 4, "start", "tick"))
     body += [line(left, top, right, top, "grid"), path(thin(rates), x, y, "rate")]
     about = (f"Peaks at {high:g}, ends at {rates[-1][1]:.3g}.", f"最高 {high:g}，最后 {rates[-1][1]:.3g}。")
     return svg(440, 84, name, title, about, body)
@@ -255,10 +240,8 @@ def score_chart(
         for lang, result in now.items():
             found = result.get("skills", {}).get(skill)
             if found:
-                body += [
-                    rect(left, y, right - left, 8, "track"),
-                    rect(left, y, x(share(found)) - left, 8, f"bar {lang}-bar"),
-                ]
+                body.append(rect(left, y, right - left, 8, "track"))
+                body.append(rect(left, y, x(share(found)) - left, 8, f"bar {lang}-bar"))
                 body.append(ring(x, y + 4, before.get(lang, {}).get("skills", {}).get(skill), 3))
                 body.append(label(f"{share(found):.0%}", width, y + 8, "end", "small"))
             y += 12
@@ -275,20 +258,17 @@ def share(result: dict[str, Any]) -> float:
     return min(1.0, max(0.0, float(value))) if is_number(value) else 0.0  # type: ignore[arg-type]
 
 
-def whisker(x: Callable[[float], float], y: float, result: dict[str, Any]) -> list[str]:
+def whisker(x: Scale, y: float, result: dict[str, Any]) -> list[str]:
     """The 95% interval as a thin line with ends."""
     interval = result.get("interval")
     if not interval or len(interval) != 2 or not all(map(is_number, interval)):
         return []
     low, high = x(interval[0]), x(interval[1])
-    return [
-        line(low, y, high, y, "whisker"),
-        line(low, y - 4, low, y + 4, "whisker"),
-        line(high, y - 4, high, y + 4, "whisker"),
-    ]
+    ends = [line(end, y - 4, end, y + 4, "whisker") for end in (low, high)]
+    return [line(low, y, high, y, "whisker"), *ends]
 
 
-def ring(x: Callable[[float], float], y: float, result: dict[str, Any] | None, radius: float) -> str:
+def ring(x: Scale, y: float, result: dict[str, Any] | None, radius: float) -> str:
     return f'<circle class="ring" cx="{x(share(result)):.1f}" cy="{y:.1f}" r="{radius}"/>' if result else ""
 
 
@@ -296,9 +276,8 @@ def share_bar(name: str, title: Pair, parts: Sequence[float]) -> Markup:
     """One bar cut into parts; the table beside it names them by the same colours."""
     total, at, body = sum(parts) or 1.0, 0.0, []
     for i, part in enumerate(parts):
-        body.append(
-            f'<rect class="part{i}" x="{1000 * at / total:.2f}" y="0" width="{1000 * part / total:.2f}" height="10"/>'
-        )
+        place = f'x="{1000 * at / total:.2f}" y="0" width="{1000 * part / total:.2f}" height="10"'
+        body.append(f'<rect class="part{i}" {place}/>')
         at += part
     about = ", ".join(f"{part / total:.0%}" for part in parts)
     picture = svg(1000, 10, name, title, (about, ""), body, "shares")

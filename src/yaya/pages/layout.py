@@ -19,12 +19,7 @@ HERE = Path(__file__).parent
 Pair = tuple[str, str]  # the same words in English and in Chinese
 
 
-def render(
-    template: Path,
-    parts: Mapping[str, Any],
-    rooms: Sequence[Path] = (),
-    styles: Sequence[Path] = (),
-) -> str:
+def render(template: Path, parts: Mapping[str, Any], rooms: Sequence[Path] = (), styles: Sequence[Path] = ()) -> str:
     """The page as text. rooms: other folders whose templates it includes; styles: CSS files beside page.css."""
     script = (HERE / "page.js").read_text("utf-8").strip()
     page = Environment(

@@ -25,29 +25,15 @@ from yaya.tokenize.chat_template import fit_messages
 
 PAGE = Path(__file__).parent / "page"
 # Listed here because the operating system's MIME types are wrong on some machines, and browsers are strict.
-PAGE_FILES = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "api.js": "text/javascript",
-    "markdown.js": "text/javascript",
-    "inline.js": "text/javascript",
-    "words.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
-STREAM_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}  # the latter keeps nginx from buffering chunks
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PAGE_FILES = {path.name: TYPES[path.suffix] for path in PAGE.iterdir() if path.suffix in TYPES}
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
 ROUTES = "/v1/chat/completions, /v1/models, /generate, /health"
 DEFAULT_MAX_LENGTH = 50  # tokens, prompt included, as `/generate` has it in the tutorials
 
 
 def create_app(
-    engine: Engine,
-    model_name: str,
-    host: str = "127.0.0.1",
-    worker: Worker | None = None,
-    about: About | None = None,
+    engine: Engine, model_name: str, host: str = "127.0.0.1", worker: Worker | None = None, about: About | None = None
 ) -> FastAPI:
     """The server as an ASGI app. `host` is the address that it will listen on; its worker is `app.state.worker`."""
     worker = worker or Worker(engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -57,9 +58,7 @@ def check_headers(headers: Headers) -> None:
             415, en, f"请求体是压缩过的（Content-Encoding: {coding}），请不压缩直接发送。", code="compressed"
         )
     media_type = headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
+    if not re.fullmatch(r"application/(.*\+)?json", media_type):
         en = "The body must be sent with the header Content-Type: application/json"
         zh = "发送请求体时要带上 Content-Type: application/json"
         en, zh = (f"{en}, not {media_type}.", f"{zh}，而不是 {media_type}。") if media_type else (f"{en}.", f"{zh}。")

@@ -52,9 +52,7 @@ class GenerationStream:
         self.sent = 0  # characters sent so far; the engine's thread counts
         self.prompt_tokens = self.completion_tokens = self.dropped_turns = 0
         self.finish_reason: str | None = None
-        self.watcher: asyncio.Task[None] | None = (
-            None  # kept here because the event loop only holds weak references to tasks
-        )
+        self.watcher: asyncio.Task[None] | None = None  # kept here: the event loop holds only weak references to tasks
 
     async def started(self) -> None:
         """Returns once the engine has accepted the prompt; raises `ApiError` if it refuses."""

@@ -19,6 +19,7 @@ ROLES = ("text", "system", "user", "assistant", "template")
 TEXT, SYSTEM, USER, ASSISTANT, TEMPLATE = range(5)
 UNLEARNED = "unlearned"  # an assistant's message that is read but not learned (`weight: 0` in the data)
 ROLE_CODE = {name: code for code, name in enumerate(ROLES)} | {"tool": USER, "developer": SYSTEM, UNLEARNED: TEMPLATE}
+TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of text parts; Gemini omits the type
 
 
 def role_weights(
@@ -26,9 +27,6 @@ def role_weights(
 ) -> tuple[float, ...]:
     """The loss weight of each role's labels, in the order of `ROLES`."""
     return text, system, user, assistant, template
-
-
-TEXT_PARTS = ("text", "input_text", "output_text", None)  # OpenAI's types of text parts; Gemini omits the type
 
 
 def text_of_content(content: Any) -> str:

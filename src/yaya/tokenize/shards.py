@@ -88,9 +88,8 @@ def run(config: TokenizeConfig, inputs: Inputs, draft: Draft, context: RunContex
             f"[tokenize] training a tokenizer with {config.vocab_size:,} tokens ...",
             f"[tokenize] 正在训练词表为 {config.vocab_size:,} 的分词器……",
         )
-        tokenizer = train(
-            _sample(corpus_files(corpus, "train"), config.sample_bytes), config.vocab_size, config.han_run
-        )
+        texts = _sample(corpus_files(corpus, "train"), config.sample_bytes)
+        tokenizer = train(texts, config.vocab_size, config.han_run)
     tokenizer.save(draft.path, 1 << 20)
     for split in SPLITS:
         draft.metrics[split] = encode_split(tokenizer, corpus_files(corpus, split), draft.path, split)
@@ -193,6 +192,11 @@ class TokenShard:
     def documents(self) -> int:
         return len(self.offsets) - 1
 
+    def document(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(ids as int64, role codes) of one document; None for the roles of a text."""
+        here = slice(*self.offsets[number : number + 2])
+        return self.tokens[here].astype(np.int64), None if self.roles is None else self.roles[here]
+
 
 def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> TokenShard:
     """A shard of a finished tokenize stage."""
@@ -202,9 +206,13 @@ def open_shard(folder: Path, split: str, kind: str, vocab_size: int) -> TokenSha
         return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
     tokens = read("tokens", "<u2" if vocab_size <= 1 << 16 else "<u4")
-    return TokenShard(
-        tokens, read("roles", "u1") if kind == "chat" else None, np.fromfile(folder / f"{split}.{kind}.offsets", "<i8")
-    )
+    roles = read("roles", "u1") if kind == "chat" else None
+    return TokenShard(tokens, roles, np.fromfile(folder / f"{split}.{kind}.offsets", "<i8"))
+
+
+def open_shards(folder: Path, split: str, vocab_size: int) -> dict[str, TokenShard]:
+    """Text and chat of one split."""
+    return {kind: open_shard(folder, split, kind, vocab_size) for kind in ("text", "chat")}
 
 
 STAGE = Stage(KIND, TokenizeConfig, run, reads=("prepare",), resolve=resolve, external=external)

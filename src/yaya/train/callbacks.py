@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from yaya.core import distributed
 from yaya.core.artifact import Draft
@@ -22,15 +22,6 @@ Curve = Callable[[float], float]  # share of the steps done -> loss on held-out 
 EXPECTED_POINTS = 20  # of the usual curve, for the report
 EXPECTED_FROM = 0.05  # of the steps; before, nothing is known
 REVISE_AFTER_S = 5.0  # a shorter measurement is no better than the planner's
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What is observed during training."""
-
-    validate: Callable[[], dict[str, float]] = dict  # scores on held-out text
-    sample: Callable[[], list[dict[str, str]]] = list  # replies to a few prompts
-    expect: Callable[[LoopConfig], Curve | None] = lambda config: None  # the usual loss, if known
 
 
 @dataclass
@@ -106,10 +97,7 @@ class StepReport:
     notes: list[Note] = field(default_factory=list)
 
 
-class Callback(Protocol):
-    """Called after each step; adds its findings to the report, for the callbacks after it."""
-
-    def __call__(self, progress: Progress, report: StepReport) -> None: ...
+Callback = Callable[[Progress, StepReport], None]  # adds its findings to the report, for the callbacks after it
 
 
 @lru_cache(maxsize=8)
@@ -118,26 +106,20 @@ def eval_steps(times: int, steps: int) -> frozenset[int]:
     return frozenset(max(1, round(steps * (i / times) ** 1.5)) for i in range(1, times + 1))
 
 
-class Validate:
-    """Scores on held-out text, a few times."""
+@dataclass(frozen=True)
+class Watch:
+    """What is observed during training, a few times."""
 
-    def __init__(self, watch: Watch):
-        self.watch = watch
-
-    def __call__(self, progress: Progress, report: StepReport) -> None:
-        report.shown = progress.state.step in eval_steps(progress.config.evaluations, progress.steps)
-        report.row |= self.watch.validate() if report.shown else {}
-
-
-class Sample:
-    """Sample replies, a few times."""
-
-    def __init__(self, watch: Watch):
-        self.watch = watch
+    validate: Callable[[], dict[str, float]] = dict  # scores on held-out text
+    sample: Callable[[], list[dict[str, str]]] = list  # replies to a few prompts
+    expect: Callable[[LoopConfig], Curve | None] = lambda config: None  # the usual loss, if known
 
     def __call__(self, progress: Progress, report: StepReport) -> None:
-        if progress.state.step in eval_steps(progress.config.samples, progress.steps):
-            report.replies = self.watch.sample()
+        step, config = progress.state.step, progress.config
+        report.shown = step in eval_steps(config.evaluations, progress.steps)
+        report.row |= self.validate() if report.shown else {}
+        if step in eval_steps(config.samples, progress.steps):
+            report.replies = self.sample()
 
 
 class Advise:
@@ -146,18 +128,10 @@ class Advise:
     def __init__(self, steps: int, expected: Curve | None):
         self.coach = Coach(steps, expected)
 
-    @property
-    def expected(self) -> Curve | None:
-        return self.coach.expected
-
     def rewind(self, rows: Sequence[dict[str, Any]]) -> None:
         """Starts over from these rows, as if the training had come from there."""
         self.coach = Coach(self.coach.steps, self.coach.expected)
         self.coach.remember(rows)
-
-    def revise(self, steps: int, expected: Curve | None) -> None:
-        """The number of steps has changed, and with it what is usual."""
-        self.coach.steps, self.coach.expected = steps, expected
 
     def __call__(self, progress: Progress, report: StepReport) -> None:
         replies = [reply["reply"] for reply in report.replies]
@@ -220,7 +194,7 @@ class Revise:
         progress.config = replace(config, **changes)
         self.bar.total = steps
         expected = self.watch.expect(progress.config)
-        self.advise.revise(steps, expected)
+        self.advise.coach.steps, self.advise.coach.expected = steps, expected
         if expected is not None:
             loss = f"{expected(1.0):.2f}"
             say(

@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from yaya.core import distributed
 from yaya.core.files import file_digest, sync_folder, write_atomic
 from yaya.core.messages import UserError, say
 from yaya.model.pretrained import save_tensors
+from yaya.train.parallel import is_spread, local, local_rows
 
 FORMAT = 2
 OTHERS_TIMEOUT_S = 1800.0  # how long rank 0 waits for the others' files
@@ -51,6 +52,13 @@ class TensorShard:
     tensor: torch.Tensor
     first: int = 0
     rows: int | None = None  # None: the whole tensor
+
+
+def shard_of(name: str, tensor: Any) -> dict[str, TensorShard]:
+    """What this rank saves of a tensor, by name: its rows, or, if all ranks hold the same, all of it on rank 0."""
+    if is_spread(tensor) and tensor.dim():
+        return {name: TensorShard(local(tensor), local_rows(tensor).start, tensor.shape[0])}
+    return {name: TensorShard(local(tensor))} if distributed.is_main() else {}
 
 
 class CheckpointManager:
@@ -143,10 +151,7 @@ class CheckpointManager:
 
 
 def write_rank(folder: Path, shards: dict[str, TensorShard]) -> None:
-    """This rank's tensors, and their sha256 in a file beside them, which marks them as complete.
-
-    UserError if a number is NaN or infinite.
-    """
+    """This rank's tensors, and beside them their sha256, which marks them as complete. UserError for NaN, infinity."""
     name = f"rank-{distributed.rank():05}.safetensors"
     bad = [n for n, p in shards.items() if not torch.isfinite(p.tensor).all()]
     if bad:
@@ -255,9 +260,6 @@ class Checkpoint:
             for key in file.keys():  # noqa: SIM118  # a safetensors file is not a dict
                 first, rows = slices.get(key, (0, None))
                 self.places.setdefault(prefix + key, []).append((name, first, rows))
-
-    def names(self) -> Iterator[str]:
-        yield from self.places
 
     def read(self, name: str) -> torch.Tensor:
         """The whole tensor in fp32."""

@@ -36,27 +36,19 @@ class FinetuneConfig(LoopConfig):
         6e-3, "Muon's learning rate: all other matrices", "Muon 的学习率：其余矩阵", least=0
     )
     decay_fraction: float = key(
-        1.0,
-        "last share of steps: the learning rate falls to zero",
-        "最后用多大比例的步数把学习率衰减到零",
-        least=0,
+        1.0, "last share of steps: the learning rate falls to zero", "最后用多大比例的步数把学习率衰减到零", least=0
     )
     system_weight: float = key(0.0, "loss weight of system tokens", "系统消息 token 的损失权重", least=0)
     user_weight: float = key(0.0, "loss weight of user tokens", "用户消息 token 的损失权重", least=0)
     assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
 
 
-def role_weights(config: FinetuneConfig) -> tuple[float, ...]:
-    """The loss weight of each role's labels."""
-    return chat_template.role_weights(
-        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
-    )
-
-
 def mixture(config: FinetuneConfig, data: Artifact, row_length: int, seed: int) -> DataMixture:
     """The training rows: conversations only."""
-    order = language_model.data_seed(data, seed + 1)
-    return language_model.mixture(data, SHARES, role_weights(config), row_length, order)
+    weights = chat_template.role_weights(
+        system=config.system_weight, user=config.user_weight, assistant=config.assistant_weight
+    )
+    return language_model.mixture(data, SHARES, weights, row_length, seed + 1)
 
 
 def build(config: FinetuneConfig, inputs: Inputs, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from yaya.core import distributed, han
 from yaya.core.artifact import Artifact, Draft
-from yaya.core.han import language_of
 from yaya.core.machine import forget_peak_memory, memory_gb, peak_memory_gb
 from yaya.core.messages import UserError, say
 from yaya.core.stage import RunContext
@@ -22,7 +21,7 @@ from yaya.model.decoder import Transformer
 from yaya.model.pretrained import save_model
 from yaya.tokenize import chat_template
 from yaya.tokenize.chat_template import ASSISTANT, USER
-from yaya.tokenize.shards import TokenShard, open_shard
+from yaya.tokenize.shards import TokenShard, open_shards
 from yaya.tokenize.tokenizer import Tokenizer
 from yaya.train.callbacks import Curve, Watch
 from yaya.train.loop import train
@@ -38,24 +37,14 @@ SAMPLE_TOKENS = 48
 WATCHED = chat_template.role_weights(text=1.0, assistant=1.0)  # loss weights in validation
 
 
-def open_shards(data: Artifact, split: str, vocab_size: int) -> dict[str, TokenShard]:
-    """Text and chat of one split."""
-    return {kind: open_shard(data.path, split, kind, vocab_size) for kind in ("text", "chat")}
-
-
-def data_seed(data: Artifact, seed: int) -> int:
-    """Row order is a function of the data and the run's seed."""
-    return (int(data.digest[:12], 16) + seed) % (1 << 48)
-
-
 def mixture(
     data: Artifact, shares: dict[str, float], role_weights: Sequence[float], row_length: int, seed: int
 ) -> DataMixture:
     """The training rows of texts and conversations in these shares; each label has its role's loss weight."""
-    shards = open_shards(data, "train", data.metrics["vocab_size"])
-    return DataMixture(
-        [(PackedDataset(shards[kind], row_length, seed, role_weights), share) for kind, share in shares.items()]
-    )
+    order = (int(data.digest[:12], 16) + seed) % (1 << 48)  # row order is a function of the data and the run's seed
+    shards = open_shards(data.path, "train", data.metrics["vocab_size"])
+    datasets = {kind: PackedDataset(shards[kind], row_length, order, role_weights) for kind in shares}
+    return DataMixture([(datasets[kind], share) for kind, share in shares.items()])
 
 
 def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> LanguageModeling:
@@ -87,11 +76,6 @@ def objective(mixture: DataMixture, config: LoopConfig, row_length: int) -> Lang
     return LanguageModeling(mixture, step_rows, max(1, config.micro_batch_tokens // row_length))
 
 
-def watched_kind(kinds: Collection[str], held_out: dict[str, TokenShard]) -> str | None:
-    """The validation rows: text if there is any, else conversations."""
-    return next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
-
-
 def train_and_save(
     model: Transformer,
     goal: LanguageModeling,
@@ -102,7 +86,7 @@ def train_and_save(
     expect: Callable[[LoopConfig], Curve | None] = lambda config: None,
 ) -> None:
     """Trains with validation and samples on the way, and writes the model folder. expect: the usual loss."""
-    watch = watch_for(model, goal, data, expect)
+    watch = replace(watch_for(model, goal, data), expect=expect)
     tell_memory(model, config, draft)
     if compiles(config, model):
         model.compile_layers()
@@ -119,20 +103,18 @@ def train_and_save(
         save_model(draft.path, model, Tokenizer.load(data.path), weights)
 
 
-def watch_for(
-    model: Transformer, goal: LanguageModeling, data: Artifact, expect: Callable[[LoopConfig], Curve | None]
-) -> Watch:
-    """What to observe while training on this data: held-out rows, and replies to a few held-out prompts."""
+def watch_for(model: Transformer, goal: LanguageModeling, data: Artifact) -> Watch:
+    """What to observe while training on this data: held-out rows (texts if there are any), and a few replies."""
     tokenizer = Tokenizer.load(data.path)
-    held_out = open_shards(data, "validation", tokenizer.vocab_size)
-    kinds = goal.mixture.kinds
-    kind, row_length = watched_kind(kinds, held_out), goal.mixture.row_length
+    held_out = open_shards(data.path, "validation", tokenizer.vocab_size)
+    kinds, row_length = goal.mixture.kinds, goal.mixture.row_length
+    kind = next((k for k in ("text", "chat") if k in kinds and held_out[k].documents), None)
     prompts = sample_prompts(held_out, tokenizer, kinds)
 
     def validate() -> dict[str, float]:
         return bits_per_byte(model, held_out[kind], tokenizer, row_length) if kind else {}
 
-    return Watch(validate, lambda: write_samples(model, tokenizer, prompts), expect)
+    return Watch(validate, lambda: write_samples(model, tokenizer, prompts))
 
 
 def tell_memory(model: Transformer, config: LoopConfig, draft: Draft) -> None:
@@ -148,23 +130,18 @@ def say_long_conversations(stage: str, goal: LanguageModeling) -> None:
     for rows, _ in goal.mixture.parts:
         found, documents, length = rows.long, rows.shard.documents, rows.row_length
         if found.conversations:
-            bare = found.replies_without_system
-            more = (
-                f"; {bare:,} are trained on without their system prompt, which is too long",
-                f"；{bare:,} 个因系统提示太长，训练时不带系统提示",
-            )
-            more = more if bare else ("", "")
+            bare, en, zh = found.replies_without_system, "", ""
+            if bare:
+                en = f"; {bare:,} are trained on without their system prompt, which is too long"
+                zh = f"；{bare:,} 个因系统提示太长，训练时不带系统提示"
             say(
-                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and were split between turns; {found.replies_cut:,} replies were cut short, {found.replies_left_out:,} were dropped because the question alone fills the context{more[0]}. A larger context_length in pretrain keeps them whole.",
-                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上下文长度 {length} 个 token，已按轮次切开；{found.replies_cut:,} 个回答被截断，{found.replies_left_out:,} 个因为光问题就放不下而去掉{more[1]}。在 pretrain 里调大 context_length 就能完整保留。",
+                f"[{stage}] {found.conversations:,} of {documents:,} conversations are longer than the context of {length} tokens and were split between turns; {found.replies_cut:,} replies were cut short, {found.replies_left_out:,} were dropped because the question alone fills the context{en}. A larger context_length in pretrain keeps them whole.",
+                f"[{stage}] {documents:,} 段对话里有 {found.conversations:,} 段超过上下文长度 {length} 个 token，已按轮次切开；{found.replies_cut:,} 个回答被截断，{found.replies_left_out:,} 个因为光问题就放不下而去掉{zh}。在 pretrain 里调大 context_length 就能完整保留。",
             )
 
 
 def compiles(config: LoopConfig, model: Transformer) -> bool:
-    """Whether to compile the layers: as requested, else where it pays and a compiler is available.
-
-    UserError on XLA, which compiles by itself.
-    """
+    """Whether to compile the layers: as requested, else where it pays. UserError on XLA, which compiles by itself."""
     device = model.head.device.type
     if device == "xla" and config.torch_compile:
         raise UserError(
@@ -205,18 +182,17 @@ def sample_prompts(
     kind = "chat" if "chat" in kinds and shards["chat"].documents else "text"
     shard = shards[kind]
     for document in range(min(shard.documents, 400)):
-        ids = shard.tokens[shard.offsets[document] : shard.offsets[document + 1]].astype(np.int64)
-        if shard.roles is None:
+        ids, roles = shard.document(document)
+        if roles is None:
             prompt = ids[:17].tolist()
             shown = tokenizer.decode(prompt)
         else:
-            roles = shard.roles[shard.offsets[document] : shard.offsets[document + 1]]
             replies = np.flatnonzero(roles == ASSISTANT)
             if not len(replies):
                 continue
             prompt = ids[: replies[0]].tolist()
             shown = tokenizer.decode(ids[: replies[0]][roles[: replies[0]] == USER])
-        language = language_of(shown, han.COMMON)
+        language = han.language_of(shown, han.COMMON)
         if len(found[language]) < 2 and len(prompt) > 1:
             found[language].append((shown, prompt))
     return found["zh"] + found["en"]
@@ -228,11 +204,9 @@ def write_samples(
     """Greedy replies to the prompts as the model stands."""
     room = model.config.max_position_embeddings - 1
     engine = Engine(model, tokenizer, max_batch=max(1, len(prompts)))
-    requests = engine.generate(
-        [ids[-room:] for _, ids in prompts], SamplingParams(max_new_tokens=SAMPLE_TOKENS, temperature=0)
-    )
-    out: list[dict[str, Any]] = []
-    for (shown, _), request in zip(prompts, requests, strict=True):
-        language = language_of(shown, han.COMMON)
-        out.append({"language": language, "prompt": shown, "reply": request.text})
-    return out
+    greedy = SamplingParams(max_new_tokens=SAMPLE_TOKENS, temperature=0)
+    requests = engine.generate([ids[-room:] for _, ids in prompts], greedy)
+    return [
+        {"language": han.language_of(shown, han.COMMON), "prompt": shown, "reply": request.text}
+        for (shown, _), request in zip(prompts, requests, strict=True)
+    ]

@@ -22,8 +22,8 @@ from yaya.core.messages import UserError, say, t
 from yaya.core.progress import Bar, duration
 from yaya.core.stage import RunContext
 from yaya.model.decoder import Transformer
-from yaya.train.callbacks import Advise, Callback, Progress, Revise, Sample, Save, StepReport, Validate, Watch
-from yaya.train.checkpoint import CheckpointManager, TensorShard, TrainState
+from yaya.train.callbacks import Advise, Callback, Progress, Revise, Save, StepReport, Watch
+from yaya.train.checkpoint import CheckpointManager, TensorShard, TrainState, shard_of
 from yaya.train.log import Log
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import Objective
@@ -44,7 +44,7 @@ def train(
     saving, if the user or the scheduler stops it; UserError if memory runs out or gradients stay infinite.
     """
     assert config.steps is not None
-    optimizer = make_optimizer(model, config)
+    optimizer = Optimizer(model, config)
     curves_to = draft.path.parent / config.tracker / draft.kind  # beside the stages, visible during training
     with (
         CheckpointManager(draft.path / "trainer", config.save_total_limit) as checkpoints,
@@ -58,7 +58,7 @@ def train(
         advise.rewind(log.rewind(progress.state.step))
         save = Save(checkpoints, lambda: shards(model, optimizer))
         revise = Revise(draft, context, watch, advise, bar)
-        callbacks: list[Callback] = [Validate(watch), Sample(watch), advise, log, save, revise]
+        callbacks: list[Callback] = [watch, advise, log, save, revise]
         started, before = time.monotonic(), progress.state.seconds
         bad = 0  # consecutive steps without a finite gradient
         with bar:
@@ -84,18 +84,12 @@ def train(
                     raise KeyboardInterrupt
         checkpoints.wait()
         log.close()
-    draft.metrics |= progress.summary(log.last_loss, advise.expected) | {"parameters": model.num_parameters()}
+    draft.metrics |= progress.summary(log.last_loss, advise.coach.expected) | {"parameters": model.num_parameters()}
     steps, tokens, seconds = progress.steps, progress.state.tokens, duration(progress.state.seconds)
     say(
         f"[{draft.kind}] {steps:,} steps, {tokens:,} tokens in {seconds}; loss {log.last_loss:.3f}.",
         f"[{draft.kind}] {steps:,} 步、{tokens:,} 个 token，用时 {seconds}；损失 {log.last_loss:.3f}。",
     )
-
-
-def make_optimizer(model: Transformer, config: LoopConfig) -> Optimizer:
-    """The optimizer named in the recipe."""
-    rates = config.matrix_learning_rate, config.learning_rate
-    return Optimizer(model, config.optimizer, *rates, config.weight_decay, config.momentum)
 
 
 @dataclass(frozen=True)
@@ -211,13 +205,10 @@ def halve_rows(model: Transformer, objective: Objective) -> None:
 
 
 def shards(model: Transformer, optimizer: Optimizer) -> dict[str, TensorShard]:
-    """What this rank saves in a checkpoint: its slices, or, if all ranks hold the same, everything on rank 0."""
+    """What this rank saves in a checkpoint."""
     out = optimizer.shards()
     for name, p in model.named_parameters():
-        if is_sharded(model):
-            out[f"weights.{name}"] = TensorShard(local(p), local_rows(p).start, p.shape[0])
-        elif distributed.is_main():
-            out[f"weights.{name}"] = TensorShard(p)
+        out |= shard_of(f"weights.{name}", p)
     return out
 
 
@@ -238,10 +229,7 @@ def restore(checkpoints: CheckpointManager, model: Transformer, optimizer: Optim
 
 
 def roll_back(checkpoints: CheckpointManager, model: Transformer, optimizer: Optimizer, now: TrainState) -> TrainState:
-    """Goes back to the last checkpoint with half the learning rate, and skips the rows that did the harm.
-
-    UserError after too many times.
-    """
+    """Goes back to the last checkpoint with half the learning rate, past the harmful rows. UserError after too many."""
     if now.rollbacks == ROLLBACKS:
         raise UserError(
             f"The loss became NaN or infinite {now.rollbacks + 1} times, most recently at 1/{2**now.rollbacks} of the learning rate. Start over with a lower learning_rate and matrix_learning_rate, and check the data around row {now.cursor:,}.",

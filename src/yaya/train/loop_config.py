@@ -17,10 +17,7 @@ class LoopConfig:
         None, "training steps (auto: as many as the minutes allow)", "训练步数（自动：按 minutes 算）", least=1
     )
     num_train_epochs: float | None = key(
-        None,
-        "passes over the data, instead of steps or minutes",
-        "训练几轮（代替 steps 或 minutes）",
-        least=1e-3,
+        None, "passes over the data, instead of steps or minutes", "训练几轮（代替 steps 或 minutes）", least=1e-3
     )
     batch_tokens: int | None = key(
         None,
@@ -67,16 +64,10 @@ class LoopConfig:
     )
     warmup_steps: int = key(30, "learning-rate warm-up steps", "学习率预热步数", least=0)
     decay_fraction: float = key(
-        0.6,
-        "last share of steps: the learning rate falls to zero",
-        "最后用多大比例的步数把学习率衰减到零",
-        least=0,
+        0.6, "last share of steps: the learning rate falls to zero", "最后用多大比例的步数把学习率衰减到零", least=0
     )
     decay_steps: int | None = key(
-        None,
-        "the same in steps (auto: from decay_fraction)",
-        "同上，用步数表示（自动：由 decay_fraction 定）",
-        least=1,
+        None, "the same in steps (auto: from decay_fraction)", "同上，用步数表示（自动：由 decay_fraction 定）", least=1
     )
     max_grad_norm: float = key(1.0, "gradients are clipped to this norm", "梯度裁剪：范数的上限", least=0)
     evaluations: int = key(8, "how many times to validate during training", "训练中验证几次", least=0)

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from yaya.core import distributed
 from yaya.model.decoder import Transformer
-from yaya.train.checkpoint import Checkpoint, TensorShard
+from yaya.train.checkpoint import Checkpoint, TensorShard, shard_of
+from yaya.train.loop_config import LoopConfig
 from yaya.train.parallel import all_gather, local, local_rows, whole
 
+BETAS = (0.9, 0.95)  # of AdamW
 # Four steps of Polar Express (arXiv:2505.16932, from its second on): singular values of 0.05 to 1 come to about 1.
 POLAR_EXPRESS = (
     (4.042929935166739, -2.808917465908714, 0.5000178451051316),
@@ -53,8 +55,9 @@ class MatrixGroup:
         shape = (self.last - self.first, *matrices[0].shape)
         self.momenta = torch.zeros(shape, device=matrices[0].device)
 
-    def step(self, rate: float, momentum: float, weight_decay: float, dtype: torch.dtype) -> None:
+    def step(self, config: LoopConfig, scale: float, dtype: torch.dtype) -> None:
         """One Muon step on this rank's matrices, then on all of them; orthogonalised in `dtype`."""
+        rate = config.matrix_learning_rate * scale
         rows, columns = self.matrices[0].shape
         mine = self.matrices[self.first : self.last]
         if distributed.world_size() > 1:
@@ -64,35 +67,25 @@ class MatrixGroup:
         update = torch.zeros(self.share, rows, columns, device=self.momenta.device)
         if mine:
             grad = torch.stack(grads)
-            self.momenta.lerp_(grad, 1 - momentum)
-            update[: len(mine)] = newton_schulz(grad.lerp_(self.momenta, momentum).to(dtype))
+            self.momenta.lerp_(grad, 1 - config.momentum)
+            update[: len(mine)] = newton_schulz(grad.lerp_(self.momenta, config.momentum).to(dtype))
         update *= -rate * max(1.0, rows / columns) ** 0.5
         updates = all_gather(update)[: len(self.matrices)]
         parts = [local(p) for p in self.matrices]
-        if weight_decay:
-            torch._foreach_mul_(parts, 1 - rate * weight_decay)
+        if config.weight_decay:
+            torch._foreach_mul_(parts, 1 - rate * config.weight_decay)
         torch._foreach_add_(parts, [u[local_rows(p)] for p, u in zip(self.matrices, updates.unbind(0), strict=True)])
 
 
 class Optimizer:
     """Muon and AdamW behind one `step`, or AdamW alone. State is plain tensors by name, so that it is saved without pickling."""
 
-    def __init__(
-        self,
-        model: Transformer,
-        kind: str,
-        matrix_learning_rate: float,
-        learning_rate: float,
-        weight_decay: float = 0.0,
-        momentum: float = 0.85,
-        betas: tuple[float, float] = (0.9, 0.95),
-    ):
-        self.matrix_learning_rate, self.momentum, self.weight_decay = matrix_learning_rate, momentum, weight_decay
-        self.dtype, self.learning_rate = model.dtype, learning_rate
+    def __init__(self, model: Transformer, config: LoopConfig):
+        self.config, self.dtype = config, model.dtype
         named = dict(model.named_parameters())
         matrices = {n: p for n, p in named.items() if p.dim() == 2 and ".layers." in n}
         self.groups: list[MatrixGroup] = []
-        if kind == "muon":
+        if config.optimizer == "muon":
             for shape in dict.fromkeys(p.shape for p in matrices.values()):
                 names = [n for n, p in matrices.items() if p.shape == shape]
                 self.groups.append(MatrixGroup(names, [matrices[n] for n in names]))
@@ -100,23 +93,23 @@ class Optimizer:
         self.named = named
         decayed = [p for n, p in named.items() if n in matrices]
         plain = [p for n, p in named.items() if n not in matrices]
-        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         # XLA has no fused kernel; capturable keeps the count of steps on the device, as that kernel does.
         xla = model.head.device.type == "xla"
         self.adamw = torch.optim.AdamW(
-            [g for g in groups if g["params"]], learning_rate, betas, 1e-8, fused=not xla, capturable=xla
+            [g for g in groups if g["params"]], config.learning_rate, BETAS, 1e-8, fused=not xla, capturable=xla
         )
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
         """One step at `scale` times the learning rates."""
         for group in self.adamw.param_groups:
-            group["lr"] = self.learning_rate * scale
+            group["lr"] = self.config.learning_rate * scale
         self.adamw.step()
         # The fused kernel does not count its changes, and merged weights go by the count.
         torch.autograd.graph.increment_version(self.named.values())
         for matrices in self.groups:
-            matrices.step(self.matrix_learning_rate * scale, self.momentum, self.weight_decay, self.dtype)
+            matrices.step(self.config, scale, self.dtype)
 
     def shards(self) -> dict[str, TensorShard]:
         """What this rank keeps of the state, by name, for a checkpoint."""
@@ -126,11 +119,7 @@ class Optimizer:
             out |= {f"momentum.{name}": TensorShard(m) for name, m in zip(mine, group.momenta.unbind(0), strict=True)}
         for name, p in self.named.items():
             for part, tensor in self.adamw.state.get(p, {}).items():
-                if tensor.dim() == 0 or local(tensor) is tensor:  # the same on all ranks
-                    out |= {f"adamw.{part}.{name}": TensorShard(local(tensor))} if distributed.is_main() else {}
-                else:
-                    rows = local_rows(p)
-                    out[f"adamw.{part}.{name}"] = TensorShard(local(tensor), rows.start, p.shape[0])
+                out |= shard_of(f"adamw.{part}.{name}", tensor)
         return out
 
     @torch.no_grad()

@@ -1,5 +1,4 @@
-"""Documents packed into rows of one length: which tokens a training step sees, as a pure function of
-(data, seed, row number).
+"""Documents packed into rows of one length: what a step sees is a pure function of (data, seed, row number).
 
 Shapes: B rows, T positions.
 """
@@ -35,6 +34,13 @@ class Batch:
     weights: Tensor  # (B, T) fp32: each label's loss weight
     positions: Tensor  # (B, T) int64
     documents: Tensor  # (B, T) int64: the same number where positions belong together
+
+    @classmethod
+    def empty(cls, rows: int, length: int) -> Batch:
+        """Rows that hold no document yet."""
+        zeros = torch.zeros(rows, length, dtype=torch.int64)
+        none, weights = torch.full_like(zeros, -1), torch.zeros(rows, length)
+        return cls(zeros, torch.full_like(zeros, IGNORE_INDEX), weights, zeros.clone(), none)
 
     def to(self, device: str) -> Batch:
         return self if device == "cpu" else Batch(*(tensor.to(device) for tensor in vars(self).values()))
@@ -87,10 +93,7 @@ def pack(segments: Segments, row_length: int, random: np.random.Generator) -> Pa
 
 
 def cut_texts(offsets: np.ndarray, row_length: int, random: np.random.Generator) -> Segments:
-    """Documents cut to `row_length` inputs; long ones are cut at a different place in each epoch.
-
-    A document of n tokens gives n - 1 inputs (and labels).
-    """
+    """Documents cut to `row_length` inputs (n tokens give n - 1), long ones at a different place in each epoch."""
     lengths = np.diff(offsets) - 1
     whole = (lengths > 0) & (lengths <= row_length)
     starts, sizes = [offsets[:-1][whole]], [lengths[whole]]
@@ -164,10 +167,8 @@ def _cut_conversation(
 
 def _turns(tokens: np.ndarray, roles: np.ndarray) -> tuple[int, list[int]]:
     """Tokens of a conversation's system prompt, where its turns begin, and its end. A turn: a question with its replies."""
-    messages = [
-        *np.flatnonzero(tokens == tokens[0]).tolist(),
-        len(tokens),
-    ]  # every message begins with the same control token
+    # Every message begins with the same control token
+    messages = [*np.flatnonzero(tokens == tokens[0]).tolist(), len(tokens)]
     spoken = [roles[first:last][roles[first:last] != TEMPLATE] for first, last in pairwise(messages)]
     said_by = [int(codes[0]) if len(codes) else TEMPLATE for codes in spoken]
     first = next((n for n, code in enumerate(said_by) if code != SYSTEM), 0)
@@ -255,9 +256,10 @@ class PackedDataset:
         epoch = int(np.searchsorted(self.ends, number, side="right"))
         return self.packing(epoch), number - (self.ends[epoch - 1] if epoch else 0)
 
-    def fill(self, number: int, row: RowArrays) -> None:
-        """Writes row `number` into the arrays of one row (length T)."""
+    def fill(self, number: int, batch: Batch, row: int) -> None:
+        """Writes row `number` of the sequence into a row of the batch."""
         packing, index = self.find(number)
+        ids, labels, weights, positions, documents = (tensor[row].numpy() for tensor in vars(batch).values())
         at = 0
         for segment in range(packing.first[index], packing.first[index + 1]):
             start, size, head_start, head = (int(array[segment]) for array in vars(packing.segments).values())
@@ -267,35 +269,10 @@ class PackedDataset:
                 return np.concatenate([array[head_start : head_start + head], rest]) if head else rest  # noqa: B023
 
             here, tokens = slice(at, at + size), of(self.shard.tokens)
-            row.input_ids[here] = tokens[:-1]
-            row.labels[here] = tokens[1:]
-            row.weights[here] = self.role_weights[TEXT if self.shard.roles is None else of(self.shard.roles)[1:]]
-            row.positions[here] = np.arange(size)
-            row.documents[here] = segment
+            ids[here], labels[here] = tokens[:-1], tokens[1:]
+            weights[here] = self.role_weights[TEXT if self.shard.roles is None else of(self.shard.roles)[1:]]
+            positions[here], documents[here] = np.arange(size), segment
             at += size
-
-
-@dataclass
-class RowArrays:
-    """One row or many; `documents` tells which positions belong together."""
-
-    input_ids: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    positions: np.ndarray
-    documents: np.ndarray
-
-    @classmethod
-    def empty(cls, *shape: int) -> RowArrays:
-        zeros, labels, documents = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX), np.full(shape, -1)
-        return cls(zeros, labels, np.zeros(shape, np.float32), zeros.copy(), documents)
-
-    def __getitem__(self, row: int) -> RowArrays:
-        return RowArrays(*(array[row] for array in vars(self).values()))
-
-    def batch(self) -> Batch:
-        """Tensors for the model."""
-        return Batch(*map(torch.from_numpy, vars(self).values()))
 
 
 class DataMixture:
@@ -314,11 +291,11 @@ class DataMixture:
 
     def batch(self, first: int, count: int) -> Batch:
         """Rows `first` to `first + count`."""
-        rows = RowArrays.empty(count, self.row_length)
+        batch = Batch.empty(count, self.row_length)
         for i in range(count):
             part, number = self.locate(first + i)
-            self.parts[part][0].fill(number, rows[i])
-        return rows.batch()
+            self.parts[part][0].fill(number, batch, i)
+        return batch
 
     def epochs(self, number: int) -> float:
         """How often the part that repeats most has been seen before row `number`."""

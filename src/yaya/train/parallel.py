@@ -20,15 +20,13 @@ BUCKET_NUMBERS = 1 << 24  # gradients summed at a time
 
 
 def place(model: Transformer, parallel: str) -> None:
-    """Distributes the model over the ranks as `parallel` says: auto, ddp or fsdp."""
-    if distributed.world_size() == 1:
+    """Distributes the model over the ranks as `parallel` says: auto, ddp or fsdp.
+
+    FSDP2: every layer's weights are sharded over the ranks and gathered when the layer is computed.
+    """
+    sharded = parallel == "fsdp" or (parallel == "auto" and model.num_parameters() >= SHARD_FROM)
+    if distributed.world_size() == 1 or not sharded:
         return
-    if parallel == "fsdp" or (parallel == "auto" and model.num_parameters() >= SHARD_FROM):
-        shard(model)
-
-
-def shard(model: Transformer) -> None:
-    """FSDP2: every layer's weights are sharded over the ranks and gathered when the layer is computed."""
     from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
     policy: Any = MixedPrecisionPolicy(param_dtype=None, reduce_dtype=torch.float32)

@@ -27,7 +27,6 @@ from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import LanguageModeling
 from yaya.train.packing import DataMixture
 from yaya.train.plan import forecast, probe
-from yaya.train.plan.forecast import LossForecast
 from yaya.train.plan.memory import Size
 from yaya.train.plan.planner import Trainee, describe, settle
 from yaya.train.plan.sizes import USUAL, choose_size
@@ -59,10 +58,7 @@ class PretrainConfig(LoopConfig):
         least=0,
     )
     text_weight: float = key(
-        0.5,
-        "loss weight of text tokens (assistant tokens: 1)",
-        "普通文本 token 的损失权重（助手的为 1）",
-        least=0,
+        0.5, "loss weight of text tokens (assistant tokens: 1)", "普通文本 token 的损失权重（助手的为 1）", least=0
     )
     user_weight: float = key(0.1, "loss weight of user and system tokens", "用户和系统消息 token 的损失权重", least=0)
     assistant_weight: float = key(1.0, "loss weight of assistant tokens", "助手消息 token 的损失权重", least=0)
@@ -135,8 +131,7 @@ def settle_shape(config: PretrainConfig, data: Artifact, size: tuple[int, int] =
 
 def mixture(config: PretrainConfig, data: Artifact, seed: int) -> DataMixture:
     """The training rows: texts and conversations in their shares."""
-    order = language_model.data_seed(data, seed)
-    return language_model.mixture(data, shares(config), role_weights(config), config.context_length, order)
+    return language_model.mixture(data, shares(config), role_weights(config), config.context_length, seed)
 
 
 def build(config: PretrainConfig, data: Artifact, seed: int, machine: Machine) -> tuple[Transformer, LanguageModeling]:
@@ -191,10 +186,7 @@ def plan(config: PretrainConfig, inputs: Inputs, context: RunContext, request: P
         )
     found = forecast_loss(settled, data, context.folder)
     if found:
-        say(
-            f"[{KIND}] expected validation loss: {found.loss():.2f}.",
-            f"[{KIND}] 预计验证损失：{found.loss():.2f}。",
-        )
+        say(f"[{KIND}] expected validation loss: {found.loss():.2f}.", f"[{KIND}] 预计验证损失：{found.loss():.2f}。")
     return replace(made, loss=found.loss() if found else None)
 
 
@@ -208,14 +200,14 @@ def say_model(model: ModelConfig) -> None:
     )
 
 
-def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> LossForecast | None:
+def forecast_loss(config: PretrainConfig, data: Artifact, folder: Path) -> forecast.LossForecast | None:
     """The forecast of the validation loss, if a probe has read this data and such trainings are known."""
     assert config.steps is not None and config.batch_tokens is not None
     known = probe.known_probe(folder, probe_of(config, data))
     if known is None:
         return None
     layers = Size.of(architecture(config, data.metrics["vocab_size"])).layers
-    found = LossForecast(layers, config.steps * config.batch_tokens, unique_tokens(config, data), known)
+    found = forecast.LossForecast(layers, config.steps * config.batch_tokens, unique_tokens(config, data), known)
     return found if found.is_known() else None
 
 
@@ -235,11 +227,9 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     worthwhile = seconds is None or seconds > PROBE_FROM_SECONDS
     if not worthwhile or distributed.world_size() > 1 or probe.known_probe(context.folder, of):
         return
-    tokenizer = Tokenizer.load(data.path)
-    held_out = language_model.open_shards(data, "validation", tokenizer.vocab_size)
-    kinds = [kind for kind, share in shares(config).items() if share > 0]
-    kind = language_model.watched_kind(kinds, held_out)
-    if kind is None or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
+    held_out = data.metrics["validation"]
+    is_watched = any(held_out[kind]["documents"] for kind, share in shares(config).items() if share > 0)
+    if not is_watched or sum(token_counts(data).values()) < forecast.PROBE_TOKENS / 4:
         return
     batch_tokens = forecast.PROBE_BATCH_TOKENS
     row_length = min(config.context_length, batch_tokens)
@@ -247,11 +237,7 @@ def look_ahead(config: PretrainConfig, inputs: Inputs, context: RunContext, seco
     tiny = replace(tiny, batch_tokens=batch_tokens, micro_batch_tokens=batch_tokens)
     tiny = settle_shape(tiny, data, forecast.PROBE_SIZE)
     model, goal = build(tiny, data, context.seed, machine)
-
-    def validate() -> dict[str, float]:
-        return language_model.bits_per_byte(model, held_out[kind], tokenizer, row_length)
-
-    found = probe.run_probe(model, goal, tiny, validate)
+    found = probe.run_probe(model, goal, tiny, language_model.watch_for(model, goal, data).validate)
     if found:
         probe.keep_probe(context.folder, of, found)
 

@@ -63,10 +63,7 @@ class TuneConfig:
         least=1,
     )
     seeds: int = key(
-        2,
-        "extra seeds for comparing the best trial with the recipe",
-        "另用几个种子来比较最好的试验和配方",
-        least=0,
+        2, "extra seeds for comparing the best trial with the recipe", "另用几个种子来比较最好的试验和配方", least=0
     )
     workers: int = key(
         1,
@@ -159,10 +156,8 @@ def build_artifact(asked: Asked, job: Run, dimensions: list[Dimension], inputs: 
     stage = asked.tune.stage
     identity = as_dict(asked.tune, deciding=True) | {"space": {d.name: str(d) for d in dimensions}}
     identity |= {f"{stage}.{name}": value for name, value in as_dict(asked.config(stage), deciding=True).items()}
-    identity |= {
-        name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")
-    }  # as requested, not as measured
-
+    # As requested, not as measured
+    identity |= {name: str(asked.recipe.get(name, "auto")) for name in ("device", "dtype")}
     run, place = job.recipe.run, job.folder.path / KIND
     parents = {name: found.digest for name, found in inputs.items()}
     # Half an hour of search is not replaced by surprise
@@ -180,14 +175,7 @@ def build_artifact(asked: Asked, job: Run, dimensions: list[Dimension], inputs: 
 class Search:
     """One search, from its plan to its report."""
 
-    def __init__(
-        self,
-        asked: Asked,
-        job: Run,
-        dimensions: list[Dimension],
-        inputs: dict[str, Artifact],
-        draft: Draft,
-    ):
+    def __init__(self, asked: Asked, job: Run, dimensions: list[Dimension], inputs: dict[str, Artifact], draft: Draft):
         self.asked, self.config, self.job, self.dimensions = asked, asked.tune, job, dimensions
         self.inputs, self.draft, self.folder = inputs, draft, draft.path
         self.started = time.monotonic()
@@ -251,8 +239,8 @@ class Search:
             self.keep()
             bar.print(self.line(record))
 
-        with Bar(KIND, self.config.trials * self.plan.looks, t("looks", "次验证")) as bar:
-            bar.done = bar.first = len(records) * self.plan.looks
+        looks = self.plan.looks
+        with Bar(KIND, self.config.trials * looks, t("looks", "次验证"), start=len(records) * looks) as bar:
             self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
         done = len(self.study.records())
         if done < 2:
@@ -262,9 +250,12 @@ class Search:
                 f"每个试验 {self.plan.steps:,} 步，要 {long}：{self.config.minutes:g} 分钟只够试配方本身。请增加 minutes，或让时间决定步数（{self.plan.stage}.steps=auto）。",
             )
         if done < self.config.trials:
+            en, zh = "there is no time for more", "剩下的时间不够再试了"
+            if self.exhausted:
+                en, zh = "there is nothing else to try in this space", "这个范围里没有别的可试了"
             say(
-                f"[tune] {done} of {self.config.trials} trials: {self.why_fewer()}",
-                f"[tune] {self.config.trials} 个试验做了 {done} 个：{self.why_fewer()}",
+                f"[tune] {done} of {self.config.trials} trials: {en}.",
+                f"[tune] {self.config.trials} 个试验做了 {done} 个：{zh}。",
             )
 
     def trial(self, number: int) -> Trial:
@@ -299,11 +290,6 @@ class Search:
         self.late = bool(records) and self.seconds() + usual + later > 60 * self.config.minutes
         return not self.late
 
-    def why_fewer(self) -> str:
-        if self.exhausted:
-            return t("there is nothing else to try in this space.", "这个范围里没有别的可试了。")
-        return t("there is no time for more.", "剩下的时间不够再试了。")
-
     # ---------------------------------------------------------------- results
 
     def keep(self) -> None:
@@ -320,23 +306,22 @@ class Search:
         values = ", ".join(f"{name} {show(value)}" for name, value in record["values"].items())
         best = min((r for r in records if r["outcome"] == "complete"), key=standing, default=None)
         so_far = t(f"best {best['loss']:.4f}", f"最好 {best['loss']:.4f}") if best else ""
-        if record["outcome"] == "complete":
-            what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
-        elif record["outcome"] == "stopped":
-            seen = f"{len(record['curve'])}/{self.plan.looks}"
-            what = t(f"stopped early ({seen})", f"提前停止（{seen}）")
-        else:
-            what = t(f"failed: {record['message']}", f"失败：{record['message']}")
         role = t(" (the recipe)", "（配方原来的值）") if record["role"] == "default" else ""
-        return f"[tune] {count} {what}{role}  {values}  {so_far}".rstrip()
+        return f"[tune] {count} {self.outcome(record)}{role}  {values}  {so_far}".rstrip()
+
+    def outcome(self, record: Record) -> str:
+        """How a training ended, in the line about it."""
+        if record["outcome"] == "complete":
+            return t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
+        if record["outcome"] == "stopped":
+            seen = f"{len(record['curve'])}/{self.plan.looks}"
+            return t(f"stopped early ({seen})", f"提前停止（{seen}）")
+        return t(f"failed: {record['message']}", f"失败：{record['message']}")
 
     def line_again(self, record: Record) -> str:
         """The line of a run with another seed."""
         who = t("recipe", "配方") if record["role"] == "default again" else t("best", "最好的")
-        if record["outcome"] == "complete":
-            what = t(f"loss {record['loss']:.4f}", f"损失 {record['loss']:.4f}")
-        else:
-            what = t(f"failed: {record['message']}", f"失败：{record['message']}")
+        what = self.outcome(record)
         return t(f"[tune] seed {record['seed']}, {who}: {what}", f"[tune] 种子 {record['seed']}，{who}：{what}")
 
     def compare(self) -> None:
@@ -361,7 +346,8 @@ class Search:
             if not jobs:
                 return None
             role, more = jobs[0]
-            if more not in begun and self.seconds() + math.ceil(2 / self.engine.workers) * self.whole() > self.limit():
+            limit = 60 * self.config.minutes * 1.1  # slightly over the minutes, since time was reserved for this
+            if more not in begun and self.seconds() + math.ceil(2 / self.engine.workers) * self.whole() > limit:
                 return None  # half a comparison is useless
             begun.add(more)
             jobs.pop(0)
@@ -380,10 +366,6 @@ class Search:
 
         with Bar(KIND, len(jobs) * self.plan.looks, t("looks", "次验证")) as bar:
             self.runner.train(next_trial, on_look, on_end, lambda: bar.advance(0))
-
-    def limit(self) -> float:
-        """Seconds after which no comparison begins; slightly over the limit, since time was reserved for them."""
-        return 60 * self.config.minutes * 1.1
 
     def finish(self) -> None:
         """Verdict, best recipe, report."""

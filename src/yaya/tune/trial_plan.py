@@ -18,7 +18,7 @@ from yaya.core.progress import duration
 from yaya.run import Run
 from yaya.train import pretrain
 from yaya.tune.optuna_study import STARTUP
-from yaya.tune.runner import Runner, Running, Trial, failure
+from yaya.tune.runner import Runner, Trial, failure
 
 PROBE_S = 5.0  # of training, to measure the machine
 SHARE_TRAINED = 0.6  # of a trial's steps, on average, when bad trials are stopped early
@@ -91,10 +91,7 @@ def known_sizes(chosen: Any, asked: Any) -> Any:
 def settle_steps(
     plan: TrialPlan, runner: Runner, folder: Path, seed: int, minutes: float, trials: int, seeds: int
 ) -> TrialPlan:
-    """The plan with as many steps as the minutes allow, measured with as many parallel trainings as there will be.
-
-    UserError if that is too few steps to tell trials apart.
-    """
+    """The plan with the steps that fit into the minutes, measured with all workers busy; UserError if too few."""
     if plan.steps:
         return plan
     say(
@@ -136,15 +133,11 @@ def measure(plan: TrialPlan, runner: Runner, folder: Path, seed: int) -> tuple[f
                 rows[number] += [(passed, row["step"], row["seconds"]) for row in probe.log.rows()]
     finally:
         for probe in probes:
-            end(probe)
+            probe.handle.kill()
+            shutil.rmtree(probe.trial.folder, ignore_errors=True)
     first = max(seen[0][0] for seen in rows.values())
     step = max((seen[-1][2] - seen[0][2]) / (seen[-1][1] - seen[0][1]) for seen in rows.values())
     return first, step
-
-
-def end(one: Running) -> None:
-    one.handle.kill()
-    shutil.rmtree(one.trial.folder, ignore_errors=True)
 
 
 def raise_default(message: str | None) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from yaya.pages.charts import axis, label, line, log_ticks, path, rect, short, step_axis, svg, ticks, words
+from yaya.pages.charts import Scale, axis, label, line, log_ticks, path, rect, short, step_axis, svg, ticks, words
 from yaya.pages.layout import Pair
 from yaya.tune.runner import Record
 from yaya.tune.space import Dimension, show
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 428, 30, 238
-Scale = Callable[[float], float]
 
 
 def marker(record: Record, best: Record) -> str:
@@ -108,11 +107,9 @@ def places(dimension: Dimension, records: Sequence[Record]) -> tuple[Callable[[A
     low, high = min(dimension.low, *values), max(dimension.high, *values)  # the recipe's may be outside
     log = dimension.log and low > 0
     x = axis(low, high, LEFT + 10, RIGHT - 10, log)
-    marks = (
-        [v for v in log_ticks(low, high) if not log or high / low < 200 or str(f"{v:e}")[0] == "1"]
-        if log
-        else ticks(low, high, 5)
-    )
+    marks = ticks(low, high, 5)
+    if log:
+        marks = [v for v in log_ticks(low, high) if high / low < 200 or f"{v:e}"[0] == "1"]
     return x, [(x(value), f"{value:g}" if value < 10_000 else short(value)) for value in marks]
 
 

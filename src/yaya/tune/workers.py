@@ -63,10 +63,7 @@ class Process:
 
 
 class Local:
-    """Trials as processes on this machine, which share its CPU threads and GPUs.
-
-    workers: trials at a time; 0 means one per GPU, or one if there is none.
-    """
+    """Trials as processes on this machine, sharing its threads and GPUs. workers: at a time; 0: one per GPU, else one."""
 
     def __init__(self, workers: int, runtime: Machine):
         self.gpus = visible_gpus() if runtime.device == "cuda" else []

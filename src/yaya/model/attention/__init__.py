@@ -28,8 +28,8 @@ class Backend(NamedTuple):
 BACKENDS = {
     "sdpa": Backend(sdpa.attend),
     "flex": Backend(flex.attend),
-    "cpu_flash": Backend(cpu.attend_flash, scaled_queries=True),
-    "cpu_matmul": Backend(cpu.attend_matmul, scaled_queries=True),
+    "cpu_flash": Backend(cpu.FlashAttentionFunction.apply, scaled_queries=True),
+    "cpu_matmul": Backend(cpu.MatmulAttentionFunction.apply, scaled_queries=True),
 }
 
 
@@ -103,12 +103,7 @@ def make_context(
     visible: Tensor | None = None,
     cache: CacheSlots | None = None,
 ) -> AttentionContext:
-    """The context of one forward pass, with gradients if they are enabled now.
-
-    cos, sin (B or 1, T, 1, d/2) fp32; dtype of the computation; compiled: whether training compiles the layers.
-    Who sees whom: `documents` (B, T) int64, each position those before it in its own document; or `visible`
-    (B, 1, T, S) bool, True where seen; or neither, all positions before it.
-    """
+    """`Transformer.attention_context`, from its angles cos, sin (B or 1, T, 1, d/2) fp32. dtype: of the computation."""
     packed = documents is not None
     name = choose_backend(torch.is_grad_enabled(), cos.device.type, dtype, compiled, packed)
     mask: Any = None

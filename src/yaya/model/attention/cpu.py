@@ -19,22 +19,12 @@ SCORES_AT_ONCE = 1 << 20  # attention scores that are alive at once
 QUERY_BLOCK = 128  # queries whose scores are computed at a time, against the keys up to the last of them
 
 
-def attend_flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """q (B, H, T, d), k and v (B, K, T, d), mask (B, 1, T, T) or None for causal -> (B, T, H, d)."""
-    return FlashAttentionFunction.apply(q, k, v, mask)  # type: ignore[no-any-return]
-
-
-def attend_matmul(q: Tensor, k: Tensor, v: Tensor, blocks: QueryBlocks) -> Tensor:
-    """q (B, H, T, d), k and v (B, K, T, d) -> (B, T, H, d)."""
-    return MatmulAttentionFunction.apply(q, k, v, blocks)  # type: ignore[no-any-return]
-
-
 class FlashAttentionFunction(torch.autograd.Function):
     """torch's own kernel. For the backward pass it keeps its output, the log-sum-exp, and one key and value a group."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        """As `attend_flash`."""
+        """q (B, H, T, d), k and v (B, K, T, d), mask (B, 1, T, T) or None for causal -> (B, T, H, d)."""
         heads = q.shape[1]
         y, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q, _repeat(k, heads), _repeat(v, heads), 0.0, mask is None, attn_mask=mask, scale=1.0
@@ -95,7 +85,7 @@ class MatmulAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, blocks: QueryBlocks) -> Tensor:
-        """As `attend_matmul`."""
+        """q (B, H, T, d), k and v (B, K, T, d) -> (B, T, H, d)."""
         b, heads, t, d = q.shape
         y, kept = torch.empty(b, t, heads, d, dtype=q.dtype), []
         by_head = y.transpose(1, 2)  # (B, H, T, d)

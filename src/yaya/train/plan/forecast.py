@@ -21,11 +21,8 @@ PROBE_SIZE, PROBE_STEPS, PROBE_BATCH_TOKENS = (64, 3), 800, 1024
 PROBE_EARLY = 320  # the step where the learning rate begins to fall
 PROBE_TOKENS = PROBE_STEPS * PROBE_BATCH_TOKENS
 PROBE_WEIGHTS = 12 * PROBE_SIZE[1] * PROBE_SIZE[0] ** 2
-KNOWN_TIMES = (
-    0.5,
-    120,
-    30,
-)  # as many parameters, tokens as the probe's, at least and at most: what the runs behind the fit reach
+# As many parameters, tokens as the probe's, at least and at most: what the runs behind the fit reach.
+KNOWN_TIMES = (0.5, 120, 30)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ class Size:
     @classmethod
     def of(cls, c: ModelConfig) -> Size:
         attention = c.hidden_size * c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads)
-        return cls(
-            c.num_hidden_layers * (attention + 3 * c.hidden_size * c.intermediate_size), c.vocab_size * c.hidden_size
-        )
+        layer = attention + 3 * c.hidden_size * c.intermediate_size
+        return cls(c.num_hidden_layers * layer, c.vocab_size * c.hidden_size)
 
 
 def memory_bytes(c: ModelConfig, config: LoopConfig, dtype: str) -> float:

@@ -22,9 +22,10 @@ from yaya.core.stage import PlanRequest, TrainingPlan
 from yaya.model.decoder import Transformer
 from yaya.model.model_config import ModelConfig
 from yaya.train.language_model import VALIDATION_ROWS
-from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop import train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import Objective
+from yaya.train.optimizer import Optimizer
 from yaya.train.packing import DataMixture
 from yaya.train.plan import forecast, memory
 
@@ -140,7 +141,7 @@ def measure(trainee: Trainee, config: LoopConfig, seconds: float) -> float:
     with torch.no_grad():
         for p in model.parameters():  # processors are faster with zeros, and a fresh model has many
             p.add_(0.02)
-    optimizer, cursor = make_optimizer(model, config), 0
+    optimizer, cursor = Optimizer(model, config), 0
     for _ in range(2 if model.head.device.type == "xla" else 0):  # the first step compiles, then again with momenta
         train_step(model, objective, optimizer, 0, config, 1e-3)
     step_seconds: list[float] = []

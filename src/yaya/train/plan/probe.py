@@ -15,10 +15,10 @@ from yaya.core.files import read_json, write_atomic
 from yaya.core.messages import t
 from yaya.core.progress import Bar
 from yaya.model.decoder import Transformer
-from yaya.train.loop import make_optimizer, train_step
+from yaya.train.loop import train_step
 from yaya.train.loop_config import LoopConfig
 from yaya.train.objective import Objective
-from yaya.train.optimizer import schedule
+from yaya.train.optimizer import Optimizer, schedule
 from yaya.train.plan import forecast
 from yaya.train.plan.forecast import Probe
 
@@ -40,11 +40,8 @@ def keep_probe(folder: Path, of: list[Any], found: Probe) -> None:
 def run_probe(
     model: Transformer, objective: Objective, config: LoopConfig, validate: Callable[[], dict[str, float]]
 ) -> Probe | None:
-    """Trains the tiny model; returns its validation losses where learning-rate decay begins, and at the end.
-
-    None if there is nothing to validate on (no held-out reply fits into a row).
-    """
-    optimizer, steps, cursor = make_optimizer(model, config), forecast.PROBE_STEPS, 0
+    """Trains the tiny model; its validation losses where the learning rate begins to fall and at the end, else None."""
+    optimizer, steps, cursor = Optimizer(model, config), forecast.PROBE_STEPS, 0
     losses = []
     with Bar(t("probing the text", "试探文本难度"), steps, t("steps", "步")) as bar:
         for step in range(steps):

@@ -22,10 +22,7 @@ def layer_weights(hidden_size: int, layers: int) -> float:
 
 
 def choose_size(trainee: Trainee, config: Any, with_size: Callable[[Size], Any], seconds: float) -> tuple[Size, float]:
-    """The size that suits `seconds` of training, and its seconds per token, from two measured sizes.
-
-    with_size: the config of a size.
-    """
+    """(size, seconds per token) for `seconds` of training, from two measured sizes. with_size: the config of a size."""
     sizes = sizes_for(config.head_dim, config.num_key_value_heads or 1)
     seen = []
     for size in (sizes[min(1, len(sizes) - 2)], sizes[min(4, len(sizes) - 1)]):  # widths 96 and 192, if they suit
