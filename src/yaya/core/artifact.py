@@ -18,7 +18,15 @@ from typing import Any
 
 from yaya import __version__
 from yaya.core import distributed
-from yaya.core.files import file_digest, make_folder, read_json, sync_files, sync_folder, write_atomic
+from yaya.core.files import (
+    file_digest,
+    make_folder,
+    read_json,
+    remove_unfinished,
+    sync_files,
+    sync_folder,
+    write_atomic,
+)
 from yaya.core.messages import UserError, say, t
 
 SCHEMA_VERSION = 1
@@ -231,7 +239,9 @@ def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
     """Prepares a draft's folder: as an interrupted stage left it, or empty."""
     kind, partial = draft.kind, draft.path
     draft.resumed = resumes and _same_identity(partial, draft.config, draft.parents)
-    if draft.resumed:
+    if draft.resumed:  # what the end of the stage was writing when it was killed is no result of it
+        (partial / MANIFEST).unlink(missing_ok=True)
+        remove_unfinished(partial)
         return
     if resumes and partial.exists():
         say(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from itertools import chain
@@ -15,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from yaya.core.files import write_atomic
+from yaya.core.files import atomic_file, write_atomic
 from yaya.core.messages import UserError
 from yaya.model.decoder import Transformer
 from yaya.model.model_config import ModelConfig
@@ -122,18 +121,11 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
-            for data in chain(beginning, (_bytes(tensor) for _, tensor in ordered)):
-                digest.update(data)
-                file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
+    with atomic_file(path) as file:
+        for data in chain(beginning, (_bytes(tensor) for _, tensor in ordered)):
+            digest.update(data)
+            file.write(data)
     return digest.hexdigest()
 
 
