@@ -394,6 +394,27 @@ def test_stopped_while_the_manifest_is_made_nothing_is_trained_again(
     assert seen == [True]
 
 
+@pytest.mark.parametrize(
+    "left", ["manifest.json", ".manifest.json.7.tmp", ".result.txt.7.tmp", "deep/.config.json.7.tmp"]
+)
+def test_what_a_killed_process_had_not_finished_writing_is_no_result(left: str, tmp_path: Path) -> None:
+    """The same settings give the same digest, however often the stage was killed."""
+    whole = trained(tmp_path / "straight", writes("whole"))
+    path = tmp_path / "pretrain"
+
+    def killed(draft: Draft) -> None:
+        writes("half", **{left.replace("/", "__"): "{}"})(draft)
+        raise Accident
+
+    with pytest.raises(Accident):
+        trained(path, killed)
+    seen: list[bool] = []
+    again = trained(path, resumes(seen))
+    assert seen == [True] and again.digest == whole.digest
+    assert again.manifest["files"].keys() == whole.manifest["files"].keys()
+    assert not (path / left).exists() or left == "manifest.json"
+
+
 def test_stopped_between_the_two_renames_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old model is already aside, the new one not yet in place: neither may be gone afterwards."""
     path = tmp_path / "pretrain"

@@ -239,6 +239,21 @@ def test_steps_may_be_settled_where_the_rate_begins_to_fall(steps: int, decay_fr
     assert schedule(settled - 1, settled, 0, fraction) == pytest.approx(1 / more)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_continues_after_a_reply_that_no_validation_preceded(dtype: torch.dtype) -> None:
+    """Sample replies are written in inference mode; what they leave in the model must serve the next step, too."""
+    ids, grads = torch.arange(6)[None], []
+    for replies in (False, True):
+        model = tiny_model()
+        model.dtype = dtype
+        if replies:
+            with torch.inference_mode():
+                model(ids)
+        model(ids).float().square().sum().backward()
+        grads.append([p.grad for p in model.parameters() if p.grad is not None])
+    assert grads[0] and all(map(torch.equal, *grads))
+
+
 def test_bf16_computes_close_to_fp32() -> None:
     model = tiny_model()
     rows = PackedDataset(make_shard([30] * 8), 64, 0)

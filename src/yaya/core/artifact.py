@@ -19,7 +19,15 @@ from typing import Any
 
 from yaya import __version__
 from yaya.core import distributed
-from yaya.core.files import file_digest, make_folder, read_json, sync_files, sync_folder, write_atomic
+from yaya.core.files import (
+    file_digest,
+    make_folder,
+    read_json,
+    remove_unfinished,
+    sync_files,
+    sync_folder,
+    write_atomic,
+)
 from yaya.core.messages import UserError, say, t
 
 SCHEMA_VERSION = 1
@@ -225,7 +233,9 @@ def _prepare(draft: Draft, resumes: bool, folder: Path) -> None:
     kind, partial = draft.kind, draft.path
     identity = read_json(partial / ".identity.json")
     draft.resumed = resumes and bool(identity) and not differences(draft.config, draft.parents, identity)
-    if draft.resumed:
+    if draft.resumed:  # what the end of the stage was writing when it was killed is no result of it
+        (partial / MANIFEST).unlink(missing_ok=True)
+        remove_unfinished(partial)
         return
     if resumes and partial.exists():
         say(

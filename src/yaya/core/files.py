@@ -19,7 +19,7 @@ def file_digest(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` at the end: whole and flushed to the disk, or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -34,8 +34,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def write_atomic(path: Path, data: str | bytes) -> None:
     """The whole file or the old one, never half of it."""
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a process that was killed had not finished writing, in a folder and those below."""
+    for left in folder.rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def sync_files(paths: Iterable[Path]) -> None:

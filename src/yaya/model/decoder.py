@@ -65,8 +65,9 @@ class MergedWeight:
         """weights (F_i, D) each -> (sum F_i, D) in dtype."""
         made_from = (dtype, *((w.data_ptr(), None if w.is_inference() else w._version) for w in weights))
         if made_from != self.made_from or self.weight is None:
-            parts = [w.detach().to(dtype) for w in weights]
-            self.weight = parts[0] if len(parts) == 1 else torch.cat(parts)
+            with torch.inference_mode(False):  # training may be next to use what a sample reply has made
+                parts = [w.detach().to(dtype) for w in weights]
+                self.weight = parts[0] if len(parts) == 1 else torch.cat(parts)
             self.made_from = made_from
         return self.weight
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from yaya.core.files import replacing, write_atomic
+from yaya.core.files import atomic_file, write_atomic
 from yaya.core.messages import UserError
 from yaya.model.decoder import Transformer
 from yaya.model.model_config import ModelConfig
@@ -121,7 +121,7 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict
     digest = hashlib.sha256()
     numbers = (tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy() for _, tensor in ordered)
     beginning: list[Any] = [len(text).to_bytes(8, "little"), text]
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         for data in chain(beginning, numbers):
             digest.update(data)
             file.write(data)
