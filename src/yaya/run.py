@@ -44,13 +44,24 @@ class Run:
             if only in (None, stage.name) and not run.overwrite and (done := self.folder.own(stage)):
                 stage.guard(tables.get(stage.name, {}), done)
         before = list(self.stages)[: list(self.stages).index(only)] if only else []
-        recipe = resolve(recipe, self.folder.previous(), [name for name in before if name not in tables])
+        recipe = self.recall(recipe, [name for name in before if name not in tables])
         self.settled = RunRecipe(self.folder.path / RECIPE, recipe)
         self.machine: Machine | None = None
         self.plans: dict[str, TrainingPlan] = {}
         self.whole = {found.path for found in self.folder.inputs.values()}  # results whose files were verified
         self.remarked: set[Path] = set()  # results whose older rules were mentioned
         self.reused: list[str] = []  # stages that were done already
+
+    def recall(self, recipe: Recipe, unasked: Sequence[str]) -> Recipe:
+        """The recipe with what an earlier run of it measured or chose; UserError if the file that holds it is damaged."""
+        try:
+            return resolve(recipe, self.folder.previous(), unasked)
+        except UserError as error:
+            path = self.folder.path / RECIPE
+            raise UserError(
+                f"{error.en} {path} holds what this run measured and chose: correct it, or delete it to choose everything again.",
+                f"{error.zh}{path} 记着这次运行测得和选定的设置：请改正它；也可以删掉它，让这些设置重新选定。",
+            ) from None
 
     @property
     def recipe(self) -> Recipe:

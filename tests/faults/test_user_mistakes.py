@@ -99,6 +99,36 @@ def test_a_run_made_by_a_newer_yaya(tmp_path: Path) -> None:
     assert (folder / "manifest.json").read_bytes() == before
 
 
+def recorded(run: Path, *lines: str) -> Path:
+    """A run's recipe.toml with these lines in its table of pretrain."""
+    run.mkdir(parents=True)
+    tables = ['device = "cpu"', "[prepare]", "[tokenize]", "vocab_size = 300", "[pretrain]", *lines, "[finetune]"]
+    (run / "recipe.toml").write_text("\n".join([f'name = "{run.name}"', *tables, ""]))
+    return run / "recipe.toml"
+
+
+@pytest.mark.parametrize("lines", [["hidden_size = 'wide'"], ["hidden_size ="], ["[pretrain"]])
+@pytest.mark.parametrize("command", ["finetune", "evaluate"])
+def test_a_recorded_recipe_that_was_damaged(
+    command: str, lines: list[str], here: Path, tell: Callable[..., Told]
+) -> None:
+    """What is wrong is in a file that the user has not named: it is named, with the way out."""
+    path = recorded(here / "runs" / "mine", *lines)
+    code, said = tell(command, "name=mine", "tokenize.vocab_size=300")
+    assert code == 1 and str(Path("runs/mine/recipe.toml")) in said and "delete it" in said
+    assert "删掉它" in tell(command, "name=mine", "tokenize.vocab_size=300", language="zh")[1]
+    path.unlink()
+    assert "recipe.toml" not in tell(command, "name=mine", "prepare.sources=nowhere.txt")[1]
+
+
+@pytest.mark.parametrize("command", ["finetune", "evaluate"])
+def test_a_recorded_recipe_of_another_version(command: str, here: Path, tell: Callable[..., Told]) -> None:
+    """A key that this yaya does not have is no mistake of whoever runs the same command after an update."""
+    recorded(here / "runs" / "mine", "steps = 3", "key_of_tomorrow = 1")
+    code, said = tell(command, "name=mine", "prepare.sources=nowhere.txt")
+    assert code == 1 and "key_of_tomorrow" not in said
+
+
 def test_a_name_with_a_slash(tmp_path: Path) -> None:
     code, said = mistake("run", "name=../escape", cwd=tmp_path)
     assert code == 1 and "'../escape'" in said and "name" in said

@@ -123,22 +123,25 @@ class Recipe:
 def resolve(recipe: Recipe, previous: Mapping[str, Any], unasked: Collection[str] = ()) -> Recipe:
     """The recipe with what an earlier run of it measured or chose, up to the first difference; the rest is chosen again.
 
-    previous: the tables of that run's recipe.toml, empty if there is none. unasked: stages that come before the only
-    requested one; they keep their previous config.
+    previous: the tables of that run's recipe.toml, empty if there is none; keys that only another version of yaya knows
+    are passed over. unasked: stages that come before the only requested one; they keep their previous config.
     """
     if not previous:
         return recipe
+    before = {
+        name: {key: value for key, value in previous[name].items() if key in keys(type(config))}
+        for name, config in recipe.stages.items()
+        if isinstance(previous.get(name), dict)
+    }
     for name in unasked:
-        config_class = type(recipe.stages[name])
-        table = {key: value for key, value in previous.get(name, {}).items() if key in keys(config_class)}
-        recipe = recipe.with_stage(name, build(config_class, table, name))
+        recipe = recipe.with_stage(name, build(type(recipe.stages[name]), before.get(name, {}), name))
     asked = {name: value for name, value in recipe.run_keys().items() if value is not None}
     if any(value not in ("auto", previous.get(name)) for name, value in asked.items()):
         return recipe
     open_keys = [n for n in MACHINE_KEYS if getattr(recipe.run, n) in (None, "auto") and n in previous]
     recipe = replace(recipe, run=replace(recipe.run, **{name: previous[name] for name in open_keys}))
     for name, config in recipe.stages.items():
-        old, deciding = previous.get(name), as_dict(config, deciding=True)
+        old, deciding = before.get(name), as_dict(config, deciding=True)
         if old is None or any(value is not None and old.get(n) != value for n, value in deciding.items()):
             return recipe
         # Workers and the like: as requested
