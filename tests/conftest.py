@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,15 @@ def built(path: Path, draft: Draft, make: Callable[[Draft], None], policy: Polic
 def context(folder: Path, seed: int = 0, machine: Machine = MACHINE, **changes: Any) -> RunContext:
     """What a run in `folder` tells its stages."""
     return RunContext(folder, seed, machine, **changes)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens already."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
 
 
 # Has imported what commands need, and forks for each command that it is told: importing takes longer than most commands.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -32,15 +30,6 @@ def start(port: int, language: str = "en", step_s: float = 0.01) -> subprocess.P
     )
 
 
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on which somebody listens already."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
-
-
 def read_until_address(process: subprocess.Popen[str]) -> tuple[str, str]:
     """(what was said before, the address)."""
     assert process.stderr is not None
@@ -52,16 +41,21 @@ def read_until_address(process: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError(f"it never said its address: {before}")
 
 
-def test_it_moves_to_a_free_port_and_ctrl_c_ends_open_streams(taken: int) -> None:
-    process = start(taken, "zh")
-    before, url = read_until_address(process)
-    assert f"端口 {taken} 已被占用" in before
+def interrupt_a_reply(process: subprocess.Popen[str], url: str) -> None:
+    """Presses Ctrl-C while a reply streams; the stream says why it ends."""
     body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
     with httpx.stream("POST", url + "/v1/chat/completions", json=body, timeout=10) as response:
         lines = response.iter_lines()
         next(lines)
         process.send_signal(signal.SIGINT)
         assert any("server_stopping" in line for line in lines)
+
+
+def test_it_moves_to_a_free_port_and_ctrl_c_ends_open_streams(taken: int) -> None:
+    process = start(taken, "zh")
+    before, url = read_until_address(process)
+    assert f"端口 {taken} 已被占用" in before
+    interrupt_a_reply(process, url)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "the end\n", "")
 
@@ -69,12 +63,7 @@ def test_it_moves_to_a_free_port_and_ctrl_c_ends_open_streams(taken: int) -> Non
 def test_a_second_ctrl_c_leaves_at_once() -> None:
     process = start(0, step_s=40)  # the engine is deep in a step
     _, url = read_until_address(process)
-    body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
-    with httpx.stream("POST", url + "/v1/chat/completions", json=body, timeout=10) as response:
-        lines = response.iter_lines()
-        next(lines)
-        process.send_signal(signal.SIGINT)
-        assert any("server_stopping" in line for line in lines)
+    interrupt_a_reply(process, url)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
     process.send_signal(signal.SIGINT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,15 +12,6 @@ from yaya.cli import main
 from yaya.core.messages import UserError
 from yaya.serve.guard import is_loopback
 from yaya.serve.server import browser_url, listen
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on which somebody listens already."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
 
 
 def test_the_next_free_port(taken: int) -> None:
